@@ -1,0 +1,67 @@
+"""The bounds that Pylos is held to, judged from the results."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from bench.results import Result
+
+Results = dict[str, Result]
+
+
+@dataclass(frozen=True)
+class Verdict:
+    what: str
+    measured: float
+    limit: float
+    unit: str
+
+    @property
+    def holds(self) -> bool:
+        return self.measured <= self.limit
+
+    def __str__(self) -> str:
+        outcome = "holds" if self.holds else "MISSED"
+        return f"{self.what}: {self.measured:,.2f}{self.unit}, at most {self.limit:,.2f}{self.unit}: {outcome}"
+
+
+def judge(results: Results) -> list[Verdict]:
+    """Every bound that the results can answer."""
+    return [*_against_peers(results), *_absolute(results), *_against_itself(results)]
+
+
+def _against_peers(results: Results) -> Iterator[Verdict]:
+    bounds = (
+        ("small-1h-c64", "small body, 1 header", ("nginx", "haproxy"), 0.9),
+        ("small-13h-c64", "small body, 13 headers", ("nginx", "haproxy"), 0.9),
+        ("100k-c64", "100 KB", ("haproxy",), 1.0),
+    )
+    for cell, what, others, limit in bounds:
+        for other in others:
+            if cell in results and (ratio := results[cell].ratio("pylos", other)) is not None:
+                yield Verdict(f"total CPU, {what}, against {other}", ratio, limit, " x")
+
+
+def _absolute(results: Results) -> Iterator[Verdict]:
+    for cell, what in (("small-1h-c64", "1 header"), ("small-13h-c64", "13 headers")):
+        row = results[cell].row("pylos") if cell in results else None
+        if row is not None and row.user is not None:
+            yield Verdict(f"user CPU, small body, {what}", row.user, 1.8, " us")
+    for cell, what, limit, unit in (
+        ("syscalls", "system calls per request", 4.1, ""),
+        ("idle", "memory per idle connection", 1500, " B"),
+    ):
+        row = results[cell].row("pylos") if cell in results else None
+        if row is not None:
+            yield Verdict(what, row.median, limit, unit)
+
+
+def _against_itself(results: Results) -> Iterator[Verdict]:
+    if "routes" in results:
+        ratio = results["routes"].ratio("pylos, 1,000 routes, access log, metrics", "pylos, 1 route")
+        if ratio is not None:
+            yield Verdict("1,000 routes, access log and metrics against one route without", ratio, 1.25, " x")
+    if "workers" in results:
+        ratio, nginx = (results["workers"].ratio(f"{peer}, 2 workers", f"{peer}, 1 worker") for peer in ("pylos", "nginx"))
+        if ratio is not None:
+            # Two workers share the two cores with load and backend; nginx shows what that alone costs.
+            yield Verdict("two workers against one (1.1, or nginx's own ratio)", ratio, max(1.1, nginx or 0.0), " x")

@@ -1,0 +1,121 @@
+"""What can be measured: named cells, and groups of them."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from bench.job import TOGETHER, Contestant, Job, Load
+
+Kind = Literal["cpu", "syscalls", "rest", "idle"]
+
+CORE_PEERS = ("nginx", "haproxy", "pylos")
+ALL_PEERS = ("nginx", "haproxy", "haproxy-tcp", "envoy", "caddy", "asyncio", "pylos")
+UNITS: dict[Kind, str] = {"cpu": "us", "syscalls": "calls", "rest": "MiB", "idle": "B"}
+
+
+@dataclass(frozen=True)
+class Cell:
+    name: str
+    title: str
+    """As the table names it."""
+    kind: Kind
+    contestants: tuple[Contestant, ...]
+    load: Load = Load()
+
+    @property
+    def unit(self) -> str:
+        return UNITS[self.kind]
+
+
+def of(peers: tuple[str, ...], job: Job | None = None) -> tuple[Contestant, ...]:
+    return tuple(Contestant(peer, job=job or Job()) for peer in peers)
+
+
+def _load_cells() -> list[Cell]:
+    """Each kind of request at each number of connections, with the three proxies that matter most."""
+    kinds = {
+        "small-1h": ("small body, 1 header", Load()),
+        "small-13h": ("small body, 13 headers", Load(script="browser.lua")),
+        "10k": ("10 KB, 1 header", Load("/10k")),
+        "100k": ("100 KB, 1 header", Load("/100k")),
+        "1m": ("1 MB, 1 header", Load("/1m")),
+    }
+    return [
+        Cell(
+            f"{name}-c{connections}",
+            f"CPU per request, {title}, {connections} connection{'s' if connections > 1 else ''}",
+            "cpu",
+            of(CORE_PEERS),
+            Load(load.path, connections, load.script),
+        )
+        for connections in (64, 1, 256)
+        for name, (title, load) in kinds.items()
+    ]
+
+
+def _field_cells() -> list[Cell]:
+    """The whole field in one run, with the floor (TCP mode) and a proxy in Python."""
+    kinds = {
+        "field-small-1h": ("small body, 1 header", Load()),
+        "field-small-13h": ("small body, 13 headers", Load(script="browser.lua")),
+        "field-100k": ("100 KB, 1 header", Load("/100k")),
+    }
+    return [
+        Cell(name, f"CPU per request, all peers, {title}, 64 connections", "cpu", of(ALL_PEERS), load)
+        for name, (title, load) in kinds.items()
+    ]
+
+
+def _other_cells() -> list[Cell]:
+    log = "CPU per request with the access log on, small body, 13 headers, 64 connections"
+    many = Job(connections=9400)
+    full = Job(routes=1000, access_log=True, metrics=True)
+    return [
+        Cell("log", log, "cpu", of(CORE_PEERS, Job(access_log=True)), Load(script="browser.lua")),
+        Cell("syscalls", "system calls per request, small body, 1 header, 64 connections", "syscalls", of(CORE_PEERS)),
+        Cell("rest", "resident memory at rest", "rest", of(CORE_PEERS)),
+        Cell("idle", "memory per idle connection (9,000 kept, one request each)", "idle", of(CORE_PEERS, many)),
+        Cell(
+            "routes",
+            "CPU per request, requests to 1,000 paths, 64 connections",
+            "cpu",
+            (
+                Contestant("pylos", "1 route"),
+                Contestant("pylos", "1,000 routes, access log, metrics", job=full, base="pylos, 1 route"),
+            ),
+            Load("/service-0500/orders/7", script="routes.lua"),
+        ),
+        Cell(
+            "workers",
+            "CPU per request, two workers on both cores, small body, 1 header, 64 connections",
+            "cpu",
+            tuple(contestant for peer in CORE_PEERS for contestant in _one_and_two_workers(peer)),
+        ),
+    ]
+
+
+def _one_and_two_workers(peer: str) -> tuple[Contestant, Contestant]:
+    one = Contestant(peer, "1 worker")
+    return one, Contestant(peer, "2 workers", job=Job(workers=2), placement=TOGETHER, base=one.key)
+
+
+CELLS: dict[str, Cell] = {cell.name: cell for cell in [*_load_cells(), *_field_cells(), *_other_cells()]}
+
+CORE = ("small-1h-c64", "small-13h-c64", "100k-c64")
+GROUPS: dict[str, tuple[str, ...]] = {
+    "core": CORE,
+    "sizes": ("10k-c64", "1m-c64"),
+    "c1": tuple(name for name in CELLS if name.endswith("-c1")),
+    "c256": tuple(name for name in CELLS if name.endswith("-c256")),
+    "field": tuple(name for name in CELLS if name.startswith("field-")),
+    "memory": ("rest", "idle"),
+    "budget": (*CORE, "syscalls", "idle", "routes", "workers"),
+    "all": tuple(CELLS),
+}
+
+
+def choose(words: list[str]) -> list[Cell]:
+    """Cells by their own or their groups' names, each once, in the order of CELLS. KeyError: no such name."""
+    names = {name for word in words for name in GROUPS.get(word, (word,))}
+    if unknown := sorted(names - CELLS.keys()):
+        raise KeyError(", ".join(unknown))
+    return [cell for name, cell in CELLS.items() if name in names]

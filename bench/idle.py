@@ -1,0 +1,48 @@
+"""A client that opens many connections, asks once on each, and keeps them."""
+
+import select
+import socket
+from contextlib import ExitStack
+
+from bench.process import BenchError
+
+REQUEST = b"GET / HTTP/1.1\r\nHost: bench.example\r\n\r\n"
+
+
+def open_connections(stack: ExitStack, port: int, count: int) -> list[socket.socket]:
+    """One after the other; the stack closes them."""
+    return [_open_one(stack, port) for _ in range(count)]
+
+
+def _open_one(stack: ExitStack, port: int) -> socket.socket:
+    connection = stack.enter_context(socket.create_connection(("127.0.0.1", port), timeout=10))
+    connection.sendall(REQUEST)
+    answer = b""
+    while (missing := missing_bytes(answer)) != 0:
+        piece = connection.recv(65536)
+        if not piece:
+            message = f"a connection was closed; {missing} bytes were missing"
+            raise BenchError(message)
+        answer += piece
+    return connection
+
+
+def missing_bytes(answer: bytes) -> int | None:
+    """How many bytes are missing from an answer that states its length; None while the head is not whole."""
+    head, end, body = answer.partition(b"\r\n\r\n")
+    if not end:
+        return None
+    for line in head.split(b"\r\n")[1:]:
+        name, _, value = line.partition(b":")
+        if name.lower() == b"content-length":
+            return int(value) - len(body)
+    message = f"an answer without Content-Length:\n{head!r}"
+    raise BenchError(message)
+
+
+def still_open(connections: list[socket.socket]) -> int:
+    """An idle connection that can be read is one that the proxy has closed."""
+    poll = select.poll()
+    for connection in connections:
+        poll.register(connection, select.POLLIN)
+    return len(connections) - len(poll.poll(0))

@@ -1,0 +1,177 @@
+"""The four kinds of measurement. Each runs one cell and returns its rows."""
+
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass
+
+from bench import idle, procfs, strace, wrk
+from bench.cells import Cell, Kind
+from bench.foreign import Watch
+from bench.job import Contestant, Load
+from bench.results import Row
+from bench.stage import Proxy, Stage
+
+NS_PER_US = 1000
+IDLE_CONNECTIONS = 9000
+SETTLE_SECONDS = 2.0
+SYSCALL_SECONDS = 2
+
+
+@dataclass(frozen=True)
+class Effort:
+    """How long and how often."""
+
+    rounds: int = 5
+    seconds: int = 4
+    long_seconds: int = 20
+    """One run that is long enough to split user from system time by ticks of 10 ms."""
+    repeats: int = 3
+    """Fresh starts for memory, runs for system calls."""
+
+
+QUICK = Effort(rounds=1, seconds=1, long_seconds=1, repeats=1)
+
+
+@dataclass(frozen=True)
+class Run:
+    """What one run of load cost the proxy."""
+
+    cpu_us: float
+    """CPU time per request."""
+    user_us: float
+    """User time per request: exact only in a long run."""
+    per_second: float
+    foreign: float
+    """Share of the machine's CPU time that others took."""
+
+
+def measure(cell: Cell, stage: Stage, effort: Effort) -> list[Row]:
+    return MEASUREMENTS[cell.kind](cell, stage, effort)
+
+
+def cpu_per_request(cell: Cell, stage: Stage, effort: Effort) -> list[Row]:
+    """All proxies of the cell are up and take turns under load, so that a slow minute of the machine hits all."""
+    with ExitStack() as stack:
+        proxies = [stack.enter_context(stage.proxy(each, cell.load.path)) for each in cell.contestants]
+        for proxy in proxies:
+            run(stage, proxy, cell.load, 1)
+        runs: dict[str, list[Run]] = {each.key: [] for each in cell.contestants}
+        for turn in range(effort.rounds):
+            for proxy in rotated(proxies, turn):
+                runs[proxy.contestant.key].append(run(stage, proxy, cell.load, effort.seconds))
+        long = {proxy.contestant.key: run(stage, proxy, cell.load, effort.long_seconds) for proxy in proxies}
+    return [_cpu_row(each, runs[each.key], long[each.key]) for each in cell.contestants]
+
+
+def rotated(proxies: list[Proxy], turn: int) -> list[Proxy]:
+    """No proxy is always first."""
+    first = turn % len(proxies)
+    return proxies[first:] + proxies[:first]
+
+
+def run(stage: Stage, proxy: Proxy, load: Load, seconds: int) -> Run:
+    placement = proxy.contestant.placement
+    stage.backend.move_to(placement.load)
+    pids = proxy.process.pids()
+    watch = Watch([*pids, *stage.backend.pids()])
+    cpu, ticks = procfs.cpu_ns(pids), procfs.ticks(pids)
+    proxy.scrape()
+    count = wrk.run(load, proxy.site.port, seconds, placement.load)
+    foreign = watch.share()
+    if proxy.process.pids() != pids:
+        raise proxy.process.fail("its processes changed during a run")
+    cpu_us = (procfs.cpu_ns(pids) - cpu) / NS_PER_US / count.requests
+    user_us = cpu_us * user_share(ticks, procfs.ticks(pids))
+    return Run(cpu_us, user_us, count.requests / count.seconds, foreign)
+
+
+def user_share(before: procfs.Ticks, after: procfs.Ticks) -> float:
+    user, system = after.user - before.user, after.system - before.system
+    return user / (user + system) if user + system else 0.0
+
+
+def _cpu_row(contestant: Contestant, runs: list[Run], long: Run) -> Row:
+    return Row.of(
+        contestant,
+        values=[each.cpu_us for each in runs],
+        user=long.user_us,
+        per_second=[each.per_second for each in runs],
+        foreign=max(each.foreign for each in [*runs, long]),
+    )
+
+
+def system_calls(cell: Cell, stage: Stage, effort: Effort) -> list[Row]:
+    """Calls of all processes of a proxy, per request, in runs of their own: strace slows a proxy down."""
+    with ExitStack() as stack:
+        proxies = [stack.enter_context(stage.proxy(each, cell.load.path)) for each in cell.contestants]
+        for proxy in proxies:
+            run(stage, proxy, cell.load, 1)
+        counted: dict[str, list[dict[str, float]]] = {each.key: [] for each in cell.contestants}
+        for turn in range(effort.repeats):
+            for proxy in rotated(proxies, turn):
+                counted[proxy.contestant.key].append(_calls_per_request(stage, proxy, cell.load))
+    return [_syscall_row(each, counted[each.key]) for each in cell.contestants]
+
+
+def _calls_per_request(stage: Stage, proxy: Proxy, load: Load) -> dict[str, float]:
+    report = proxy.site.folder / "strace"
+    cpus = proxy.contestant.placement.load
+    with strace.attached(proxy.process.pids(), report, cpus):
+        count = wrk.run(load, proxy.site.port, SYSCALL_SECONDS, cpus)
+    return {name: calls / count.requests for name, calls in strace.parse(report.read_text()).items()}
+
+
+def _syscall_row(contestant: Contestant, counted: list[dict[str, float]]) -> Row:
+    totals = [sum(each.values()) for each in counted]
+    last = sorted(counted[-1].items(), key=lambda item: -item[1])
+    detail = ", ".join(f"{name} {calls:.2f}" for name, calls in last if calls >= 0.01)
+    return Row.of(contestant, values=totals, detail=detail)
+
+
+def memory_at_rest(cell: Cell, stage: Stage, effort: Effort) -> list[Row]:
+    """Resident MiB of all processes a while after the start and a few requests; the detail has shared pages once."""
+    rows = []
+    for contestant in cell.contestants:
+        resident, proportional = [], 0.0
+        for _ in range(effort.repeats):
+            with stage.proxy(contestant, cell.load.path) as proxy:
+                time.sleep(SETTLE_SECONDS)
+                resident.append(procfs.memory_kib(proxy.process.pids(), "VmRSS") / 1024)
+                proportional = procfs.proportional_kib(proxy.process.pids()) / 1024
+        rows.append(Row.of(contestant, values=resident, detail=f"{proportional:.1f} MiB with shared pages counted once"))
+    return rows
+
+
+def idle_memory(cell: Cell, stage: Stage, effort: Effort) -> list[Row]:
+    """Growth of RssAnon in bytes per connection that has had one request and is kept."""
+    rows = []
+    for contestant in cell.contestants:
+        grown = []
+        for _ in range(effort.repeats):
+            with stage.proxy(contestant, cell.load.path) as proxy:
+                grown.append(_growth_per_connection(proxy))
+        rows.append(Row.of(contestant, values=grown))
+    return rows
+
+
+def _growth_per_connection(proxy: Proxy) -> float:
+    with ExitStack() as stack:
+        idle.open_connections(stack, proxy.site.port, 10)
+        time.sleep(SETTLE_SECONDS)
+        pids = proxy.process.pids()
+        before = procfs.memory_kib(pids, "RssAnon")
+        kept = idle.open_connections(stack, proxy.site.port, IDLE_CONNECTIONS)
+        time.sleep(SETTLE_SECONDS)
+        after = procfs.memory_kib(pids, "RssAnon")
+        if (still := idle.still_open(kept)) != IDLE_CONNECTIONS:
+            raise proxy.process.fail(f"closed {IDLE_CONNECTIONS - still} of {IDLE_CONNECTIONS} idle connections")
+    return (after - before) * 1024 / IDLE_CONNECTIONS
+
+
+MEASUREMENTS: dict[Kind, Callable[[Cell, Stage, Effort], list[Row]]] = {
+    "cpu": cpu_per_request,
+    "syscalls": system_calls,
+    "rest": memory_at_rest,
+    "idle": idle_memory,
+}

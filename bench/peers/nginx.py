@@ -1,0 +1,36 @@
+"""nginx, from Debian."""
+
+import re
+import shutil
+import subprocess
+
+from bench import process
+from bench.job import Job, Site
+from bench.peers.templates import fill
+from bench.process import Process
+
+NAME = "nginx"
+FORWARDS_FIELDS = True
+
+
+def version() -> str | None:
+    if shutil.which("nginx") is None:
+        return None
+    # nginx writes it to stderr.
+    said = subprocess.run(["nginx", "-v"], capture_output=True, text=True, check=True).stderr
+    found = re.search(r"nginx/(\S+)", said)
+    return found[1] if found else said.strip()
+
+
+def start(job: Job, site: Site) -> Process:
+    values = {
+        "WORKERS": job.workers,
+        "CONNECTIONS": job.connections,
+        "FOLDER": site.folder,
+        # As its manual advises for a busy server: 64 KB at a time, and once a second.
+        "ACCESS_LOG": f"{site.folder}/access.log json buffer=64k flush=1s" if job.access_log else "off",
+        "BACKEND": site.backend_port,
+        "PORT": site.port,
+    }
+    config = site.write("nginx.conf", fill("nginx.conf", values))
+    return process.start(NAME, ["nginx", "-p", site.folder, "-c", config], folder=site.folder, cpus=site.cpus)

@@ -1,0 +1,53 @@
+"""One run of the load generator, and what it counted."""
+
+import re
+import subprocess
+from dataclasses import dataclass
+
+from bench.job import BENCH, Load
+from bench.process import BenchError, pinned
+
+TIMEOUT = "20s"
+SUMMARY = re.compile(r"^\s*(\d+) requests in ([\d.]+)(us|ms|s|m|h)\b", re.MULTILINE)
+SOCKET_ERRORS = re.compile(r"Socket errors: connect (\d+), read (\d+), write (\d+), timeout (\d+)")
+BAD_STATUS = re.compile(r"Non-2xx or 3xx responses: (\d+)")
+SECONDS = {"us": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
+
+
+@dataclass(frozen=True)
+class Count:
+    requests: int
+    seconds: float
+
+
+def run(load: Load, port: int, seconds: int, cpus: tuple[int, ...]) -> Count:
+    script = [] if load.script is None else ["-s", str(BENCH / "lua" / load.script)]
+    command = ["wrk", "-t1", f"-c{load.connections}", f"-d{seconds}s", "--timeout", TIMEOUT, *script]
+    done = subprocess.run(
+        [*pinned(cpus), *command, f"http://127.0.0.1:{port}{load.path}"],
+        capture_output=True,
+        text=True,
+        check=False,
+        stdin=subprocess.DEVNULL,
+    )
+    if done.returncode != 0:
+        message = f"wrk ended with {done.returncode}:\n{done.stdout}{done.stderr}"
+        raise BenchError(message)
+    return parse(done.stdout)
+
+
+def parse(output: str) -> Count:
+    """A failed request must not count as a cheap one: any error spoils the run."""
+    summary = SUMMARY.search(output)
+    if summary is None:
+        message = f"wrk said nothing that can be understood:\n{output}"
+        raise BenchError(message)
+    errors = SOCKET_ERRORS.search(output)
+    bad = BAD_STATUS.search(output)
+    if bad or (errors and any(int(group) for group in errors.groups())):
+        message = f"requests failed under load:\n{output}"
+        raise BenchError(message)
+    if int(summary[1]) == 0:
+        message = f"no request was answered:\n{output}"
+        raise BenchError(message)
+    return Count(int(summary[1]), float(summary[2]) * SECONDS[summary[3]])

@@ -1,0 +1,19 @@
+//! The pure decisions of Pylos: what a message says, which route it takes, what a table means.
+//!
+//! No socket, clock, task or Python in here: time and randomness are arguments. In reading order:
+//!
+//! - [`message`]: the parts of a message that need judgement (path, host, forwarding fields, dates);
+//! - [`http1`]: the HTTP/1.1 codec;
+//! - [`address`]: sets of networks;
+//! - [`table`]: what the file said, compiled into types that cannot be wrong;
+//! - [`route`]: which route a request takes;
+//! - [`balance`] and [`health`]: which target answers, and which one is out.
+#![forbid(unsafe_code)]
+
+pub mod message;
+pub mod http1;
+pub mod address;
+pub mod table;
+pub mod route;
+pub mod balance;
+pub mod health;

@@ -1,0 +1,91 @@
+//! The head of a message, whatever protocol carried it: a byte block and an index of offsets into it.
+//! HTTP/1.1 indexes its read buffer in place; HTTP/2 and 3 decode their header blocks into such a block.
+
+use super::names::{Known, NameSet};
+
+/// A stretch of the head's bytes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Span {
+    pub at: u32,
+    pub len: u32,
+}
+
+impl Span {
+    /// The span of `start..end`; heads are bounded far below 4 GiB.
+    pub fn new(start: usize, end: usize) -> Self {
+        debug_assert!(start <= end && end <= u32::MAX as usize);
+        Span { at: start as u32, len: (end - start) as u32 }
+    }
+    pub fn of(self, block: &[u8]) -> &[u8] {
+        &block[self.at as usize..(self.at + self.len) as usize]
+    }
+    pub fn end(self) -> usize {
+        (self.at + self.len) as usize
+    }
+    pub fn is_empty(self) -> bool {
+        self.len == 0
+    }
+}
+
+/// One field line: 20 bytes, in the order of arrival.
+#[derive(Clone, Copy, Debug)]
+pub struct Field {
+    pub name: Span,
+    pub value: Span,
+    pub known: Known,
+    /// The name has a `_`, so that it may be read as another name behind CGI.
+    pub underscore: bool,
+    /// Not forwarded: hop-by-hop, replaced or removed by an edit.
+    pub dropped: bool,
+}
+
+/// The fields of a head or of a trailer section.
+#[derive(Debug, Default)]
+pub struct Fields {
+    pub list: Vec<Field>,
+    /// Which known names occur.
+    pub seen: NameSet,
+}
+
+impl Fields {
+    pub fn clear(&mut self) {
+        self.list.clear();
+        self.seen = NameSet::default();
+    }
+
+    /// All values of a known name, in order.
+    pub fn all<'a>(
+        &'a self, block: &'a [u8], known: Known,
+    ) -> impl DoubleEndedIterator<Item = &'a [u8]> + 'a {
+        let some = self.seen.has(known);
+        let list: &[Field] = if some { &self.list } else { &[] };
+        list.iter().filter(move |f| f.known == known).map(move |f| f.value.of(block))
+    }
+
+    /// The first value of a known name.
+    pub fn first<'a>(&'a self, block: &'a [u8], known: Known) -> Option<&'a [u8]> {
+        self.all(block, known).next()
+    }
+
+    /// Keeps every field of this name from being forwarded.
+    pub fn drop_named(&mut self, block: &[u8], name: &[u8]) {
+        for field in &mut self.list {
+            if field.name.of(block).eq_ignore_ascii_case(name) {
+                field.dropped = true;
+            }
+        }
+    }
+}
+
+/// The version that the sender speaks, as far as semantics go.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum Version {
+    Http10,
+    #[default]
+    Http11,
+}
+
+/// Splits a comma-separated list value (RFC 9110, 5.6.1), blanks trimmed, empty members left out.
+pub fn members(value: &[u8]) -> impl Iterator<Item = &[u8]> {
+    value.split(|b| *b == b',').map(<[u8]>::trim_ascii).filter(|m| !m.is_empty())
+}

@@ -1,0 +1,87 @@
+//! All routes in the order of precedence, as `pylos routes` shows them.
+
+use super::pattern::{HostPattern, Pattern};
+use crate::table::{Action, ListenerId, PolicyId, Route, Serve, Table};
+use serde::Serialize;
+use std::cmp::{Ordering, Reverse};
+
+/// One match string of one route, for the listeners that treat it alike.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Row {
+    pub route: String,
+    /// `None`: every method.
+    pub methods: Option<Vec<String>>,
+    /// `""`: any host.
+    pub host: String,
+    pub path: String,
+    /// `forward`, `redirect` or `respond`.
+    pub action: &'static str,
+    /// The upstream's name, where the redirect leads, or the answer's status.
+    pub to: String,
+    /// The effective list, in the order of execution.
+    pub policies: Vec<String>,
+    pub listeners: Vec<String>,
+}
+
+/// The rows of a table, the most specific match first. Listeners that serve no routes are left out.
+pub fn rows(table: &Table) -> Vec<Row> {
+    let mut patterns: Vec<(&Route, &Pattern)> =
+        table.routes.iter().flat_map(|route| route.patterns.iter().map(move |pattern| (route, pattern))).collect();
+    patterns.sort_by(|(_, a), (_, b)| precedence(a, b));
+    patterns.into_iter().flat_map(|(route, pattern)| rows_of(table, route, pattern)).collect()
+}
+
+/// The order in which the router would try them for a request that fits both.
+fn precedence(a: &Pattern, b: &Pattern) -> Ordering {
+    host_key(&a.host)
+        .cmp(&host_key(&b.host))
+        .then_with(|| a.path.cmp_precedence(&b.path))
+        .then_with(|| a.methods.is_none().cmp(&b.methods.is_none()))
+        .then_with(|| a.methods.cmp(&b.methods))
+}
+
+/// Kind, then the longer wildcard, then the name, then one label before any depth.
+fn host_key(host: &HostPattern) -> (u8, Reverse<usize>, &str, u8) {
+    match host {
+        HostPattern::Exact(name) => (0, Reverse(0), name, 0),
+        HostPattern::OneLabel(suffix) => (1, Reverse(suffix.len()), suffix, 0),
+        HostPattern::AnyDepth(suffix) => (1, Reverse(suffix.len()), suffix, 1),
+        HostPattern::Any => (2, Reverse(0), "", 0),
+    }
+}
+
+fn rows_of(table: &Table, route: &Route, pattern: &Pattern) -> Vec<Row> {
+    let mut groups: Vec<(&[PolicyId], Vec<String>)> = Vec::new();
+    for (index, listener) in table.listeners.iter().enumerate() {
+        if listener.serve != Serve::Proxy {
+            continue;
+        }
+        let policies = route.policies(ListenerId::at(index));
+        match groups.iter_mut().find(|(known, _)| *known == policies) {
+            Some((_, listeners)) => listeners.push(listener.name.to_string()),
+            None => groups.push((policies, vec![listener.name.to_string()])),
+        }
+    }
+    if groups.is_empty() {
+        groups.push((&[], Vec::new()));
+    }
+    groups.into_iter().map(|(policies, listeners)| row(table, route, pattern, policies, listeners)).collect()
+}
+
+fn row(table: &Table, route: &Route, pattern: &Pattern, policies: &[PolicyId], listeners: Vec<String>) -> Row {
+    let (action, to) = match &route.action {
+        Action::Forward { upstream, .. } => ("forward", table.upstreams[upstream.index()].name.to_string()),
+        Action::Redirect(redirect) => ("redirect", redirect.spelled.to_string()),
+        Action::Respond(response) => ("respond", response.status.to_string()),
+    };
+    Row {
+        route: route.name.to_string(),
+        methods: pattern.methods.as_ref().map(|names| names.iter().map(ToString::to_string).collect()),
+        host: pattern.host.to_string(),
+        path: pattern.path.to_string(),
+        action,
+        to,
+        policies: policies.iter().map(|policy| table.policies[policy.index()].name.to_string()).collect(),
+        listeners,
+    }
+}

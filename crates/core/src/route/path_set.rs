@@ -1,0 +1,34 @@
+//! A set of paths given as templates, as `deny_path` names them.
+
+use super::pattern::PathPattern;
+use super::router::{Captures, Methods};
+use super::tree::{Endpoint, Search, Tree};
+
+#[derive(Debug, Default)]
+pub struct PathSet(Option<Tree>);
+
+impl PathSet {
+    /// Templates that match the same paths count once.
+    pub fn new<'a>(paths: impl IntoIterator<Item = &'a PathPattern>) -> Self {
+        let mut tree = None;
+        for path in paths {
+            let tree = tree.get_or_insert_with(Tree::new);
+            let endpoint = Endpoint { route: 0, methods: None, slots: None };
+            // An error says that the path is in the set already.
+            let _ = tree.add(path, endpoint);
+        }
+        PathSet(tree)
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.0.is_none()
+    }
+
+    /// `path` in normal form, without a query.
+    pub fn contains(&self, path: &[u8]) -> bool {
+        self.0.as_ref().is_some_and(|tree| {
+            path.first() == Some(&b'/')
+                && tree.find(&mut Search::new(path, Methods::NONE), &mut Captures::new()).is_some()
+        })
+    }
+}

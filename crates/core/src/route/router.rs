@@ -1,0 +1,168 @@
+//! From host, method and path to a route (the precedence is told in the crate's documentation of `match`).
+
+use super::fast_hash::FastMap;
+use super::pattern::{HostPattern, Pattern};
+use super::tree::{Endpoint, Search, Tree};
+use crate::table::RouteId;
+use smallvec::SmallVec;
+
+/// Byte ranges of the path, in the order that the route's templates expect.
+///
+/// A `{rest:path}` range begins at its slash when there is one: empty, `/` and `/a/b` stay apart.
+pub type Captures = SmallVec<[(u32, u32); 4]>;
+
+/// What a look-up says.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Found {
+    Route(RouteId),
+    /// Routes match, though none for this method; the value for `Allow` (RFC 9110 10.2.1).
+    MethodNotAllowed(Box<[u8]>),
+    None,
+}
+
+/// All patterns of all routes: one tree of segments per host pattern.
+///
+/// The order of precedence: exact host, then wildcards from the longest, then any host; in each tree segments
+/// from left to right, literal before `{id}` before `{rest:path}`; with methods before without. Where only
+/// the method does not fit, the search goes on in that order.
+#[derive(Debug, Default)]
+pub struct Router {
+    methods: MethodNames,
+    exact: FastMap<Tree>,
+    one_label: FastMap<Tree>,
+    any_depth: FastMap<Tree>,
+    /// Length of the longest suffix among the wildcards; bounds the work that a long host can cause.
+    longest_suffix: usize,
+    any: Option<Tree>,
+}
+
+impl Router {
+    /// Finds the route. `host` is lower case and without a port, and may be empty; `path` is in normal form
+    /// and has no query. Does not allocate unless the answer is [`Found::MethodNotAllowed`] or a route has
+    /// more than four captures.
+    pub fn find(&self, host: &[u8], method: &[u8], path: &[u8], captures: &mut Captures) -> Found {
+        captures.clear();
+        if path.first() != Some(&b'/') {
+            return Found::None;
+        }
+        let mut search = Search::new(path, self.methods.find(method));
+        match self.search(host, &mut search, captures) {
+            Some(route) => Found::Route(RouteId(route)),
+            None if search.refused == Methods::NONE => Found::None,
+            None => Found::MethodNotAllowed(self.methods.list(search.refused)),
+        }
+    }
+
+    fn search(&self, host: &[u8], search: &mut Search<'_>, captures: &mut Captures) -> Option<u32> {
+        let exact = if self.exact.is_empty() { None } else { self.exact.get(host) };
+        if let Some(route) = exact.and_then(|tree| tree.find(search, captures)) {
+            return Some(route);
+        }
+        if self.longest_suffix > 0
+            && let Some(route) = self.search_wildcards(host, search, captures)
+        {
+            return Some(route);
+        }
+        self.any.as_ref()?.find(search, captures)
+    }
+
+    /// `x.b.a` is asked as `*.b.a`, `**.b.a`, `**.a`.
+    fn search_wildcards(&self, host: &[u8], search: &mut Search<'_>, captures: &mut Captures) -> Option<u32> {
+        for (labels, dot) in memchr::memchr_iter(b'.', host).enumerate() {
+            let suffix = &host[dot + 1..];
+            if dot == 0 || suffix.len() > self.longest_suffix {
+                continue;
+            }
+            let one_label = if labels == 0 { self.one_label.get(suffix) } else { None };
+            for tree in one_label.into_iter().chain(self.any_depth.get(suffix)) {
+                if let Some(route) = tree.find(search, captures) {
+                    return Some(route);
+                }
+            }
+        }
+        None
+    }
+
+    /// Adds a pattern. `slots[i]` tells which capture of the pattern is the route's `i`-th.
+    pub(crate) fn add(&mut self, route: RouteId, pattern: &Pattern, slots: Option<Box<[u8]>>) -> Result<(), NotAdded> {
+        let methods = match &pattern.methods {
+            Some(names) => Some(self.methods.set(names).ok_or(NotAdded::TooManyMethods)?),
+            None => None,
+        };
+        let tree = match &pattern.host {
+            HostPattern::Exact(name) => tree_of(&mut self.exact, name),
+            HostPattern::OneLabel(suffix) => {
+                self.longest_suffix = self.longest_suffix.max(suffix.len());
+                tree_of(&mut self.one_label, suffix)
+            }
+            HostPattern::AnyDepth(suffix) => {
+                self.longest_suffix = self.longest_suffix.max(suffix.len());
+                tree_of(&mut self.any_depth, suffix)
+            }
+            HostPattern::Any => self.any.get_or_insert_with(Tree::new),
+        };
+        tree.add(&pattern.path, Endpoint { route: route.0, methods, slots })
+            .map_err(|other| NotAdded::Tie(RouteId(other)))
+    }
+}
+
+/// Why a pattern cannot stand in the router.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum NotAdded {
+    /// This route matches the same requests equally well.
+    Tie(RouteId),
+    /// The table names more than [`MethodNames::MOST`] different methods.
+    TooManyMethods,
+}
+
+fn tree_of<'m>(map: &'m mut FastMap<Tree>, host: &str) -> &'m mut Tree {
+    map.entry(host.as_bytes().into()).or_insert_with(Tree::new)
+}
+
+/// A set of methods, by their places in [`MethodNames`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Methods(u64);
+
+impl Methods {
+    pub(crate) const NONE: Methods = Methods(0);
+
+    pub(crate) fn meets(self, other: Methods) -> bool {
+        self.0 & other.0 != 0
+    }
+
+    pub(crate) fn with(self, other: Methods) -> Methods {
+        Methods(self.0 | other.0)
+    }
+}
+
+/// The methods that the table names, in the order of their first use.
+#[derive(Debug, Default)]
+struct MethodNames(Vec<Box<[u8]>>);
+
+impl MethodNames {
+    const MOST: usize = 64;
+
+    /// A method that the table does not name is in no set.
+    fn find(&self, method: &[u8]) -> Methods {
+        self.0.iter().position(|name| **name == *method).map_or(Methods::NONE, |at| Methods(1 << at))
+    }
+
+    fn set(&mut self, names: &[Box<str>]) -> Option<Methods> {
+        let mut set = Methods::NONE;
+        for name in names {
+            if self.find(name.as_bytes()) == Methods::NONE {
+                if self.0.len() == Self::MOST {
+                    return None;
+                }
+                self.0.push(name.as_bytes().into());
+            }
+            set = set.with(self.find(name.as_bytes()));
+        }
+        Some(set)
+    }
+
+    fn list(&self, set: Methods) -> Box<[u8]> {
+        let names = self.0.iter().enumerate().filter(|(at, _)| set.meets(Methods(1 << at)));
+        names.map(|(_, name)| &**name).collect::<Vec<_>>().join(&b", "[..]).into_boxed_slice()
+    }
+}

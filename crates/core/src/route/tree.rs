@@ -1,0 +1,227 @@
+//! The paths of one host pattern as a tree of segments.
+//!
+//! A look-up goes depth first: the literal child, then `{id}`, then `{rest:path}`. So the first endpoint found
+//! is the one that wins when segments are compared from left to right, and what comes after it is what to try
+//! when only the method does not fit. The work is bounded by the size of the tree, whatever the path is.
+
+use super::fast_hash::FastMap;
+use super::pattern::{LONGEST_LITERAL, PathPattern, Segment};
+use super::router::{Captures, Methods};
+use crate::message::path::decode_escape;
+use memchr::memchr;
+
+/// What a pattern leads to.
+#[derive(Debug, Clone)]
+pub(crate) struct Endpoint {
+    pub(crate) route: u32,
+    /// `None`: every method.
+    pub(crate) methods: Option<Methods>,
+    /// Where the route's templates expect each capture; `None`: in the order of the pattern.
+    pub(crate) slots: Option<Box<[u8]>>,
+}
+
+/// One look-up. `refused` collects the methods of endpoints that only lacked the right one.
+pub(crate) struct Search<'a> {
+    pub(crate) path: &'a [u8],
+    pub(crate) escapes: bool,
+    pub(crate) method: Methods,
+    pub(crate) refused: Methods,
+}
+
+impl<'a> Search<'a> {
+    pub(crate) fn new(path: &'a [u8], method: Methods) -> Self {
+        let escapes = memchr(b'%', path).is_some();
+        Search { path, escapes, method, refused: Methods::NONE }
+    }
+}
+
+#[derive(Debug)]
+pub(crate) struct Tree {
+    nodes: Vec<Node>,
+}
+
+#[derive(Debug, Default)]
+struct Node {
+    literals: Literals,
+    capture: Option<u32>,
+    /// Patterns that end here.
+    end: Vec<Endpoint>,
+    /// Patterns that have `{rest:path}` here.
+    rest: Vec<Endpoint>,
+}
+
+const ROOT: u32 = 0;
+
+impl Tree {
+    pub(crate) fn new() -> Self {
+        Tree { nodes: vec![Node::default()] }
+    }
+
+    /// Adds a pattern. When another one matches the same requests equally well, its route is returned.
+    pub(crate) fn add(&mut self, path: &PathPattern, endpoint: Endpoint) -> Result<(), u32> {
+        let (mut node, mut rest) = (ROOT, false);
+        for segment in &path.0 {
+            match segment {
+                Segment::Literal(bytes) => node = self.literal_child(node, bytes),
+                Segment::Capture(_) => node = self.capture_child(node),
+                Segment::Rest(_) => rest = true,
+            }
+        }
+        let node = &mut self.nodes[node as usize];
+        let endpoints = if rest { &mut node.rest } else { &mut node.end };
+        if let Some(other) = endpoints.iter().find(|other| overlap(other.methods, endpoint.methods)) {
+            return Err(other.route);
+        }
+        // With methods before without: more conditions win.
+        let at = if endpoint.methods.is_some() { 0 } else { endpoints.len() };
+        endpoints.insert(at, endpoint);
+        Ok(())
+    }
+
+    fn literal_child(&mut self, node: u32, bytes: &[u8]) -> u32 {
+        if let Some(child) = self.nodes[node as usize].literals.find(bytes) {
+            return child;
+        }
+        let child = self.fresh();
+        self.nodes[node as usize].literals.insert(bytes, child);
+        child
+    }
+
+    fn capture_child(&mut self, node: u32) -> u32 {
+        if let Some(child) = self.nodes[node as usize].capture {
+            return child;
+        }
+        let child = self.fresh();
+        self.nodes[node as usize].capture = Some(child);
+        child
+    }
+
+    fn fresh(&mut self) -> u32 {
+        self.nodes.push(Node::default());
+        u32::try_from(self.nodes.len() - 1).expect("a table has fewer than 2^32 segments")
+    }
+
+    /// The route for a path in normal form. On success `captures` holds its captures, else nothing.
+    pub(crate) fn find(&self, search: &mut Search<'_>, captures: &mut Captures) -> Option<u32> {
+        let endpoint = self.visit(ROOT, 0, search, captures)?;
+        if let Some(slots) = &endpoint.slots {
+            let found = std::mem::take(captures);
+            captures.extend(slots.iter().map(|&slot| found.get(slot as usize).copied().unwrap_or_default()));
+        }
+        Some(endpoint.route)
+    }
+
+    /// Looks on from `node`; `at` is the end of the path or its next slash.
+    fn visit(&self, node: u32, at: usize, search: &mut Search<'_>, captures: &mut Captures) -> Option<&Endpoint> {
+        let node = &self.nodes[node as usize];
+        let path = search.path;
+        if at == path.len() {
+            if let Some(endpoint) = choose(&node.end, search) {
+                return Some(endpoint);
+            }
+        } else {
+            let start = at + 1;
+            let end = if node.literals.is_empty() && node.capture.is_none() {
+                path.len()
+            } else {
+                memchr(b'/', &path[start..]).map_or(path.len(), |length| start + length)
+            };
+            let literal = node.literals.find_encoded(&path[start..end], search.escapes);
+            if let Some(endpoint) = literal.and_then(|child| self.visit(child, end, search, captures)) {
+                return Some(endpoint);
+            }
+            if let Some(child) = node.capture.filter(|_| start < end) {
+                captures.push((start as u32, end as u32));
+                if let Some(endpoint) = self.visit(child, end, search, captures) {
+                    return Some(endpoint);
+                }
+                captures.pop();
+            }
+        }
+        let endpoint = choose(&node.rest, search)?;
+        captures.push((at as u32, path.len() as u32));
+        Some(endpoint)
+    }
+}
+
+fn choose<'t>(endpoints: &'t [Endpoint], search: &mut Search<'_>) -> Option<&'t Endpoint> {
+    for endpoint in endpoints {
+        match endpoint.methods {
+            Some(methods) if !methods.meets(search.method) => search.refused = search.refused.with(methods),
+            _ => return Some(endpoint),
+        }
+    }
+    None
+}
+
+fn overlap(a: Option<Methods>, b: Option<Methods>) -> bool {
+    match (a, b) {
+        (None, None) => true,
+        (Some(a), Some(b)) => a.meets(b),
+        _ => false,
+    }
+}
+
+/// The literal children of a node: few are compared one by one, many are hashed.
+#[derive(Debug, Default)]
+enum Literals {
+    #[default]
+    None,
+    Few(Vec<(Box<[u8]>, u32)>),
+    Many(FastMap<u32>),
+}
+
+/// Above this a hash is quicker than comparing.
+const FEW: usize = 6;
+
+impl Literals {
+    fn is_empty(&self) -> bool {
+        matches!(self, Literals::None)
+    }
+
+    fn find(&self, bytes: &[u8]) -> Option<u32> {
+        match self {
+            Literals::None => None,
+            Literals::Few(list) => list.iter().find(|(key, _)| **key == *bytes).map(|(_, child)| *child),
+            Literals::Many(map) => map.get(bytes).copied(),
+        }
+    }
+
+    /// `segment` as it stands in the path; `%20` equals a blank, `%2F` equals no separator.
+    fn find_encoded(&self, segment: &[u8], escapes: bool) -> Option<u32> {
+        if self.is_empty() || !escapes || memchr(b'%', segment).is_none() {
+            return self.find(segment);
+        }
+        let mut buffer = [0; LONGEST_LITERAL];
+        decode_into(segment, &mut buffer).and_then(|decoded| self.find(decoded))
+    }
+
+    fn insert(&mut self, bytes: &[u8], child: u32) {
+        match self {
+            Literals::None => *self = Literals::Few(vec![(bytes.into(), child)]),
+            Literals::Few(list) if list.len() < FEW => list.push((bytes.into(), child)),
+            Literals::Few(list) => {
+                let mut map: FastMap<u32> = std::mem::take(list).into_iter().collect();
+                map.insert(bytes.into(), child);
+                *self = Literals::Many(map);
+            }
+            Literals::Many(map) => {
+                map.insert(bytes.into(), child);
+            }
+        }
+    }
+}
+
+/// `None` when the decoded segment is longer than any literal, or has a bad escape.
+fn decode_into<'b>(segment: &[u8], buffer: &'b mut [u8; LONGEST_LITERAL]) -> Option<&'b [u8]> {
+    let (mut at, mut length) = (0, 0);
+    while at < segment.len() {
+        let (byte, step) = match segment[at] {
+            b'%' => (decode_escape(&segment[at..])?, 3),
+            byte => (byte, 1),
+        };
+        *buffer.get_mut(length)? = byte;
+        (at, length) = (at + step, length + 1);
+    }
+    Some(&buffer[..length])
+}

@@ -1,0 +1,150 @@
+//! Which policies a request meets: `[pylos]`, listener and route together, each policy once.
+
+use crate::table::raw::{RawPolicy, RawTable};
+use crate::table::{Code, Listener, PathPart, Policy, PolicyId, Problems, Route, Serve, place};
+use std::collections::{BTreeMap, HashMap};
+
+/// Fills in the lists of `listeners` and `routes`, which are in the order of the raw maps.
+pub(super) fn compile(
+    raw: &RawTable, policies: &[Policy], listeners: &mut [Listener], routes: &mut [Route], problems: &mut Problems,
+) {
+    let ids = policies.iter().enumerate().map(|(index, policy)| (&*policy.name, PolicyId::at(index)));
+    let names = Names { raw: &raw.policy, ids: ids.collect(), policies };
+    names.check(raw, problems);
+    if names.report_loops(problems) {
+        return;
+    }
+    for (listener, listen) in listeners.iter_mut().zip(raw.listen.values()) {
+        listener.unrouted = names.effective(&[&raw.pylos.use_, &listen.use_], &mut Without::new(&[]));
+    }
+    for (route, (name, raw_route)) in routes.iter_mut().zip(&raw.route) {
+        let mut without = Without::new(&raw_route.without);
+        for listen in raw.listen.values() {
+            let lists: [&[String]; 3] = [&raw.pylos.use_, &listen.use_, &raw_route.use_];
+            route.policies_by_listener.push(names.effective(&lists, &mut without));
+        }
+        if listeners.iter().any(|listener| listener.serve == Serve::Proxy) {
+            without.report_unused(name, &names, problems);
+        }
+    }
+}
+
+/// The policies by name.
+struct Names<'a> {
+    raw: &'a BTreeMap<String, RawPolicy>,
+    ids: HashMap<&'a str, PolicyId>,
+    policies: &'a [Policy],
+}
+
+impl Names<'_> {
+    /// The policies of `lists` with chains taken apart: first by phase, then in the order of the lists.
+    fn effective(&self, lists: &[&[String]], without: &mut Without<'_>) -> Vec<PolicyId> {
+        let mut found = Vec::new();
+        for name in lists.iter().copied().flatten() {
+            self.expand(name, without, &mut found);
+        }
+        found.sort_by_key(|id| self.policies[id.index()].phase);
+        found
+    }
+
+    fn expand(&self, name: &str, without: &mut Without<'_>, found: &mut Vec<PolicyId>) {
+        if without.takes_away(name) {
+            return;
+        }
+        match (self.raw.get(name), self.ids.get(name)) {
+            (Some(RawPolicy::Chain { use_ }), _) => use_.iter().for_each(|name| self.expand(name, without, found)),
+            (_, Some(id)) if !found.contains(id) => found.push(*id),
+            _ => {}
+        }
+    }
+
+    fn check(&self, raw: &RawTable, problems: &mut Problems) {
+        self.check_list(&raw.pylos.use_, &place!["pylos", "use"], problems);
+        for (name, listen) in &raw.listen {
+            self.check_list(&listen.use_, &place!["listen", name, "use"], problems);
+        }
+        for (name, route) in &raw.route {
+            self.check_list(&route.use_, &place!["route", name, "use"], problems);
+            self.check_list(&route.without, &place!["route", name, "without"], problems);
+        }
+        for (name, policy) in &raw.policy {
+            if let RawPolicy::Chain { use_ } = policy {
+                self.check_list(use_, &place!["policy", name, "use"], problems);
+            }
+        }
+    }
+
+    fn check_list(&self, list: &[String], place: &[PathPart], problems: &mut Problems) {
+        for (index, name) in list.iter().enumerate() {
+            if !self.raw.contains_key(name) {
+                let path = [place, &[index.into()]].concat();
+                problems.report(Code::UnknownReference, path, format!("there is no policy `{name}`"));
+            }
+        }
+    }
+
+    /// Whether there are any. Each loop is reported once, at its chain with the least name.
+    fn report_loops(&self, problems: &mut Problems) -> bool {
+        let (mut done, mut any) = (Vec::new(), false);
+        for name in self.raw.keys() {
+            any |= self.follow(name, &mut Vec::new(), &mut done, problems);
+        }
+        any
+    }
+
+    fn follow<'n>(
+        &'n self, name: &'n str, way: &mut Vec<&'n str>, done: &mut Vec<&'n str>, problems: &mut Problems,
+    ) -> bool {
+        if let Some(start) = way.iter().position(|known| *known == name) {
+            let round = [&way[start..], &[name]].concat().join("` -> `");
+            let path = place!["policy", name, "use"];
+            problems.report(Code::ChainLoop, path, format!("a chain contains itself: `{round}`"));
+            return true;
+        }
+        let Some(RawPolicy::Chain { use_ }) = self.raw.get(name) else { return false };
+        if done.contains(&name) {
+            return false;
+        }
+        way.push(name);
+        let mut any = false;
+        for next in use_ {
+            any |= self.follow(next, way, done, problems);
+        }
+        way.pop();
+        done.push(name);
+        any
+    }
+}
+
+/// The names in a route's `without`, and which of them took something away.
+struct Without<'a> {
+    names: &'a [String],
+    used: Vec<bool>,
+}
+
+impl<'a> Without<'a> {
+    fn new(names: &'a [String]) -> Self {
+        Without { names, used: vec![false; names.len()] }
+    }
+
+    fn takes_away(&mut self, name: &str) -> bool {
+        let mut any = false;
+        for (known, used) in self.names.iter().zip(&mut self.used) {
+            if known == name {
+                (*used, any) = (true, true);
+            }
+        }
+        any
+    }
+
+    fn report_unused(&self, route: &str, names: &Names<'_>, problems: &mut Problems) {
+        for (index, (name, used)) in self.names.iter().zip(&self.used).enumerate() {
+            if !used && names.raw.contains_key(name) {
+                let path = place!["route", route, "without", index];
+                problems
+                    .report(Code::UnusedWithout, path, format!("`{name}` does not apply to this route anyway"))
+                    .hint("`without` takes away what `[pylos]`, the listener or a chain brings");
+            }
+        }
+    }
+}

@@ -1,0 +1,74 @@
+//! Names and values of fields, as the file gives them.
+
+use crate::table::raw::RawFieldEdits;
+use crate::table::{Code, FieldEdits, PathPart, Problems};
+use std::collections::BTreeMap;
+
+type Fields = Vec<(Box<[u8]>, Box<[u8]>)>;
+
+/// `place` leads to the table that holds `set`, `add` and `remove`.
+pub(super) fn edits(raw: &RawFieldEdits, place: &[PathPart], problems: &mut Problems) -> FieldEdits {
+    let within = |key: &str| [place, &[PathPart::from(key)]].concat();
+    let mut remove = Vec::with_capacity(raw.remove.len());
+    for (index, name) in raw.remove.iter().enumerate() {
+        check_name(name, [within("remove"), vec![index.into()]].concat(), problems);
+        remove.push(name.to_ascii_lowercase().into_bytes().into_boxed_slice());
+    }
+    FieldEdits {
+        remove,
+        set: fields(&raw.set, &within("set"), problems),
+        add: fields(&raw.add, &within("add"), problems),
+    }
+}
+
+pub(super) fn fields(raw: &BTreeMap<String, String>, place: &[PathPart], problems: &mut Problems) -> Fields {
+    let mut fields: Fields = Vec::with_capacity(raw.len());
+    for (name, value) in raw {
+        let path = || [place, &[PathPart::from(name)]].concat();
+        check_name(name, path(), problems);
+        check_value(value, path(), problems);
+        if let Some((twin, _)) = fields.iter().find(|(known, _)| known.eq_ignore_ascii_case(name.as_bytes())) {
+            let message = format!("`{name}` is the same field as `{}`", String::from_utf8_lossy(twin));
+            problems.report(Code::BadField, path(), message);
+        }
+        fields.push((name.as_bytes().into(), value.as_bytes().into()));
+    }
+    fields
+}
+
+/// They frame a message or belong to one connection: the gateway writes them (RFC 9110 7.6.1, RFC 9112 6).
+const OWN: [&str; 9] = [
+    "connection",
+    "content-length",
+    "host",
+    "keep-alive",
+    "proxy-connection",
+    "te",
+    "trailer",
+    "transfer-encoding",
+    "upgrade",
+];
+
+fn check_name(name: &str, path: Vec<PathPart>, problems: &mut Problems) {
+    let token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
+    if name.is_empty() || !name.bytes().all(token) {
+        problems.report(Code::BadField, path, format!("`{}` is not a field name", name.escape_debug()));
+    } else if name.eq_ignore_ascii_case("host") {
+        problems
+            .report(Code::BadField, path, "a policy does not change `Host`")
+            .hint("`host` of the upstream says which one its targets see");
+    } else if OWN.iter().any(|own| name.eq_ignore_ascii_case(own)) {
+        problems
+            .report(Code::BadField, path, format!("a policy does not change `{name}`"))
+            .hint("it belongs to the connection; the gateway writes it");
+    }
+}
+
+/// RFC 9110 5.5: no controls but the tab, no blanks at the ends.
+fn check_value(value: &str, path: Vec<PathPart>, problems: &mut Problems) {
+    if value.bytes().any(|byte| (byte < 0x20 && byte != b'\t') || byte == 0x7F) {
+        problems.report(Code::BadField, path, "the value has a control character");
+    } else if value.trim_matches([' ', '\t']) != value {
+        problems.report(Code::BadField, path, "the value begins or ends with a blank");
+    }
+}

@@ -1,0 +1,111 @@
+//! `[listen.NAME]`.
+
+use super::values;
+use crate::table::raw::{RawLimits, RawListen, RawListenTimeouts};
+use crate::table::{Bind, BindAddress, Code, Listener, PathPart, Problems, Serve, place};
+use std::collections::BTreeMap;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+
+pub(super) fn compile(raw: &BTreeMap<String, RawListen>, problems: &mut Problems) -> Vec<Listener> {
+    let mut taken: Vec<(BindAddress, &str)> = Vec::new();
+    let mut listeners = Vec::with_capacity(raw.len());
+    for (name, listen) in raw {
+        let binds = binds(name, listen, &mut taken, problems);
+        check_limits(name, &listen.limits, problems);
+        check_timeouts(name, &listen.timeouts, problems);
+        listeners.push(Listener {
+            name: name.as_str().into(),
+            binds,
+            serve: serve(name, &listen.serve, problems),
+            limits: listen.limits.clone(),
+            timeouts: listen.timeouts.clone(),
+            unrouted: Vec::new(),
+        });
+    }
+    listeners
+}
+
+fn binds<'r>(
+    name: &'r str, listen: &'r RawListen, taken: &mut Vec<(BindAddress, &'r str)>, problems: &mut Problems,
+) -> Vec<Bind> {
+    if listen.bind.is_empty() {
+        problems.report(Code::BadBind, place!["listen", name, "bind"], "a listener needs an address");
+    }
+    let mut binds = Vec::new();
+    for (index, spelled) in listen.bind.iter().enumerate() {
+        let path = place!["listen", name, "bind", index];
+        let Some(address) = bind_address(spelled, path.clone(), problems) else { continue };
+        if let Some((_, other)) = taken.iter().find(|(known, _)| *known == address) {
+            let message = format!("`{spelled}` is bound by `listen.{other}` already");
+            problems.report(Code::BadBind, path, message);
+            continue;
+        }
+        taken.push((address.clone(), name));
+        binds.push(Bind { spelled: spelled.as_str().into(), address });
+    }
+    binds
+}
+
+fn bind_address(spelled: &str, path: Vec<PathPart>, problems: &mut Problems) -> Option<BindAddress> {
+    if let Some(file) = spelled.strip_prefix("unix:").filter(|file| is_socket_path(file)) {
+        return Some(BindAddress::Unix(file.into()));
+    }
+    if let Ok(address) = spelled.parse::<SocketAddr>() {
+        return Some(BindAddress::Ip(address));
+    }
+    if let Some(port) = spelled.strip_prefix("localhost:").and_then(|port| port.parse::<u16>().ok()) {
+        return Some(BindAddress::Ip((IpAddr::from(Ipv4Addr::LOCALHOST), port).into()));
+    }
+    let hint = match spelled.strip_prefix(':').or(Some(spelled)).filter(|port| port.parse::<u16>().is_ok()) {
+        Some(port) => format!("all addresses of this machine: `0.0.0.0:{port}` or `[::]:{port}`"),
+        None => "`127.0.0.1:8080`, `[::1]:8080`, `0.0.0.0:80` or `unix:/run/pylos.sock`".to_owned(),
+    };
+    problems.report(Code::BadBind, path, format!("`{spelled}` is no address to listen on")).hint(hint);
+    None
+}
+
+/// Absolute, and short enough for `sockaddr_un`.
+pub(super) fn is_socket_path(file: &str) -> bool {
+    file.starts_with('/') && file.len() > 1 && file.len() < 108 && !file.contains('\0')
+}
+
+fn serve(name: &str, parts: &[String], problems: &mut Problems) -> Serve {
+    let has = |part: &str| parts.iter().any(|other| other == part);
+    for (index, part) in parts.iter().enumerate() {
+        if !matches!(part.as_str(), "proxy" | "metrics" | "health") {
+            problems
+                .report(Code::BadValue, place!["listen", name, "serve", index], format!("`{part}` cannot be served"))
+                .hint("`metrics` and `health`; leave `serve` out to serve the routes");
+        }
+    }
+    if parts.is_empty() || (has("proxy") && parts.len() > 1) {
+        problems
+            .report(Code::BadValue, place!["listen", name, "serve"], "a listener serves either routes or admin pages")
+            .hint("`metrics` and `health`; leave `serve` out to serve the routes");
+    }
+    if has("proxy") { Serve::Proxy } else { Serve::Admin { metrics: has("metrics"), health: has("health") } }
+}
+
+fn check_limits(name: &str, limits: &RawLimits, problems: &mut Problems) {
+    let path = |key: &str| place!["listen", name, "limits", key];
+    const MOST: u32 = 16 * 1024 * 1024;
+    values::range(limits.line_bytes, 64..=MOST, "bytes", path("line"), problems);
+    values::range(limits.header_bytes, 128..=MOST, "bytes", path("header"), problems);
+    values::range(limits.fields, 1..=10_000, "", path("fields"), problems);
+    if limits.line_bytes > limits.header_bytes {
+        let message = format!("a line of {} bytes does not fit a head of {}", limits.line_bytes, limits.header_bytes);
+        problems.report(Code::BadValue, path("line"), message).hint("`limits.header` holds the whole head");
+    }
+}
+
+fn check_timeouts(name: &str, timeouts: &RawListenTimeouts, problems: &mut Problems) {
+    for (key, value) in [
+        ("header", timeouts.header),
+        ("idle", timeouts.idle),
+        ("body_idle", timeouts.body_idle),
+        ("send_idle", timeouts.send_idle),
+        ("client_fin", timeouts.client_fin),
+    ] {
+        values::wait(value, place!["listen", name, "timeouts", key], problems);
+    }
+}

@@ -1,0 +1,35 @@
+//! From the raw table to the one that is used. All problems are reported, not only the first.
+
+mod settings;
+mod listen;
+mod upstream;
+mod fields;
+mod policy;
+mod effective;
+mod route;
+mod values;
+
+use super::raw::RawTable;
+use super::{Code, Problem, Problems, Table, place};
+use crate::route::Router;
+
+/// Compiles a table. With it come the warnings; without it come all problems.
+pub fn compile(raw: RawTable) -> Result<(Table, Vec<Problem>), Vec<Problem>> {
+    let mut problems = Problems::default();
+    if raw.version != 1 {
+        let message = format!("version {} of the table is not known here", raw.version);
+        problems.report(Code::BadValue, place!["pylos", "version"], message);
+    }
+    let settings = settings::compile(&raw.pylos, &mut problems);
+    let mut listeners = listen::compile(&raw.listen, &mut problems);
+    let upstreams = upstream::compile(&raw.upstream, &mut problems);
+    let policies = policy::compile(&raw.policy, &mut problems);
+    let mut router = Router::default();
+    let mut routes = route::compile(&raw, &mut router, &mut problems);
+    effective::compile(&raw, &policies, &mut listeners, &mut routes, &mut problems);
+    let warnings = problems.verdict()?;
+    Ok((Table { settings, listeners, upstreams, policies, routes, router }, warnings))
+}
+
+#[cfg(test)]
+mod tests;

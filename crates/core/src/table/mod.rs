@@ -1,0 +1,36 @@
+//! What the file said, as types that cannot be wrong: [`raw`] comes over the seam, [`compile`] makes a [`Table`].
+//!
+//! A table is immutable. A reload makes a new one and swaps it in whole.
+
+pub mod raw;
+mod ids;
+mod problem;
+mod settings;
+mod upstream;
+mod policy;
+mod route;
+mod compile;
+
+pub use compile::compile;
+pub use ids::{ListenerId, PolicyId, RouteId, UpstreamId};
+pub use policy::{Denied, FieldEdits, FilterPolicy, HeadersPolicy, Phase, Policy, PolicyKind};
+pub(crate) use problem::{Problems, place};
+pub use problem::{Code, PathPart, Problem, Severity};
+pub use raw::{
+    RawLimits as Limits, RawListenTimeouts as ListenTimeouts, RawPool as Pool, RawRouteTimeouts as RouteTimeouts,
+    RawTable, RawUpstreamTimeouts as UpstreamTimeouts,
+};
+pub use route::{Action, Redirect, Response, Route};
+pub use settings::{AccessLog, Bind, BindAddress, Listener, Serve, Settings};
+pub use upstream::{HealthCheck, HostMode, Target, TargetAddress, Upstream};
+
+/// The whole configuration, compiled. Objects refer to each other by id: a place in these lists.
+#[derive(Debug)]
+pub struct Table {
+    pub settings: Settings,
+    pub listeners: Vec<Listener>,
+    pub upstreams: Vec<Upstream>,
+    pub policies: Vec<Policy>,
+    pub routes: Vec<Route>,
+    pub router: crate::route::Router,
+}

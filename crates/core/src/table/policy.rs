@@ -1,0 +1,99 @@
+//! Policies. Chains are gone: they are only lists, and the effective lists name what is in them.
+
+use crate::address::IpSet;
+use crate::route::PathSet;
+use std::net::IpAddr;
+
+#[derive(Debug)]
+pub struct Policy {
+    pub name: Box<str>,
+    pub phase: Phase,
+    pub kind: PolicyKind,
+}
+
+/// When a policy acts; the order of the variants is the order of execution.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Phase {
+    /// First of the stage `admit`.
+    Filter,
+    /// The stages `rewrite` and `respond`.
+    Transform,
+}
+
+#[derive(Debug)]
+pub enum PolicyKind {
+    Headers(HeadersPolicy),
+    Filter(FilterPolicy),
+}
+
+/// Edits of fields, on the way in and on the way out.
+#[derive(Debug, Default)]
+pub struct HeadersPolicy {
+    pub request: FieldEdits,
+    pub response: FieldEdits,
+    /// For answers to clients on https only (Strict-Transport-Security, RFC 6797 7.2); comes before `response`.
+    pub response_https: FieldEdits,
+}
+
+/// Applied in this order: remove, set, add. No field of them frames a message or belongs to one connection.
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+pub struct FieldEdits {
+    /// Lower case.
+    pub remove: Vec<Box<[u8]>>,
+    /// Name as spelled, and value: replaces all fields of that name.
+    pub set: Vec<(Box<[u8]>, Box<[u8]>)>,
+    /// Name as spelled, and value: one more field.
+    pub add: Vec<(Box<[u8]>, Box<[u8]>)>,
+}
+
+impl FieldEdits {
+    pub fn is_empty(&self) -> bool {
+        self.remove.is_empty() && self.set.is_empty() && self.add.is_empty()
+    }
+}
+
+/// What may not pass. An empty list forbids nothing.
+#[derive(Debug, Default)]
+pub struct FilterPolicy {
+    pub allow_ip: IpSet,
+    pub deny_ip: IpSet,
+    pub deny_path: PathSet,
+    pub allow_methods: Vec<Box<[u8]>>,
+    /// Bytes of a request body, to be watched for bodies of unknown length as well.
+    pub max_body: Option<u64>,
+}
+
+/// A refusal by a filter: the status, and the fixed code for `pylos-reason`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Denied {
+    pub status: u16,
+    pub reason: &'static str,
+}
+
+impl FilterPolicy {
+    /// `client_ip` is `None` for a client on a Unix socket: no `allow_ip` lets it in, no `deny_ip` keeps it out.
+    /// `path` is in normal form, without a query.
+    pub fn verdict(
+        &self, client_ip: Option<IpAddr>, method: &[u8], path: &[u8], content_length: Option<u64>,
+    ) -> Option<Denied> {
+        let allowed = self.allow_ip.is_empty() || client_ip.is_some_and(|ip| self.allow_ip.contains(ip));
+        if !allowed || client_ip.is_some_and(|ip| self.deny_ip.contains(ip)) {
+            return Some(Denied { status: 403, reason: "ip_denied" });
+        }
+        if self.deny_path.contains(path) {
+            return Some(Denied { status: 403, reason: "path_denied" });
+        }
+        if !self.allow_methods.is_empty() && !self.allow_methods.iter().any(|allowed| **allowed == *method) {
+            return Some(Denied { status: 405, reason: "method_denied" });
+        }
+        if content_length.zip(self.max_body).is_some_and(|(length, most)| length > most) {
+            return Some(Denied { status: 413, reason: "body_too_large" });
+        }
+        None
+    }
+
+    /// The value of Allow that a 405 must have (RFC 9110 15.5.6).
+    pub fn allow_value(&self) -> Vec<u8> {
+        self.allow_methods.iter().map(|method| &**method).collect::<Vec<_>>().join(&b", "[..])
+    }
+}

@@ -1,0 +1,257 @@
+//! The table as it comes over the seam: what the file said, after Python checked its shape and gave every
+//! value a plain form (durations in milliseconds, sizes in bytes, references by name). JSON, no unknown keys.
+//!
+//! Nothing here is trusted yet: `compile` turns it into [`super::Table`], whose types cannot be wrong.
+
+use serde::Deserialize;
+use std::collections::BTreeMap;
+
+/// The whole document. Maps are ordered by name, so that one document always compiles to the same table.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RawTable {
+    /// Version of this form; 1.
+    pub version: u32,
+    pub pylos: RawPylos,
+    #[serde(default)]
+    pub listen: BTreeMap<String, RawListen>,
+    #[serde(default)]
+    pub upstream: BTreeMap<String, RawUpstream>,
+    #[serde(default)]
+    pub policy: BTreeMap<String, RawPolicy>,
+    #[serde(default)]
+    pub route: BTreeMap<String, RawRoute>,
+}
+
+/// Globals.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RawPylos {
+    /// Worker threads; 0 = one per CPU that affinity and cgroup quota allow.
+    pub workers: usize,
+    /// Networks whose forwarding headers are believed, `10.0.0.0/8` or `::1`; `unix` trusts Unix-socket peers.
+    pub trusted_proxies: Vec<String>,
+    /// `-` (standard output), a file's path, or absent for no access log.
+    pub access_log: Option<RawAccessLog>,
+    /// Policies for every listener and route.
+    #[serde(rename = "use")]
+    pub use_: Vec<String>,
+    /// How long a drain waits for requests in flight, ms.
+    pub drain_ms: u64,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RawAccessLog {
+    pub path: String,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RawListen {
+    /// `host:port`, `[::1]:port` or `unix:/path`; at least one.
+    pub bind: Vec<String>,
+    /// What is served: `proxy`, or any of `metrics`, `health` (an admin listener).
+    pub serve: Vec<String>,
+    #[serde(rename = "use")]
+    pub use_: Vec<String>,
+    pub limits: RawLimits,
+    pub timeouts: RawListenTimeouts,
+}
+
+/// Bounds of one listener's clients. Sizes in bytes.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RawLimits {
+    /// Longest request line, and longest single field line.
+    pub line_bytes: u32,
+    /// Whole head, and whole trailer section.
+    pub header_bytes: u32,
+    /// Number of fields.
+    pub fields: u32,
+    /// Open connections of the listener in all; 0 = derived from the descriptor limit.
+    pub connections: u32,
+    /// Open connections from one address; 0 = no bound.
+    pub connections_per_address: u32,
+    /// Least bytes a second of a request body, on average, after the `body_idle` time; 0 = no floor.
+    pub body_rate: u32,
+    /// Largest request body; 0 = no bound.
+    pub body_bytes: u64,
+}
+
+/// All in ms.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RawListenTimeouts {
+    /// First byte of a request until its head is whole.
+    pub header: u64,
+    /// A connection without a request.
+    pub idle: u64,
+    /// Between two pieces of a request body.
+    pub body_idle: u64,
+    /// A client that does not read its answer.
+    pub send_idle: u64,
+    /// How long a client that has shut its sending side is served without any progress.
+    pub client_fin: u64,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RawUpstream {
+    pub targets: Vec<RawTarget>,
+    /// `round_robin`.
+    pub balance: String,
+    pub health: Option<RawHealth>,
+    /// Which Host the targets see: `preserve` (the client's), `target` (the target's own) or a literal name.
+    pub host: String,
+    pub pool: RawPool,
+    pub timeouts: RawUpstreamTimeouts,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RawTarget {
+    /// `http://host[:port]`, `http://[::1]:port` or `unix:/path`.
+    pub url: String,
+}
+
+/// Active health check: GET `path`, never following a redirect; only 2xx counts as healthy.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RawHealth {
+    pub path: String,
+    pub every_ms: u64,
+    pub timeout_ms: u64,
+    pub fall: u32,
+    pub rise: u32,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RawPool {
+    /// Idle connections kept per target and worker.
+    pub max_idle: u32,
+    /// Connections to one target per worker, idle and busy; 0 = no bound.
+    pub max_connections: u32,
+    /// An idle connection is closed after this, ms.
+    pub idle_ms: u64,
+    /// A connection is not used again after this, ms.
+    pub max_age_ms: u64,
+}
+
+/// All in ms.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RawUpstreamTimeouts {
+    pub connect: u64,
+    /// Request sent until the answer's head.
+    pub first_byte: u64,
+    /// Between two pieces of an answer's body.
+    pub idle: u64,
+    /// A target that does not read the request.
+    pub send_idle: u64,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case", deny_unknown_fields)]
+pub enum RawPolicy {
+    Headers {
+        #[serde(default)]
+        request: RawFieldEdits,
+        #[serde(default)]
+        response: RawFieldEdits,
+        /// `security` or absent.
+        #[serde(default)]
+        preset: Option<String>,
+    },
+    Filter {
+        #[serde(default)]
+        allow_ip: Vec<String>,
+        #[serde(default)]
+        deny_ip: Vec<String>,
+        /// Path templates, as in a route's match without host and methods.
+        #[serde(default)]
+        deny_path: Vec<String>,
+        #[serde(default)]
+        allow_methods: Vec<String>,
+        /// Bytes; absent = no bound.
+        #[serde(default)]
+        max_body: Option<u64>,
+    },
+    Chain {
+        #[serde(rename = "use")]
+        use_: Vec<String>,
+    },
+}
+
+/// Names as the user wrote them; values are literal text. Applied in this order: remove, set, add.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RawFieldEdits {
+    #[serde(default)]
+    pub set: BTreeMap<String, String>,
+    #[serde(default)]
+    pub add: BTreeMap<String, String>,
+    #[serde(default)]
+    pub remove: Vec<String>,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RawRoute {
+    /// `[METHODS ]host/path`, any of.
+    #[serde(rename = "match")]
+    pub match_: Vec<String>,
+    /// Exactly one of `to`, `redirect`, `respond` is there.
+    #[serde(default)]
+    pub to: Option<String>,
+    #[serde(default)]
+    pub redirect: Option<RawRedirect>,
+    #[serde(default)]
+    pub respond: Option<RawRespond>,
+    /// A path template, `/orders/{rest}`.
+    #[serde(default)]
+    pub rewrite: Option<String>,
+    /// A literal path prefix.
+    #[serde(default)]
+    pub strip: Option<String>,
+    #[serde(rename = "use", default)]
+    pub use_: Vec<String>,
+    #[serde(default)]
+    pub without: Vec<String>,
+    pub timeouts: RawRouteTimeouts,
+    /// Upgrade tokens that may become a tunnel, lower case; `websocket` by default.
+    pub upgrade: Vec<String>,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RawRedirect {
+    /// An absolute URL or an absolute path, with `{captures}`; the query is kept unless the template has one.
+    pub to: String,
+    /// 301, 302, 303, 307 or 308.
+    pub status: u16,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RawRespond {
+    /// 200..=599.
+    pub status: u16,
+    pub body: String,
+    pub content_type: String,
+    #[serde(default)]
+    pub headers: BTreeMap<String, String>,
+}
+
+/// All in ms.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RawRouteTimeouts {
+    /// Request head until the answer's head, retries included; 0 = the upstream's `first_byte` alone.
+    pub response: u64,
+    /// Whole exchange; 0 = off. Tunnels do not know it.
+    pub total: u64,
+    /// A tunnel without a byte either way.
+    pub tunnel_idle: u64,
+}

@@ -1,0 +1,75 @@
+//! Routes: what becomes of the requests that they match.
+
+use super::{ListenerId, PolicyId, RouteTimeouts, UpstreamId};
+use crate::route::path_edit::collapse_leading_slashes;
+use crate::route::router::Captures;
+use crate::route::{PathEdit, Pattern, Template};
+
+#[derive(Debug)]
+pub struct Route {
+    pub name: Box<str>,
+    pub patterns: Vec<Pattern>,
+    pub action: Action,
+    /// By listener: phases in order, then the order of `use` in `[pylos]`, listener, route; each policy once,
+    /// without what `without` names.
+    pub policies_by_listener: Vec<Vec<PolicyId>>,
+    pub timeouts: RouteTimeouts,
+    /// Tokens that may become a tunnel, lower case.
+    pub upgrade: Vec<Box<str>>,
+}
+
+impl Route {
+    pub fn policies(&self, listener: ListenerId) -> &[PolicyId] {
+        &self.policies_by_listener[listener.index()]
+    }
+}
+
+#[derive(Debug)]
+pub enum Action {
+    Forward { upstream: UpstreamId, path: PathEdit },
+    Redirect(Redirect),
+    Respond(Response),
+}
+
+/// An answer that sends the client elsewhere.
+#[derive(Debug)]
+pub struct Redirect {
+    /// 301, 302, 303, 307 or 308.
+    pub status: u16,
+    /// As in the file.
+    pub spelled: Box<str>,
+    /// An absolute URL with a fixed host, or an absolute path; with a query when it has one, without a fragment.
+    pub to: Template,
+    /// The template has no query of its own.
+    pub keeps_query: bool,
+    /// With its `#`; maybe empty.
+    pub fragment: Box<[u8]>,
+}
+
+impl Redirect {
+    /// Appends the value of Location. A path made of captures never begins with `//`, which would name a host.
+    pub fn location(&self, path: &[u8], captures: &Captures, query: Option<&[u8]>, out: &mut Vec<u8>) {
+        let base = out.len();
+        self.to.expand(path, captures, out);
+        if out.len() == base {
+            out.push(b'/');
+        }
+        collapse_leading_slashes(out, base);
+        if let Some(query) = query.filter(|_| self.keeps_query) {
+            out.push(b'?');
+            out.extend_from_slice(query);
+        }
+        out.extend_from_slice(&self.fragment);
+    }
+}
+
+/// An answer that stands in the file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Response {
+    /// 200 to 599; the body is empty where none may be (204, 205, 304).
+    pub status: u16,
+    pub body: Box<[u8]>,
+    pub content_type: Box<str>,
+    /// Name as spelled, and value; Content-Type and framing fields are not among them.
+    pub fields: Vec<(Box<[u8]>, Box<[u8]>)>,
+}

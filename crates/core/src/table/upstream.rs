@@ -1,0 +1,57 @@
+//! Upstreams and their targets.
+
+use super::{Pool, UpstreamTimeouts};
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+#[derive(Debug)]
+pub struct Upstream {
+    pub name: Box<str>,
+    /// At least one; no two with the same `url`.
+    pub targets: Vec<Target>,
+    pub host: HostMode,
+    pub health: Option<HealthCheck>,
+    pub pool: Pool,
+    pub timeouts: UpstreamTimeouts,
+    /// What no client may see: host (lower case, IPv6 in brackets) and port of each target, and a literal `host`.
+    pub hidden: Vec<(Box<str>, u16)>,
+}
+
+/// One server. Its `url` is its identity over reloads.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Target {
+    /// In one spelling: `http://web:8000`, `http://[::1]`, `unix:/run/app.sock`.
+    pub url: Box<str>,
+    pub address: TargetAddress,
+    /// `host[:port]` as a Host field tells it, without `:80`; `localhost` for Unix sockets.
+    pub authority: Box<str>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum TargetAddress {
+    Ip(SocketAddr),
+    /// Lower case; to be resolved.
+    Name { host: Box<str>, port: u16 },
+    Unix(PathBuf),
+}
+
+/// Which Host the targets see.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum HostMode {
+    /// The client's.
+    Preserve,
+    /// [`Target::authority`].
+    Target,
+    Literal(Box<str>),
+}
+
+/// GET `path` every so often; 2xx is healthy, all else is not.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HealthCheck {
+    /// A path, maybe with a query, ready to be sent.
+    pub path: Box<str>,
+    pub every_ms: u64,
+    pub timeout_ms: u64,
+    pub fall: u32,
+    pub rise: u32,
+}

@@ -1,0 +1,48 @@
+//! A refusal: an answer that the gateway makes itself instead of the upstream's. One type says whose fault it
+//! was; one function (`request::respond::refuse`) turns it into bytes.
+
+use std::borrow::Cow;
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Fault {
+    Client,
+    Upstream,
+    Gateway,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct Refusal {
+    pub(crate) status: u16,
+    /// Fixed code for machines: the `pylos-reason` field, the log, the docs.
+    pub(crate) reason: &'static str,
+    /// One sentence for people. Never has anything in it that names an upstream.
+    pub(crate) detail: Cow<'static, str>,
+    pub(crate) fault: Fault,
+    /// The connection cannot go on: what follows on it is not understood.
+    pub(crate) close: bool,
+    /// The value of Allow, for 405.
+    pub(crate) allow: Option<Box<str>>,
+}
+
+impl Refusal {
+    const fn new(status: u16, reason: &'static str, detail: &'static str, fault: Fault) -> Self {
+        Refusal { status, reason, detail: Cow::Borrowed(detail), fault, close: false, allow: None }
+    }
+    /// The client sent what cannot be understood in one way only: 400, and no byte after it is read.
+    pub(crate) const fn malformed(reason: &'static str, detail: &'static str) -> Self {
+        Refusal { close: true, ..Self::new(400, reason, detail, Fault::Client) }
+    }
+    pub(crate) const fn client(status: u16, reason: &'static str, detail: &'static str) -> Self {
+        Self::new(status, reason, detail, Fault::Client)
+    }
+    pub(crate) const fn upstream(status: u16, reason: &'static str, detail: &'static str) -> Self {
+        Self::new(status, reason, detail, Fault::Upstream)
+    }
+    pub(crate) const fn gateway(status: u16, reason: &'static str, detail: &'static str) -> Self {
+        Self::new(status, reason, detail, Fault::Gateway)
+    }
+    pub(crate) const fn closing(mut self) -> Self {
+        self.close = true;
+        self
+    }
+}

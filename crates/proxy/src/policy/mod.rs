@@ -1,0 +1,3 @@
+//! The built-in policies: what each does to a request and to an answer.
+
+pub(crate) mod headers;

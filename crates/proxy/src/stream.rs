@@ -1,0 +1,210 @@
+//! A byte stream to a client or an upstream, and the ways of waiting on one: always with a deadline.
+
+use crate::buffer::Buffer;
+use crate::clock::Clock;
+use crate::timer::{Slot, Timer};
+use std::future::poll_fn;
+use std::io::{self, IoSlice};
+use std::pin::Pin;
+use std::task::{Context, Poll, Waker, ready};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::{TcpStream, UnixStream, tcp, unix};
+
+/// A connected socket.
+pub(crate) enum Stream {
+    Tcp(TcpStream),
+    Unix(UnixStream),
+}
+
+pub(crate) enum ReadHalf<'a> {
+    Tcp(tcp::ReadHalf<'a>),
+    Unix(unix::ReadHalf<'a>),
+}
+
+pub(crate) enum WriteHalf<'a> {
+    Tcp(tcp::WriteHalf<'a>),
+    Unix(unix::WriteHalf<'a>),
+}
+
+/// Why a wait ended without what was waited for.
+#[derive(Debug)]
+pub(crate) enum Broken {
+    /// The deadline of this slot passed.
+    Timeout(Slot),
+    Failed(io::Error),
+}
+
+impl From<io::Error> for Broken {
+    fn from(error: io::Error) -> Self {
+        Broken::Failed(error)
+    }
+}
+
+/// How to wait: on whose timer, in which slot, for how long.
+#[derive(Clone, Copy)]
+pub(crate) struct Wait<'a> {
+    pub(crate) timer: &'a Timer,
+    pub(crate) clock: &'a Clock,
+    pub(crate) slot: Slot,
+    /// From the moment when waiting starts; 0 = no deadline but that of [`Slot::Whole`].
+    pub(crate) ms: u64,
+}
+
+impl Wait<'_> {
+    /// To be called on `Pending`: sets the deadline the first time, and tells when it has passed.
+    pub(crate) fn pending(&self, cx: &Context<'_>) -> Option<Broken> {
+        let now = self.clock.ms();
+        if !self.timer.is_set(self.slot) {
+            if self.ms > 0 {
+                self.timer.set(self.slot, now + self.ms);
+            }
+        } else if self.timer.expired(self.slot, now) {
+            return Some(Broken::Timeout(self.slot));
+        }
+        if self.timer.expired(Slot::Whole, now) {
+            return Some(Broken::Timeout(Slot::Whole));
+        }
+        self.timer.watch(cx);
+        None
+    }
+    pub(crate) fn over(&self) {
+        self.timer.clear(self.slot);
+    }
+    pub(crate) fn with_ms(mut self, ms: u64) -> Self {
+        self.ms = ms;
+        self
+    }
+}
+
+impl Stream {
+    pub(crate) fn split(&mut self) -> (ReadHalf<'_>, WriteHalf<'_>) {
+        match self {
+            Stream::Tcp(s) => {
+                let (r, w) = s.split();
+                (ReadHalf::Tcp(r), WriteHalf::Tcp(w))
+            }
+            Stream::Unix(s) => {
+                let (r, w) = s.split();
+                (ReadHalf::Unix(r), WriteHalf::Unix(w))
+            }
+        }
+    }
+
+    /// Ready when a read would not wait; needs no buffer meanwhile.
+    pub(crate) fn poll_readable(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self {
+            Stream::Tcp(s) => s.poll_read_ready(cx),
+            Stream::Unix(s) => s.poll_read_ready(cx),
+        }
+    }
+
+    /// Whether an idle connection is still what it was: open, and with nothing said unasked. Costs no system
+    /// call unless the event loop has seen something happen on it.
+    pub(crate) fn is_quiet(&mut self) -> bool {
+        let mut byte = [0u8; 1];
+        let mut room = ReadBuf::new(&mut byte);
+        let mut cx = Context::from_waker(Waker::noop());
+        let read = match self {
+            Stream::Tcp(s) => Pin::new(s).poll_read(&mut cx, &mut room),
+            Stream::Unix(s) => Pin::new(s).poll_read(&mut cx, &mut room),
+        };
+        read.is_pending()
+    }
+
+    /// Sends FIN; what was written before still arrives.
+    pub(crate) fn shut_writing(&mut self) {
+        let mut cx = Context::from_waker(Waker::noop());
+        // Never pending for a socket; an error means that it is shut already.
+        let _ = match self {
+            Stream::Tcp(s) => Pin::new(s).poll_shutdown(&mut cx),
+            Stream::Unix(s) => Pin::new(s).poll_shutdown(&mut cx),
+        };
+    }
+}
+
+impl ReadHalf<'_> {
+    /// Reads once into the buffer's room; 0 is the end of the stream.
+    pub(crate) fn poll_read(&mut self, cx: &mut Context<'_>, into: &mut Buffer) -> Poll<io::Result<usize>> {
+        let mut room = ReadBuf::new(into.room());
+        debug_assert!(room.remaining() > 0);
+        ready!(match self {
+            ReadHalf::Tcp(s) => Pin::new(s).poll_read(cx, &mut room),
+            ReadHalf::Unix(s) => Pin::new(s).poll_read(cx, &mut room),
+        })?;
+        let n = room.filled().len();
+        into.filled(n);
+        Poll::Ready(Ok(n))
+    }
+
+    pub(crate) fn poll_readable(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self {
+            ReadHalf::Tcp(s) => s.as_ref().poll_read_ready(cx),
+            ReadHalf::Unix(s) => s.as_ref().poll_read_ready(cx),
+        }
+    }
+
+    /// Reads once, waiting as long as `wait` allows.
+    pub(crate) async fn read(&mut self, into: &mut Buffer, wait: Wait<'_>) -> Result<usize, Broken> {
+        let read = poll_fn(|cx| match self.poll_read(cx, into) {
+            Poll::Ready(read) => Poll::Ready(read.map_err(Broken::from)),
+            Poll::Pending => wait.pending(cx).map_or(Poll::Pending, |b| Poll::Ready(Err(b))),
+        })
+        .await;
+        wait.over();
+        read
+    }
+}
+
+impl WriteHalf<'_> {
+    fn poll_write(&mut self, cx: &mut Context<'_>, parts: &[IoSlice<'_>]) -> Poll<io::Result<usize>> {
+        // A plain send is a little cheaper than a vectored one.
+        if let [one] = parts {
+            return match self {
+                WriteHalf::Tcp(s) => Pin::new(s).poll_write(cx, one),
+                WriteHalf::Unix(s) => Pin::new(s).poll_write(cx, one),
+            };
+        }
+        match self {
+            WriteHalf::Tcp(s) => Pin::new(s).poll_write_vectored(cx, parts),
+            WriteHalf::Unix(s) => Pin::new(s).poll_write_vectored(cx, parts),
+        }
+    }
+
+    /// Writes all parts, in one system call when the socket takes them. The deadline starts anew with each
+    /// piece that was taken. `written` counts what went out, also when the write fails.
+    pub(crate) async fn write_all(
+        &mut self, parts: &mut [IoSlice<'_>], wait: Wait<'_>, written: &mut u64,
+    ) -> Result<(), Broken> {
+        let mut parts = parts;
+        IoSlice::advance_slices(&mut parts, 0);
+        let done = poll_fn(|cx| {
+            while !parts.is_empty() {
+                match self.poll_write(cx, parts) {
+                    Poll::Ready(Ok(0)) => return Poll::Ready(Err(io::Error::from(io::ErrorKind::WriteZero).into())),
+                    Poll::Ready(Ok(n)) => {
+                        *written += n as u64;
+                        wait.over();
+                        IoSlice::advance_slices(&mut parts, n);
+                    }
+                    Poll::Ready(Err(error)) => return Poll::Ready(Err(error.into())),
+                    Poll::Pending => {
+                        return wait.pending(cx).map_or(Poll::Pending, |b| Poll::Ready(Err(b)));
+                    }
+                }
+            }
+            Poll::Ready(Ok(()))
+        })
+        .await;
+        wait.over();
+        done
+    }
+
+    /// Sends FIN.
+    pub(crate) fn shut(&mut self) {
+        let mut cx = Context::from_waker(Waker::noop());
+        let _ = match self {
+            WriteHalf::Tcp(s) => Pin::new(s).poll_shutdown(&mut cx),
+            WriteHalf::Unix(s) => Pin::new(s).poll_shutdown(&mut cx),
+        };
+    }
+}

@@ -1,0 +1,114 @@
+//! Counters that one worker writes and anyone may read: no locked instruction, no shared cache line.
+
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
+/// A number with a single writer.
+#[derive(Default)]
+pub(crate) struct Count(AtomicU64);
+
+impl Count {
+    pub(crate) fn add(&self, n: u64) {
+        self.0.store(self.0.load(Relaxed).wrapping_add(n), Relaxed);
+    }
+    pub(crate) fn sub(&self, n: u64) {
+        self.0.store(self.0.load(Relaxed).wrapping_sub(n), Relaxed);
+    }
+    pub(crate) fn read(&self) -> u64 {
+        self.0.load(Relaxed)
+    }
+}
+
+/// Counts by class of status: 1xx to 5xx, and other.
+pub(crate) const CLASSES: [&str; 6] = ["other", "1xx", "2xx", "3xx", "4xx", "5xx"];
+
+#[derive(Default)]
+pub(crate) struct ByClass([Count; 6]);
+
+impl ByClass {
+    pub(crate) fn count(&self, status: u16) {
+        let class = (status / 100) as usize;
+        self.0[if class < 6 { class } else { 0 }].add(1);
+    }
+    pub(crate) fn read(&self) -> [u64; 6] {
+        std::array::from_fn(|i| self.0[i].read())
+    }
+}
+
+/// Upper bounds of the buckets in microseconds: powers of two from 128 us to 67 s.
+pub(crate) const BUCKETS: usize = 20;
+const FIRST: u32 = 7;
+
+/// The bound of a bucket in seconds.
+pub(crate) fn bucket_bound(i: usize) -> f64 {
+    (1u64 << (FIRST as usize + i)) as f64 / 1e6
+}
+
+/// Durations in buckets of doubling width.
+#[derive(Default)]
+pub(crate) struct Histogram {
+    buckets: [Count; BUCKETS + 1],
+    sum_us: Count,
+}
+
+impl Histogram {
+    pub(crate) fn observe(&self, us: u64) {
+        // The smallest bucket whose bound is not below `us`.
+        let bits = u64::BITS - us.saturating_sub(1).leading_zeros();
+        let bucket = (bits.saturating_sub(FIRST) as usize).min(BUCKETS);
+        self.buckets[bucket].add(1);
+        self.sum_us.add(us);
+    }
+    pub(crate) fn read(&self) -> ([u64; BUCKETS + 1], u64) {
+        (std::array::from_fn(|i| self.buckets[i].read()), self.sum_us.read())
+    }
+}
+
+/// One route on one listener, in one worker.
+#[derive(Default)]
+pub(crate) struct RouteCells {
+    pub(crate) requests: ByClass,
+    pub(crate) bytes_in: Count,
+    pub(crate) bytes_out: Count,
+    pub(crate) duration: Histogram,
+}
+
+/// One target of one upstream, in one worker.
+#[derive(Default)]
+pub(crate) struct TargetCells {
+    pub(crate) requests: ByClass,
+    pub(crate) failures: Count,
+    pub(crate) connect_failures: Count,
+    pub(crate) retries: Count,
+    /// Open connections; goes up and down.
+    pub(crate) connections: Count,
+    /// Requests in flight; goes up and down.
+    pub(crate) active: Count,
+}
+
+/// One listener, in one worker.
+#[derive(Default)]
+pub(crate) struct ListenerCells {
+    /// Goes up and down.
+    pub(crate) connections: Count,
+    pub(crate) accepted: Count,
+    pub(crate) refused: Count,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_duration_falls_into_the_bucket_that_bounds_it() {
+        for us in [0, 1, 127, 128, 129, 1000, 65_536, 65_537, 67_108_864] {
+            let histogram = Histogram::default();
+            histogram.observe(us);
+            let (buckets, sum) = histogram.read();
+            let at = buckets.iter().position(|n| *n == 1).expect("counted");
+            let seconds = us as f64 / 1e6;
+            assert!(seconds <= bucket_bound(at), "{us} in {at}");
+            assert!(at == 0 || seconds > bucket_bound(at - 1), "{us} in {at}");
+            assert_eq!(sum, us);
+        }
+    }
+}

@@ -1,0 +1,58 @@
+//! All cells of the process, found by name. Taken when a snapshot is built, read at a scrape; never per request.
+
+use super::cells::{ListenerCells, RouteCells, TargetCells};
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+/// The cells of one thing, one per worker.
+pub(crate) type PerWorker<C> = Vec<Arc<C>>;
+/// Two labels: listener and route, or upstream and target.
+pub(crate) type Pair = (Box<str>, Box<str>);
+
+#[derive(Default)]
+pub(crate) struct Registry {
+    inner: Mutex<Known>,
+}
+
+#[derive(Default)]
+pub(crate) struct Known {
+    pub(crate) routes: BTreeMap<Pair, PerWorker<RouteCells>>,
+    pub(crate) targets: BTreeMap<Pair, PerWorker<TargetCells>>,
+    pub(crate) listeners: BTreeMap<Box<str>, PerWorker<ListenerCells>>,
+}
+
+/// The route label of requests that no route took.
+pub(crate) const NO_ROUTE: &str = "-";
+
+impl Registry {
+    /// The whole, locked: for a scrape.
+    pub(crate) fn lock(&self) -> MutexGuard<'_, Known> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+    pub(crate) fn route(&self, worker: usize, listener: &str, route: &str) -> Arc<RouteCells> {
+        cells(self.lock().routes.entry((listener.into(), route.into())).or_default(), worker)
+    }
+    pub(crate) fn target(&self, worker: usize, upstream: &str, target: &str) -> Arc<TargetCells> {
+        cells(self.lock().targets.entry((upstream.into(), target.into())).or_default(), worker)
+    }
+    pub(crate) fn listener(&self, worker: usize, listener: &str) -> Arc<ListenerCells> {
+        cells(self.lock().listeners.entry(listener.into()).or_default(), worker)
+    }
+
+    /// Forgets what a new configuration does not name: a name's series must not outlive it by more than a reload.
+    pub(crate) fn retain(
+        &self, listener: impl Fn(&str) -> bool, route: impl Fn(&str) -> bool, target: impl Fn(&str, &str) -> bool,
+    ) {
+        let mut known = self.lock();
+        known.routes.retain(|(l, r), _| listener(l) && (&**r == NO_ROUTE || route(r)));
+        known.targets.retain(|(u, t), _| target(u, t));
+        known.listeners.retain(|l, _| listener(l));
+    }
+}
+
+fn cells<C: Default>(all: &mut PerWorker<C>, worker: usize) -> Arc<C> {
+    while all.len() <= worker {
+        all.push(Arc::default());
+    }
+    Arc::clone(&all[worker])
+}

@@ -1,0 +1,56 @@
+//! A new connection to a target, within its time.
+
+use super::target::TargetState;
+use crate::stream::{Broken, Stream, Wait};
+use pylos_core::table::TargetAddress;
+use std::future::{Future, poll_fn};
+use std::io;
+use std::pin::pin;
+use std::task::Poll;
+use tokio::net::{TcpStream, UnixStream};
+
+/// Why there is no connection.
+#[derive(Debug)]
+pub(crate) enum NoConnection {
+    /// The name has never resolved.
+    NoAddress,
+    Broken(Broken),
+}
+
+/// Connects to the target; with several addresses to the first that answers, beginning with the last good one.
+pub(crate) async fn connect(
+    address: &TargetAddress, state: &TargetState, wait: Wait<'_>,
+) -> Result<Stream, NoConnection> {
+    if let TargetAddress::Unix(path) = address {
+        let stream = within(UnixStream::connect(path), wait).await.map_err(NoConnection::Broken)?;
+        return Ok(Stream::Unix(stream));
+    }
+    let (addresses, first) = state.addresses();
+    let mut failure = NoConnection::NoAddress;
+    for i in 0..addresses.len() {
+        let index = (first + i) % addresses.len();
+        match within(TcpStream::connect(addresses[index]), wait).await {
+            Ok(stream) => {
+                // Without it a second small write waits for the first one's acknowledgement.
+                let _ = stream.set_nodelay(true);
+                if index != first {
+                    state.prefer(index);
+                }
+                return Ok(Stream::Tcp(stream));
+            }
+            Err(broken) => failure = NoConnection::Broken(broken),
+        }
+    }
+    Err(failure)
+}
+
+async fn within<S>(connecting: impl Future<Output = io::Result<S>>, wait: Wait<'_>) -> Result<S, Broken> {
+    let mut connecting = pin!(connecting);
+    let made = poll_fn(|cx| match connecting.as_mut().poll(cx) {
+        Poll::Ready(made) => Poll::Ready(made.map_err(Broken::from)),
+        Poll::Pending => wait.pending(cx).map_or(Poll::Pending, |b| Poll::Ready(Err(b))),
+    })
+    .await;
+    wait.over();
+    made
+}

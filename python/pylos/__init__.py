@@ -1,0 +1,73 @@
+"""Pylos: reverse proxy, load balancer and API gateway in one program."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from pylos._core import version as _version
+from pylos.config import Config
+from pylos.errors import BindError, ConfigError, GatewayError, Place, Problem, PylosError
+from pylos.model import (
+    AccessLog,
+    Chain,
+    FieldEdits,
+    Filter,
+    Headers,
+    Health,
+    Limits,
+    Listen,
+    ListenTimeouts,
+    Pool,
+    Pylos,
+    Redirect,
+    Respond,
+    Route,
+    RouteTimeouts,
+    Target,
+    Upstream,
+    UpstreamTimeouts,
+)
+
+if TYPE_CHECKING:
+    from pylos.gateway import Gateway
+
+__version__ = _version()
+
+__all__ = [
+    "AccessLog",
+    "BindError",
+    "Chain",
+    "Config",
+    "ConfigError",
+    "FieldEdits",
+    "Filter",
+    "Gateway",
+    "GatewayError",
+    "Headers",
+    "Health",
+    "Limits",
+    "Listen",
+    "ListenTimeouts",
+    "Place",
+    "Pool",
+    "Problem",
+    "Pylos",
+    "PylosError",
+    "Redirect",
+    "Respond",
+    "Route",
+    "RouteTimeouts",
+    "Target",
+    "Upstream",
+    "UpstreamTimeouts",
+    "__version__",
+]
+
+
+def __getattr__(name: str) -> Any:  # noqa: ANN401 - a module's attribute may be anything
+    # What runs gateways is imported when it is asked for: to check a file needs none of it.
+    if name == "Gateway":
+        from pylos.gateway import Gateway  # noqa: PLC0415
+
+        return Gateway
+    raise AttributeError(f"module 'pylos' has no attribute {name!r}")

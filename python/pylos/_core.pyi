@@ -1,0 +1,31 @@
+"""The compiled core. Positions and lines count from 1, columns in characters."""
+
+from typing import Any
+
+class TomlError(ValueError):
+    """The text is no TOML."""
+
+    message: str
+    line: int
+    column: int
+
+def parse_toml(
+    text: str,
+) -> tuple[dict[str, Any], list[tuple[tuple[str | int, ...], int, int, int, int, int, int]]]:
+    """Parse TOML to plain values, and the place of each key and value.
+
+    A position is (path, line, column and length of the key, line, column and length of the value).
+    Raises TomlError at the first place that is no TOML.
+    """
+
+def check(table: bytes) -> list[dict[str, Any]]:
+    """Compile a table; give its problems, each with code, severity, path, message and hint."""
+
+def routes(table: bytes) -> list[dict[str, Any]]:
+    """List the routes of a table in the order in which they are tried."""
+
+def run_gateway(control_fd: int) -> int:
+    """Run the gateway process over a control socket until it ends; give its exit code."""
+
+def version() -> str:
+    """Give the version of the core."""

@@ -1,0 +1,218 @@
+"""A checked document to the table that the gateway compiles: defaults filled in, milliseconds and bytes, plain names.
+
+Field for field what crates/core/src/table/raw.rs reads.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from pylos.errors import KeyPath
+from pylos.model import (
+    AccessLog,
+    Chain,
+    Document,
+    FieldEdits,
+    Filter,
+    Headers,
+    Health,
+    Limits,
+    Listen,
+    Policy,
+    Pylos,
+    Redirect,
+    Respond,
+    Route,
+    Target,
+    Upstream,
+)
+from pylos.model.base import many
+from pylos.model.units import milliseconds, size_bytes
+
+Table = dict[str, Any]
+
+
+def lower(document: Document) -> Table:
+    """Lower a whole document."""
+    return {
+        "version": 1,
+        "pylos": lower_pylos(document.pylos),
+        "listen": {name: lower_listen(listen) for name, listen in document.listen.items()},
+        "upstream": {name: lower_upstream(upstream) for name, upstream in document.upstream.items()},
+        "policy": {name: lower_policy(policy) for name, policy in document.policy.items()},
+        "route": {name: lower_route(route) for name, route in document.route.items()},
+    }
+
+
+def lower_pylos(pylos: Pylos) -> Table:
+    log = pylos.access_log
+    return {
+        "workers": 0 if pylos.workers == "auto" else pylos.workers,
+        "trusted_proxies": pylos.trusted_proxies,
+        "access_log": {"path": log.path} if isinstance(log, AccessLog) else None,
+        "use": pylos.use,
+        "drain_ms": milliseconds(pylos.drain),
+    }
+
+
+def lower_listen(listen: Listen) -> Table:
+    timeouts = listen.timeouts
+    return {
+        "bind": many(listen.bind),
+        "serve": ["proxy"] if listen.serve is None else list(listen.serve),
+        "use": listen.use,
+        "limits": lower_limits(listen.limits),
+        "timeouts": {
+            "header": milliseconds(timeouts.header),
+            "idle": milliseconds(timeouts.idle),
+            "body_idle": milliseconds(timeouts.body_idle),
+            "send_idle": milliseconds(timeouts.send_idle),
+            "client_fin": milliseconds(timeouts.client_fin),
+        },
+    }
+
+
+def lower_limits(limits: Limits) -> Table:
+    return {
+        "line_bytes": size_bytes(limits.line),
+        "header_bytes": size_bytes(limits.header),
+        "fields": limits.fields,
+        "connections": limits.connections,
+        "connections_per_address": limits.connections_per_address,
+        "body_rate": size_bytes(limits.body_rate),
+        "body_bytes": size_bytes(limits.body),
+    }
+
+
+def lower_upstream(upstream: Upstream) -> Table:
+    pool, timeouts = upstream.pool, upstream.timeouts
+    return {
+        "targets": [{"url": lower_target(target)} for target in upstream.targets],
+        "balance": upstream.balance,
+        "health": lower_health(upstream.health) if isinstance(upstream.health, Health) else None,
+        "host": upstream.host,
+        "pool": {
+            "max_idle": pool.max_idle,
+            "max_connections": pool.max_connections,
+            "idle_ms": milliseconds(pool.idle),
+            "max_age_ms": milliseconds(pool.max_age),
+        },
+        "timeouts": {
+            "connect": milliseconds(timeouts.connect),
+            "first_byte": milliseconds(timeouts.first_byte),
+            "idle": milliseconds(timeouts.idle),
+            "send_idle": milliseconds(timeouts.send_idle),
+        },
+    }
+
+
+def lower_target(target: str | Target) -> str:
+    """Give a target its scheme: `host:port` means HTTP."""
+    url = target if isinstance(target, str) else target.url
+    return url if "://" in url or url.startswith("unix:") else f"http://{url}"
+
+
+def lower_health(health: Health) -> Table:
+    return {
+        "path": health.path,
+        "every_ms": milliseconds(health.every),
+        "timeout_ms": milliseconds(health.timeout),
+        "fall": health.fall,
+        "rise": health.rise,
+    }
+
+
+def lower_policy(policy: Policy) -> Table:
+    match policy:
+        case Headers():
+            return {
+                "type": policy.type,
+                "request": lower_edits(policy.request),
+                "response": lower_edits(policy.response),
+                "preset": policy.preset,
+            }
+        case Filter():
+            return {
+                "type": policy.type,
+                "allow_ip": policy.allow_ip,
+                "deny_ip": policy.deny_ip,
+                "deny_path": policy.deny_path,
+                "allow_methods": policy.allow_methods,
+                "max_body": None if policy.max_body is None else size_bytes(policy.max_body),
+            }
+        case Chain():
+            return {"type": policy.type, "use": policy.use}
+
+
+def lower_edits(edits: FieldEdits) -> Table:
+    return {"set": edits.set, "add": edits.add, "remove": edits.remove}
+
+
+def lower_route(route: Route) -> Table:
+    return {
+        "match": many(route.match),
+        "to": route.to,
+        "redirect": None if route.redirect is None else lower_redirect(route.redirect),
+        "respond": None if route.respond is None else lower_respond(route.respond),
+        "rewrite": route.rewrite,
+        "strip": route.strip,
+        "use": route.use,
+        "without": route.without,
+        "timeouts": {
+            "response": milliseconds(route.timeout),
+            "total": milliseconds(route.timeouts.total),
+            "tunnel_idle": milliseconds(route.timeouts.tunnel_idle),
+        },
+        "upgrade": [token.lower() for token in route.upgrade],
+    }
+
+
+def lower_redirect(redirect: str | Redirect) -> Table:
+    if isinstance(redirect, str):
+        redirect = Redirect.model_validate({"to": redirect})
+    return {"to": redirect.to, "status": redirect.status}
+
+
+def lower_respond(respond: Respond) -> Table:
+    body, content_type = "", ""
+    if respond.text is not None:
+        body, content_type = respond.text, "text/plain; charset=utf-8"
+    elif respond.html is not None:
+        body, content_type = respond.html, "text/html; charset=utf-8"
+    elif "json_" in respond.model_fields_set:
+        body = json.dumps(respond.json_, ensure_ascii=False, separators=(",", ":"))
+        content_type = "application/json"
+    return {"status": respond.status, "body": body, "content_type": content_type, "headers": respond.headers}
+
+
+def file_path(path: KeyPath, document: Mapping[str, Any]) -> KeyPath:
+    """Translate a path of the table into one of the document, cut off where the document says less."""
+    if path[:1] == ("route",) and path[2:] == ("timeouts", "response"):
+        path = (*path[:2], "timeout")
+    found: list[str | int] = []
+    value: Any = document
+    for step in path:
+        key = step if isinstance(step, int) else spelling(step, value)
+        if not holds(value, key):
+            break
+        value = value[key]
+        found.append(key)
+    # A table that says nothing about the key is still the place to look at.
+    return tuple(found)
+
+
+def spelling(step: str, table: object) -> str:
+    """Give the key of the document: the table's own name, that without its unit, or the body under its kind."""
+    candidates = [step, step.removesuffix("_ms"), step.removesuffix("_bytes")]
+    if step == "body":
+        candidates = ["text", "json", "html"]
+    return next((key for key in candidates if isinstance(table, dict) and key in table), step)
+
+
+def holds(value: object, key: str | int) -> bool:
+    """Whether a document goes on at `key`."""
+    if isinstance(value, list):
+        return isinstance(key, int) and key < len(value)
+    return isinstance(value, dict) and key in value

@@ -1,0 +1,51 @@
+"""TOML text to plain values, and where each of them stands."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from pylos import _core
+from pylos.config.problems import Part
+from pylos.errors import ConfigError, KeyPath, Place, Problem
+
+Position = tuple[int, int, int, int, int, int]
+"""Of a key: line, column, length; then the same of its value."""
+
+
+def parse(text: str, name: str) -> tuple[dict[str, Any], FilePlaces]:
+    """Parse a document. Raises ConfigError (P101) at the first place that is no TOML."""
+    lines = text.split("\n")
+    try:
+        document, positions = _core.parse_toml(text)
+    except _core.TomlError as error:
+        raise ConfigError([syntax_problem(error, name, lines)]) from None
+    return document, FilePlaces(name, lines, {path: tuple(position) for path, *position in positions})
+
+
+def syntax_problem(error: _core.TomlError, name: str, lines: list[str]) -> Problem:
+    """Tell where the text stops to be TOML."""
+    source = lines[error.line - 1] if 0 < error.line <= len(lines) else ""
+    place = Place(name, error.line, error.column, 1, source.rstrip("\r"))
+    message, _, hint = error.message.partition("\n")
+    return Problem("P101", "error", (), message, hint.replace("\n", ", ") or None, place)
+
+
+@dataclass(frozen=True)
+class FilePlaces:
+    """Where things stand in a file."""
+
+    file: str
+    lines: list[str]
+    positions: dict[KeyPath, Position]
+
+    def place(self, path: KeyPath, part: Part) -> Place:
+        """Find a key or its value; what is not in the file (a default) is found at the table that would hold it."""
+        while path and path not in self.positions:
+            path, part = path[:-1], "key"
+        if not path:
+            return Place(self.file)
+        line, column, length, *value = self.positions[path]
+        if part == "value" and value[0]:
+            line, column, length = value
+        return Place(self.file, line, column, length, self.lines[line - 1].rstrip("\r"))

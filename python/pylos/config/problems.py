@@ -1,0 +1,151 @@
+"""Collecting what is wrong: each problem once, at its place, in the order of the file, with a hint where one helps."""
+
+from __future__ import annotations
+
+import datetime
+import difflib
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any, Literal, Protocol
+
+from pydantic_core import ErrorDetails
+
+from pylos.errors import KeyPath, Place, Problem, Severity
+from pylos.model.base import is_branch
+
+Part = Literal["key", "value"]
+
+CODES = {
+    "P100": "the file cannot be read",
+    "P101": "the text is no TOML",
+    "P102": "unknown key",
+    "P103": "unknown kind of table",
+    "P104": "a value of the wrong type, or not one of those allowed",
+    "P105": "something required is missing",
+    "P106": "unknown type of policy",
+    "P107": "the name of an upstream or policy that is not there",
+    "P108": "two keys of one table contradict each other",
+    "P109": "a duration or size without a sound number and unit",
+}
+"""The problems that are found here; those with P2xx are found by the table's compiler."""
+
+
+class Places(Protocol):
+    """Knows where the parts of a document were written."""
+
+    def place(self, path: KeyPath, part: Part) -> Place:
+        """Find a key or its value."""
+        ...
+
+
+class Report:
+    """The problems of one document."""
+
+    def __init__(self, places: Places) -> None:
+        self._places = places
+        self._problems: dict[tuple[str, KeyPath, str], Problem] = {}
+
+    def add(  # noqa: PLR0913 - a problem has these parts
+        self,
+        code: str,
+        path: KeyPath,
+        message: str,
+        *,
+        hint: str | None = None,
+        part: Part = "value",
+        severity: Severity = "error",
+    ) -> None:
+        """Note a problem, unless it is known."""
+        place = self._places.place(path, part)
+        self._problems.setdefault((code, path, message), Problem(code, severity, path, message, hint, place))
+
+    @property
+    def problems(self) -> list[Problem]:
+        """Everything that was noted, in the order of the file."""
+        return sorted(self._problems.values(), key=lambda problem: problem.place.order)
+
+    @property
+    def wrong(self) -> bool:
+        """Whether there is more than warnings."""
+        return any(problem.severity == "error" for problem in self._problems.values())
+
+
+def did_you_mean(name: str, names: Iterable[str], otherwise: str | None = None) -> str | None:
+    """Make a hint of the name that was probably meant."""
+    meant = closest(name, names)
+    return f'did you mean "{meant}"?' if meant is not None else otherwise
+
+
+def closest(name: str, names: Iterable[str]) -> str | None:
+    """Find the name that was probably meant."""
+    by_lower = {candidate.lower(): candidate for candidate in names}
+    found = difflib.get_close_matches(name.lower(), by_lower, n=1)
+    return by_lower[found[0]] if found else None
+
+
+def listed(names: Iterable[str]) -> str:
+    """Write names as "a, b and c"."""
+    *first, last = [str(name) for name in names]
+    return f"{', '.join(first)} and {last}" if first else last
+
+
+def key_path(error: ErrorDetails) -> KeyPath:
+    """Give the path of a validation error as the document has it."""
+    return tuple(step for step in error["loc"] if not is_branch(step))
+
+
+def message_of(error: ErrorDetails) -> str:
+    """Say in the words of the configuration what pydantic found."""
+    kind, context = error["type"], error.get("ctx", {})
+    if kind in EXPECTED:
+        return f"must be {EXPECTED[kind]}, not {described(error['input'])}"
+    if kind in BOUNDS:
+        return BOUNDS[kind].format_map(context)
+    if kind == "literal_error":
+        return f"must be {context['expected']}".replace("'", '"')
+    if kind in CODES and "message" not in context:  # a union of shapes
+        return f"{error['msg']}, not {described(error['input'])}"
+    return error["msg"]
+
+
+def hint_of(error: ErrorDetails) -> str | None:
+    """Give the hint that a validator left, or the value that was probably meant."""
+    context: Mapping[str, Any] = error.get("ctx", {})
+    if error["type"] == "literal_error" and isinstance(error["input"], str):
+        return did_you_mean(error["input"], re.findall(r"'([^']*)'", context["expected"]))
+    return context.get("hint")
+
+
+EXPECTED = {
+    "bool_type": "true or false",
+    "dict_type": "a table",
+    "int_type": "a whole number",
+    "list_type": "a list",
+    "model_type": "a table",
+    "string_type": "a string",
+}
+BOUNDS = {
+    "greater_than_equal": "must be at least {ge}",
+    "less_than_equal": "must be at most {le}",
+    "too_short": "must not be empty",
+    "string_too_short": "must not be empty",
+}
+
+
+def described(value: object) -> str:
+    """Name what a value is."""
+    for shape, name in SHAPES.items():
+        if isinstance(value, shape):
+            return name
+    return f"a {type(value).__name__}"
+
+
+SHAPES: dict[type | tuple[type, ...], str] = {
+    bool: "a boolean",  # before int, which a boolean is too
+    int: "an integer",
+    float: "a float",
+    str: "a string",
+    list: "a list",
+    dict: "a table",
+    (datetime.date, datetime.time): "a date or time",
+}

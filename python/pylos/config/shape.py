@@ -1,0 +1,183 @@
+"""The shape of a document: every table read by its model, and all that does not fit told at once.
+
+A table with mistakes is read again without the keys that are wrong, so that what else is wrong with it comes to light
+and the rest of the document can be checked against it.
+"""
+
+from __future__ import annotations
+
+import copy
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import ValidationError
+from pydantic_core import ErrorDetails
+
+from pylos.config.problems import Report, closest, described, did_you_mean, hint_of, key_path, listed, message_of
+from pylos.errors import KeyPath
+from pylos.model import Document, Table
+from pylos.model.document import KINDS
+from pylos.model.policy import POLICIES
+
+NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]{0,63}")
+
+
+def shape(document: Mapping[str, Any], report: Report) -> Document:
+    """Read every table that can be read, and report everything that cannot."""
+    tables: dict[str, Any] = {kind: {} for kind in KINDS if kind != "pylos"}
+    for kind, value in document.items():
+        if kind not in KINDS:
+            hint = did_you_mean(kind, KINDS, f"kinds are {listed(KINDS)}")
+            report.add("P103", (kind,), "unknown kind of table", hint=hint, part="key")
+        elif not isinstance(value, dict):
+            report.add("P104", (kind,), not_named(kind, value), part="key")
+        elif kind == "pylos":
+            tables["pylos"] = Reader(report, (kind,), value).read(*KINDS[kind])
+        else:
+            tables[kind] = named_tables(kind, value, report)
+    return Document(**{kind: found for kind, found in tables.items() if found is not None})
+
+
+def not_named(kind: str, value: object) -> str:
+    """Tell what stands where tables were expected."""
+    return f"must be {'a table' if kind == 'pylos' else f'tables with names, [{kind}.NAME]'}, not {described(value)}"
+
+
+def named_tables(kind: str, tables: Mapping[str, Any], report: Report) -> dict[str, Table]:
+    """Read all tables of a kind."""
+    loose = [name for name, value in tables.items() if not isinstance(value, dict)]
+    for name in loose[:1]:  # `[route]` without a name: every key of it would be the same mistake again
+        hint = f"give the table a name: [{kind}.NAME]"
+        report.add("P104", (kind, name), f"must be a table, not {described(tables[name])}", hint=hint, part="key")
+    found = {}
+    for name in tables.keys() - loose:
+        path, value = (kind, name), tables[name]
+        if not NAME.fullmatch(name):
+            hint = "a name has letters, digits, `_` and `-`, and at most 64 of them"
+            report.add("P104", path, f'"{name}" cannot be a name', hint=hint, part="key")
+        model = policy_model(value, path, report) if kind == "policy" else KINDS[kind][0]
+        table = Reader(report, path, value).read(model) if model else None
+        if table is not None:
+            found[name] = table
+    return {name: found[name] for name in sorted(found)}
+
+
+def policy_model(value: Mapping[str, Any], path: KeyPath, report: Report) -> type[Table] | None:
+    """Choose the model by `type`."""
+    kind = value.get("type")
+    if isinstance(kind, str) and kind in POLICIES:
+        return POLICIES[kind]
+    types = f"types are {listed(POLICIES)}"
+    if isinstance(kind, str):
+        report.add(
+            "P106", (*path, "type"), f'unknown type of policy "{kind}"', hint=did_you_mean(kind, POLICIES, types)
+        )
+    elif kind is not None:
+        report.add("P104", (*path, "type"), f"must be a string, not {described(kind)}")
+    elif "type" not in [closest(key, ["type"]) for key in value]:
+        report.add("P105", path, "`type` is missing", hint=types, part="key")
+    else:
+        misspelled = next(key for key in value if closest(key, ["type"]))
+        report.add("P102", (*path, misspelled), "unknown key", hint='did you mean "type"?', part="key")
+    return None
+
+
+class Reader:
+    """Reads one table, again and again without what was wrong with it."""
+
+    def __init__(self, report: Report, path: KeyPath, value: Mapping[str, Any]) -> None:
+        self._report = report
+        self._path = path
+        self._value = copy.deepcopy(dict(value))
+        self._settled: set[KeyPath] = set()
+        """Keys that were wrong or are what another was probably meant to be: that they are missing is no news."""
+
+    def read(self, model: type[Table]) -> Table | None:
+        """Give the table without its wrong keys, or None where it means nothing without them."""
+        while True:
+            try:
+                return model.model_validate(self._value)
+            except ValidationError as error:
+                # Unknown keys first: they say which missing keys are not missing but misspelled.
+                errors = sorted(error.errors(), key=lambda one: one["type"] != "extra_forbidden")
+            wrong = [self.note(model, one) for one in errors]
+            if not any([self.prune(path) for path in wrong if path is not None]):
+                return None
+
+    def note(self, model: type[Table], error: ErrorDetails) -> KeyPath | None:
+        """Report an error; give the path of what to read without, None when something is missing instead."""
+        path = key_path(error)
+        match error["type"]:
+            case "extra_forbidden":
+                return self.note_unknown(model, path)
+            case "missing":
+                if path not in self._settled:
+                    self._report.add("P105", self._path + path[:-1], f"`{path[-1]}` is missing", part="key")
+                return None
+            case "P105" | "P108" as code:
+                return self.note_contradiction(code, path, error)
+            case "P109" as code:
+                self._report.add(code, self._path + path, message_of(error), hint=hint_of(error))
+            case _:
+                self._report.add("P104", self._path + path, message_of(error), hint=hint_of(error))
+        return path
+
+    def note_unknown(self, model: type[Table], path: KeyPath) -> KeyPath:
+        """Report an unknown key, and remember which it was probably meant to be."""
+        *table, key = path
+        known = keys_of(model, table)
+        meant = closest(str(key), known)
+        if meant is not None:
+            self._settled.add((*table, meant))
+        hint = f'did you mean "{meant}"?' if meant else f"keys are {listed(known)}"
+        self._report.add("P102", self._path + path, "unknown key", hint=hint, part="key")
+        return path
+
+    def note_contradiction(self, code: str, path: KeyPath, error: ErrorDetails) -> KeyPath | None:
+        """Report what is wrong with a table as a whole, at the first of its keys that is there."""
+        keys = error["ctx"]["keys"]
+        if any((*path, key) in self._settled for key in keys):
+            return None
+        table = self.at(path)
+        present = next((key for key in keys if key in table), None)
+        where = path if present is None else (*path, present)
+        self._report.add(code, self._path + where, error["msg"], hint=hint_of(error), part="key")
+        return None if present is None else where
+
+    def at(self, path: KeyPath) -> Any:  # noqa: ANN401 - any part of a document
+        """Give a part of the table."""
+        value: Any = self._value
+        for step in path:
+            value = value[step]
+        return value
+
+    def prune(self, path: KeyPath) -> bool:
+        """Take a wrong key out; a list with a wrong entry goes as a whole, since the places of the others count."""
+        keys = [step for step in path if isinstance(step, str)]
+        cut = path[: next((index for index, step in enumerate(path) if isinstance(step, int)), len(path))]
+        if not keys or not cut:
+            return False
+        self._settled.update({path, cut})
+        return self.at(cut[:-1]).pop(cut[-1], None) is not None
+
+
+def keys_of(model: type[Table], path: list[str | int]) -> list[str]:
+    """Give the keys of the table at `path` inside of a model."""
+    for step in path:
+        if isinstance(step, int):
+            continue
+        model = next(found for found in tables_in(model.model_fields[field_of(model, str(step))].annotation))
+    return [field.alias or name for name, field in model.model_fields.items()]
+
+
+def field_of(model: type[Table], key: str) -> str:
+    """Give the field that a key is kept in."""
+    return next(name for name, field in model.model_fields.items() if key in (name, field.alias))
+
+
+def tables_in(annotation: Any) -> list[type[Table]]:  # noqa: ANN401 - a type, as typing spells it
+    """Find the models in a type such as `list[Annotated[str | Target, ...]] | None`."""
+    if isinstance(annotation, type) and issubclass(annotation, Table):
+        return [annotation]
+    return [table for argument in getattr(annotation, "__args__", ()) for table in tables_in(argument)]

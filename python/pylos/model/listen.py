@@ -1,0 +1,128 @@
+"""`[listen.NAME]`: where clients connect, and how much one of them may take."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from pylos.model.base import OneOrMany, Table
+from pylos.model.units import BodySize, BufferSize, Duration, Rate
+
+Count = Annotated[int, Field(ge=0, le=1_000_000_000)]
+
+
+class Limits(Table):
+    """Bounds of one listener's clients."""
+
+    line: BufferSize = "16KiB"
+    """The longest request line, and the longest single field line.
+
+    A longer request line is answered with 414, a longer field with 431. Default: `"16KiB"`. Example: `line = "8KiB"`.
+    """
+
+    header: BufferSize = "64KiB"
+    """The head of a request as a whole, and its trailers as a whole.
+
+    A larger one is answered with 431. Default: `"64KiB"`. Example: `header = "32KiB"`.
+    """
+
+    fields: Annotated[int, Field(ge=1, le=10_000)] = 100
+    """The number of fields in a head.
+
+    More are answered with 431. Default: 100. Example: `fields = 200`.
+    """
+
+    connections: Count = 0
+    """Open connections in all; 0 takes as many as the process may have descriptors for.
+
+    Beyond it, connections wait to be accepted. Default: 0. Example: `connections = 20000`.
+    """
+
+    connections_per_address: Count = 10_000
+    """Open connections from one client address; 0 is no bound.
+
+    One more is closed at once. Default: 10000. Example: `connections_per_address = 100`.
+    """
+
+    body_rate: Rate = "100B"
+    """The least that a client must send of its body, in bytes a second on average; `"0B"` is no floor.
+
+    It counts from the time of `body_idle` on; a slower request is answered with 408. Default: `"100B"`.
+    Example: `body_rate = "1KiB"`.
+    """
+
+    body: BodySize = "0B"
+    """The largest request body; `"0B"` is no bound.
+
+    A larger one is answered with 413, before anything is forwarded when its length is told. Default: `"0B"`.
+    Example: `body = "10MiB"`.
+    """
+
+
+class ListenTimeouts(Table):
+    """How long one listener's clients are waited for."""
+
+    header: Duration = "10s"
+    """From the first byte of a request until its head is whole, however steadily it trickles.
+
+    Then the answer is 408. Default: `"10s"`. Example: `header = "5s"`.
+    """
+
+    idle: Duration = "75s"
+    """A connection without a request.
+
+    Then it is closed. Default: `"75s"`. Example: `idle = "10m"`.
+    """
+
+    body_idle: Duration = "30s"
+    """Between two pieces of a request's body.
+
+    Then the answer is 408. Default: `"30s"`. Example: `body_idle = "2m"`.
+    """
+
+    send_idle: Duration = "30s"
+    """A client that does not read its answer.
+
+    Then the connection is cut. Default: `"30s"`. Example: `send_idle = "1m"`.
+    """
+
+    client_fin: Duration = "10s"
+    """A client that has shut its sending side, without any progress of its answer.
+
+    Then the request is given up. Default: `"10s"`. Example: `client_fin = "1m"`.
+    """
+
+
+class Listen(Table):
+    """Where clients connect."""
+
+    bind: OneOrMany
+    """The address: `host:port`, `[address]:port` or `unix:/path`, or a list of them.
+
+    Port 0 takes a free port. Required. Example: `bind = ["127.0.0.1:8080", "[::1]:8080"]`.
+    """
+
+    protocols: Annotated[list[Literal["h1"]], Field(min_length=1)] = Field(default_factory=lambda: ["h1"])
+    """What is spoken: `"h1"`, HTTP/1.1 and 1.0.
+
+    Default: `["h1"]`. Example: `protocols = ["h1"]`.
+    """
+
+    serve: Annotated[list[Literal["metrics", "health"]], Field(min_length=1)] | None = None
+    """Makes this an admin listener: `"metrics"` answers `/metrics`, `"health"` answers `/livez` and `/readyz`.
+
+    No route is reached through it. Default: absent, the routes are served. Example: `serve = ["metrics", "health"]`.
+    """
+
+    use: list[str] = Field(default_factory=list)
+    """Policies of every route that is reached through this listener, after those of `[pylos]`.
+
+    Default: none. Example: `use = ["shield"]`.
+    """
+
+    limits: Limits = Field(default_factory=lambda: Limits.model_validate({}))
+    """How much one client may take. Default: that of each key. Example: `limits = { header = "32KiB" }`."""
+
+    timeouts: ListenTimeouts = Field(default_factory=lambda: ListenTimeouts.model_validate({}))
+    """How long a client is waited for. Default: that of each key. Example: `timeouts = { idle = "10m" }`."""

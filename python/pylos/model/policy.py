@@ -1,0 +1,113 @@
+"""`[policy.NAME]`: what is asked of requests, and what is changed. `type` says which of the tables below it is."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from pylos.model.base import Table
+from pylos.model.units import BodySize
+
+
+class FieldEdits(Table):
+    """Changes of a message's fields, in this order: remove, set, add."""
+
+    remove: list[str] = Field(default_factory=list)
+    """Fields that are taken away.
+
+    Default: none. Example: `remove = ["x-debug"]`.
+    """
+
+    set: dict[str, str] = Field(default_factory=dict)
+    """Fields that are written in place of those of the same name.
+
+    Default: none. Example: `set = { x-served-by = "pylos" }`.
+    """
+
+    add: dict[str, str] = Field(default_factory=dict)
+    """Fields that are written after those of the same name.
+
+    Default: none. Example: `add = { vary = "Accept" }`.
+    """
+
+
+class Headers(Table):
+    """Changes the fields of requests and answers."""
+
+    type: Literal["headers"] = "headers"
+    """`"headers"`. Required in a file. Example: `type = "headers"`."""
+
+    request: FieldEdits = Field(default_factory=lambda: FieldEdits.model_validate({}))
+    """Changes on the way to the upstream.
+
+    Default: none. Example: `request = { set = { x-tenant = "shop" } }`.
+    """
+
+    response: FieldEdits = Field(default_factory=lambda: FieldEdits.model_validate({}))
+    """Changes on the way to the client.
+
+    Default: none. Example: `response = { remove = ["x-runtime"] }`.
+    """
+
+    preset: Literal["security"] | None = None
+    """`"security"` sets HSTS, nosniff, frame options and the referrer policy where the answer has none.
+
+    Default: absent. Example: `preset = "security"`.
+    """
+
+
+class Filter(Table):
+    """Lets requests pass or refuses them, by what they are."""
+
+    type: Literal["filter"] = "filter"
+    """`"filter"`. Required in a file. Example: `type = "filter"`."""
+
+    allow_ip: list[str] = Field(default_factory=list)
+    """Addresses and networks; all other clients are refused with 403.
+
+    Default: empty, all may pass. Example: `allow_ip = ["10.0.0.0/8"]`.
+    """
+
+    deny_ip: list[str] = Field(default_factory=list)
+    """Addresses and networks that are refused with 403, also when `allow_ip` names them.
+
+    Default: none. Example: `deny_ip = ["203.0.113.0/24"]`.
+    """
+
+    deny_path: list[str] = Field(default_factory=list)
+    """Paths, written as in a route's `match`, that are refused with 403.
+
+    Default: none. Example: `deny_path = ["/.git/{rest:path}"]`.
+    """
+
+    allow_methods: list[str] = Field(default_factory=list)
+    """Methods; all others are refused with 405.
+
+    Default: empty, all may pass. Example: `allow_methods = ["GET", "HEAD"]`.
+    """
+
+    max_body: BodySize | None = None
+    """The largest request body; a larger one is refused with 413.
+
+    Default: no bound. Example: `max_body = "10MiB"`.
+    """
+
+
+class Chain(Table):
+    """A list of policies under one name."""
+
+    type: Literal["chain"] = "chain"
+    """`"chain"`. Required in a file. Example: `type = "chain"`."""
+
+    use: Annotated[list[str], Field(min_length=1)]
+    """The policies, in order; chains may stand in chains.
+
+    Required. Example: `use = ["shield", "security"]`.
+    """
+
+
+Policy = Headers | Filter | Chain
+
+POLICIES: dict[str, type[Policy]] = {"headers": Headers, "filter": Filter, "chain": Chain}
+"""By `type`."""

@@ -1,0 +1,83 @@
+"""`[pylos]`: what holds for the gateway as a whole."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, Tag
+
+from pylos.model.base import Table, branch, one_of_shapes
+from pylos.model.units import DurationOrZero
+
+
+def is_count(value: Any) -> bool:  # noqa: ANN401 - asks what the value is
+    """Whether a value is a whole number (a boolean is none)."""
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+class AccessLog(Table):
+    """Where one line a request is written."""
+
+    path: Annotated[str, Field(min_length=1)] = "-"
+    """A file, or `"-"` for standard output.
+
+    A relative path starts at the directory in which Pylos was started. Lines are written in batches, off the way of
+    the request; when the output blocks, lines are dropped and counted. Default: `"-"`.
+    Example: `path = "/var/log/pylos/access.log"`.
+    """
+
+    format: Literal["json"] = "json"
+    """The form of a line: `"json"`, one object a line.
+
+    Default: `"json"`. Example: `format = "json"`.
+    """
+
+
+class Pylos(Table):
+    """What holds for the gateway as a whole."""
+
+    version: Literal[1] = 1
+    """The version of the configuration language; there is 1.
+
+    A later Pylos keeps reading files of an older version as they were meant. Default: 1. Example: `version = 1`.
+    """
+
+    workers: Annotated[
+        Annotated[Literal["auto"], Tag(branch("auto"))] | Annotated[int, Field(ge=1, le=1024), Tag(branch("count"))],
+        one_of_shapes('must be "auto" or a whole number', auto=lambda value: value == "auto", count=is_count),
+    ] = "auto"
+    """How many threads serve, each on its own: `"auto"` or 1 to 1024.
+
+    `"auto"` is one for each CPU that affinity and the container's quota allow. Default: `"auto"`.
+    Example: `workers = 2`.
+    """
+
+    trusted_proxies: list[str] = Field(default_factory=list)
+    """Networks whose `X-Forwarded-*` fields are believed: addresses, networks, or `"unix"` for Unix sockets.
+
+    From all others these fields are dropped and made anew. The client's address is the right-most one of
+    `X-Forwarded-For` that is not in this list. Default: nobody. Example: `trusted_proxies = ["10.0.0.0/8", "::1"]`.
+    """
+
+    access_log: Annotated[
+        Annotated[AccessLog, Tag(branch("table"))] | Annotated[Literal[False], Tag(branch("off"))],
+        one_of_shapes("must be a table or false", table=dict, off=lambda value: value is False),
+    ] = Field(default_factory=lambda: AccessLog.model_validate({}))
+    """The access log: a table of `path` and `format`, or `false` for none.
+
+    Default: JSON lines on standard output. Example: `access_log = { path = "/var/log/pylos/access.log" }`.
+    """
+
+    use: list[str] = Field(default_factory=list)
+    """Policies of every listener and route, before their own.
+
+    A route leaves one out with `without`. Filters in this list see requests without a route (404, 405) too.
+    Default: none. Example: `use = ["edge"]`.
+    """
+
+    drain: DurationOrZero = "30s"
+    """How long requests in flight may take to end after SIGTERM.
+
+    New connections are refused from the start; what is left at the end is cut. `"0s"` cuts at once.
+    Default: `"30s"`. Example: `drain = "2m"`.
+    """

@@ -1,0 +1,206 @@
+"""One gateway process: start it, talk to it, notice its end.
+
+The process is a bare interpreter that loads nothing but the extension, by its path: no site packages, no code of users.
+It is in a session of its own, so that a Ctrl-C at the terminal reaches the supervisor alone, which then drains it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from importlib.util import find_spec
+from signal import SIGKILL, Signals
+from typing import Any
+
+from pylos.errors import GatewayError
+from pylos.supervisor.channel import Channel, Message
+
+HELLO_SECONDS = 30.0
+APPLY_SECONDS = 30.0
+STATUS_SECONDS = 5.0
+STOP_SECONDS = 2.0
+
+LOADER = """
+import sys
+from importlib.machinery import ExtensionFileLoader
+from importlib.util import module_from_spec, spec_from_loader
+path, control = sys.argv[1:]
+loader = ExtensionFileLoader("pylos._core", path)
+core = module_from_spec(spec_from_loader("pylos._core", loader))
+loader.exec_module(core)
+sys.exit(core.run_gateway(int(control)))
+"""
+
+
+class GatewayLostError(GatewayError):
+    """The gateway process ended, or did not answer in time and was killed."""
+
+
+def gateway_command() -> list[str]:
+    """Give the command of a gateway process, to which the control descriptor's number is appended."""
+    spec = find_spec("pylos._core")
+    if spec is None or spec.origin is None:
+        raise GatewayError("the compiled core (pylos._core) is missing: install pylos again")
+    return [sys.executable, "-I", "-S", "-c", LOADER, spec.origin]
+
+
+class GatewayProcess:
+    """A running gateway process. Made by `start`; over when `ended` is done, and then of no use any more."""
+
+    def __init__(self, process: asyncio.subprocess.Process, channel: Channel) -> None:
+        self.pid = process.pid
+        self.addresses: frozenset[str] = frozenset()
+        """The real addresses of the sockets that it has."""
+        self.started = time.monotonic()
+        self._process = process
+        self._channel = channel
+        self._answers: asyncio.Queue[Message] = asyncio.Queue()
+        self._asking = asyncio.Lock()
+        self._reading = asyncio.create_task(self._read(), name=f"read from gateway {self.pid}")
+        self.ended: asyncio.Task[int] = asyncio.create_task(self._wait(), name=f"wait for gateway {self.pid}")
+        """Its exit code; negative for a signal."""
+
+    # -- life ---------------------------------------------------------------------------------------------------------
+
+    @classmethod
+    async def start(cls, command: Sequence[str]) -> GatewayProcess:
+        """Start a process and wait for its hello."""
+        ours, theirs = socket.socketpair()
+        with theirs:
+            fd = theirs.fileno()
+            try:
+                process = await asyncio.create_subprocess_exec(
+                    *command, str(fd), stdin=asyncio.subprocess.DEVNULL, pass_fds=[fd], start_new_session=True
+                )
+            except OSError as error:
+                ours.close()
+                raise GatewayError(f"cannot start a gateway process: {error}") from error
+        started = cls(process, Channel(ours))
+        try:
+            await started._must_answer(("hello",), HELLO_SECONDS)
+        except BaseException:
+            started.kill()
+            raise
+        return started
+
+    @property
+    def lived(self) -> float:
+        """Seconds since its start."""
+        return time.monotonic() - self.started
+
+    def kill(self) -> None:
+        """End it now."""
+        with suppress(ProcessLookupError):
+            self._process.send_signal(SIGKILL)
+
+    # -- talk ---------------------------------------------------------------------------------------------------------
+
+    async def apply(
+        self, generation: int, table: Mapping[str, Any], sockets: Mapping[str, socket.socket]
+    ) -> list[dict[str, Any]]:
+        """Hand over a table and the sockets that it names; [] when in use, the problems when refused."""
+        new = [address for address in sockets if address not in self.addresses]
+        message = {
+            "type": "apply",
+            "generation": generation,
+            "table": table,
+            "sockets": [{"bind": address} for address in new],
+        }
+        async with self._asking:
+            await self._send(message, [sockets[address].fileno() for address in new])
+            answer = await self._must_answer(("applied", "refused"), APPLY_SECONDS, generation)
+        if answer["type"] == "refused":
+            problems: list[dict[str, Any]] = answer["problems"]
+            return problems
+        self.addresses = frozenset(sockets)
+        return []
+
+    async def status(self) -> Message:
+        """Ask how it is doing."""
+        async with self._asking:
+            await self._send({"type": "status"})
+            try:
+                return await self._answer(("status",), STATUS_SECONDS)
+            except TimeoutError:
+                raise GatewayError(f"the gateway process gave no status within {STATUS_SECONDS:g} s") from None
+
+    async def drain(self, deadline: float) -> None:
+        """Ask it to finish its requests and to end, in `deadline` seconds at the latest."""
+        await self._send({"type": "drain", "deadline_ms": int(deadline * 1000)})
+
+    async def stop(self) -> int:
+        """End it at once; by force where it does not obey."""
+        with suppress(GatewayLostError):
+            await self._send({"type": "stop"})
+        _, late = await asyncio.wait([self.ended], timeout=STOP_SECONDS)
+        if late:
+            self.kill()
+        return await self.ended
+
+    # -- inside -------------------------------------------------------------------------------------------------------
+
+    async def _send(self, message: Mapping[str, object], descriptors: Sequence[int] = ()) -> None:
+        try:
+            await self._channel.send(message, descriptors)
+        except OSError:
+            raise await self._lost() from None
+
+    async def _must_answer(self, kinds: tuple[str, ...], seconds: float, generation: int | None = None) -> Message:
+        """Wait for an answer that a sound process gives; one that does not is killed."""
+        try:
+            return await self._answer(kinds, seconds, generation)
+        except TimeoutError:
+            self.kill()
+            await self.ended
+            raise GatewayLostError(f"gave no {' or '.join(kinds)} within {seconds:g} s and was killed") from None
+
+    async def _answer(self, kinds: tuple[str, ...], seconds: float, generation: int | None = None) -> Message:
+        """Wait for an answer of one of these types; what belongs to an older question is passed over."""
+        async with asyncio.timeout(seconds):
+            while True:
+                message = await self._next_message()
+                if message["type"] in kinds and generation in (None, message.get("generation")):
+                    return message
+
+    async def _next_message(self) -> Message:
+        message = await self._answers.get()
+        if message["type"] == "end":
+            self._answers.put_nowait(message)  # for whoever asks next
+            raise await self._lost()
+        return message
+
+    async def _lost(self) -> GatewayLostError:
+        return GatewayLostError(described(await self._ending()))
+
+    async def _ending(self) -> int:
+        """Wait for the exit code of a process that has closed its channel; one that only closed it is killed."""
+        _, late = await asyncio.wait([self.ended], timeout=STOP_SECONDS)
+        if late:
+            self.kill()
+        return await self.ended
+
+    async def _read(self) -> None:
+        try:
+            while (message := await self._channel.receive()) is not None:
+                self._answers.put_nowait(message)
+        except OSError:
+            pass  # a broken stream says what its end says: the process is of no use any more
+        finally:
+            self._answers.put_nowait({"type": "end"})
+
+    async def _wait(self) -> int:
+        code = await self._process.wait()
+        _, late = await asyncio.wait([self._reading], timeout=STOP_SECONDS)  # its last words may still be in the socket
+        if late:
+            self._reading.cancel()
+        self._channel.close()
+        return code
+
+
+def described(code: int) -> str:
+    """Say how a process ended."""
+    return f"was ended by {Signals(-code).name}" if code < 0 else f"ended with exit code {code}"

@@ -1,0 +1,35 @@
+"""`pylos serve`: a supervisor in the foreground."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import sys
+from pathlib import Path
+
+from pylos.config import Config, Loaded
+from pylos.errors import PylosError
+from pylos.supervisor.run import Ready, Supervisor
+
+
+def serve(source: Path | str | Config | Loaded, ready_fd: int | None = None) -> int:
+    """Serve a configuration until SIGTERM or SIGINT; gives the exit code.
+
+    A file is watched, and read again on SIGHUP. What is wrong with the configuration at the start is written to
+    standard error, and the code is 1. When the first configuration is in use, one JSON line is written to `ready_fd`,
+    {"pid", "gateway", "listen": {listener: [address, ...]}}, and the descriptor is closed.
+    """
+
+    def tell(ready: Ready) -> None:
+        if ready_fd is not None:
+            with os.fdopen(ready_fd, "w") as pipe:
+                pipe.write(json.dumps(ready) + "\n")
+
+    supervisor = Supervisor(Path(source) if isinstance(source, str) else source, on_ready=tell)
+    try:
+        asyncio.run(supervisor.run())
+    except PylosError as error:
+        sys.stderr.write(f"{error}\n")
+        return 1
+    return 0

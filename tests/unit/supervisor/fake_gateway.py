@@ -1,0 +1,133 @@
+"""A gateway process in miniature: it speaks the control protocol and answers every request with its pid and generation.
+
+Names of routes in the table make it misbehave: "refuse" (refuses the table), "crash" (dies on it), "mute" (gives no
+answer), "stubborn" (hears no drain and no stop). A request for /hold is answered when the client sends one more byte.
+"""
+
+import json
+import os
+import socket
+import struct
+import sys
+import threading
+import time
+
+PROBLEM = {"code": "P201", "severity": "error", "path": ["route", "refuse"], "message": "refused", "hint": "do not"}
+
+
+class FakeGateway:
+    def __init__(self, control: socket.socket) -> None:
+        self.control = control
+        self.generation = 0
+        self.listeners: dict[str, socket.socket] = {}
+        self.busy = 0
+        self.changed = threading.Condition()
+        self.stubborn = False
+
+    def run(self) -> int:
+        self.send({"type": "hello", "pid": os.getpid(), "version": "fake"})
+        while True:
+            message, descriptors = self.receive()
+            if message is None:
+                return 0
+            code = getattr(self, message["type"])(message, descriptors)
+            if code is not None and not self.stubborn:
+                return code
+
+    def apply(self, message: dict, descriptors: list[int]) -> None:
+        routes = message["table"]["route"]
+        if "crash" in routes:
+            os._exit(7)
+        if "mute" in routes:
+            return
+        if "refuse" in routes:
+            for descriptor in descriptors:
+                os.close(descriptor)
+            self.send({"type": "refused", "generation": message["generation"], "problems": [PROBLEM]})
+            return
+        self.stubborn = "stubborn" in routes
+        self.generation = message["generation"]
+        for entry, descriptor in zip(message["sockets"], descriptors, strict=True):
+            self.listen(entry["bind"], socket.socket(fileno=descriptor))
+        named = {bind for listen in message["table"]["listen"].values() for bind in listen["bind"]}
+        for bind in self.listeners.keys() - named:
+            self.close(bind)
+        self.send({"type": "applied", "generation": self.generation, "workers": 1})
+
+    def drain(self, message: dict, _: list[int]) -> int | None:
+        if self.stubborn:
+            return None
+        for bind in list(self.listeners):
+            self.close(bind)
+        with self.changed:
+            self.changed.wait_for(lambda: self.busy == 0, message["deadline_ms"] / 1000)
+        self.send({"type": "drained"})
+        return 0
+
+    def stop(self, _: dict, __: list[int]) -> int:
+        return 0
+
+    def status(self, _: dict, __: list[int]) -> None:
+        self.send({"type": "status", "generation": self.generation, "connections": self.busy, "workers": 1})
+
+    def listen(self, bind: str, listener: socket.socket) -> None:
+        self.listeners[bind] = listener
+        listener.settimeout(None)
+        threading.Thread(target=self.accept_all, args=(listener,), daemon=True).start()
+
+    def close(self, bind: str) -> None:
+        listener = self.listeners.pop(bind)
+        os.set_blocking(listener.fileno(), False)  # the file is shared with the supervisor: no shutdown() here
+        listener.close()
+
+    def accept_all(self, listener: socket.socket) -> None:
+        import select
+
+        while listener.fileno() >= 0:
+            try:
+                if not select.select([listener], [], [], 0.05)[0]:
+                    continue
+                connection, _ = listener.accept()
+            except (OSError, ValueError):
+                continue
+            threading.Thread(target=self.serve, args=(connection,), daemon=True).start()
+
+    def serve(self, connection: socket.socket) -> None:
+        with connection:
+            head = connection.recv(65536)
+            self.count(1)
+            try:
+                if b"/hold" in head:
+                    connection.recv(1)
+                body = json.dumps({"pid": os.getpid(), "generation": self.generation}).encode()
+                connection.sendall(b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: %d\r\n\r\n" % len(body) + body)
+            finally:
+                self.count(-1)
+
+    def count(self, change: int) -> None:
+        with self.changed:
+            self.busy += change
+            self.changed.notify_all()
+
+    def send(self, message: dict) -> None:
+        body = json.dumps(message).encode()
+        self.control.sendall(struct.pack(">I", len(body)) + body)
+
+    def receive(self) -> tuple[dict | None, list[int]]:
+        head, descriptors, _, _ = socket.recv_fds(self.control, 4, 250)
+        if not head:
+            return None, []
+        head += self.exactly(4 - len(head))
+        return json.loads(self.exactly(struct.unpack(">I", head)[0])), descriptors
+
+    def exactly(self, count: int) -> bytes:
+        data = b""
+        while len(data) < count:
+            data += self.control.recv(count - len(data))
+        return data
+
+
+if __name__ == "__main__":
+    code = FakeGateway(socket.socket(fileno=int(sys.argv[-1]))).run()
+    time.sleep(0)
+    os._exit(code)

@@ -1,0 +1,154 @@
+import asyncio
+import os
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+import pytest
+
+from pylos.supervisor.watch import Watcher, contents, folders_to_watch
+
+
+class Changes:
+    """Counts what a watcher reports."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self._changed = asyncio.Event()
+
+    def __call__(self) -> None:
+        self.count += 1
+        self._changed.set()
+
+    async def next(self) -> None:
+        async with asyncio.timeout(10):
+            await self._changed.wait()
+        self._changed.clear()
+
+
+def watching(files: list[Path], story: Callable[[Changes, Watcher], Awaitable[None]]) -> int:
+    """Run a story while the files are watched; gives the number of changes reported."""
+
+    async def run() -> int:
+        changes = Changes()
+        watcher = Watcher(changes)
+        await watcher.follow(files)
+        await watcher.started()
+        await story(changes, watcher)
+        await watcher.close()
+        return changes.count
+
+    return asyncio.run(run())
+
+
+def write(path: Path, text: str) -> None:
+    path.write_text(text)
+
+
+def replace(path: Path, text: str) -> None:
+    """Replace a file as editors do: write another, rename it over."""
+    new = path.with_suffix(".new")
+    new.write_text(text)
+    new.replace(path)
+
+
+@pytest.mark.parametrize("change", [write, replace])
+def test_a_change_of_the_file(tmp_path: Path, change: Callable[[Path, str], None]) -> None:
+    file = tmp_path / "pylos.toml"
+    file.write_text("a")
+
+    async def story(changes: Changes, _: Watcher) -> None:
+        for text in ("b", "c"):
+            change(file, text)
+            await changes.next()
+
+    assert watching([file], story) == 2
+
+
+def test_only_contents_count(tmp_path: Path) -> None:
+    file, other = tmp_path / "pylos.toml", tmp_path / "notes.txt"
+    file.write_text("a")
+
+    async def story(changes: Changes, _: Watcher) -> None:
+        other.write_text("other")
+        os.utime(file)
+        replace(file, "a")
+        file.write_text("b")
+        await changes.next()
+
+    assert watching([file], story) == 1
+
+
+def test_a_link_on_the_way_is_turned(tmp_path: Path) -> None:
+    """As Kubernetes does: file -> ..data/file, ..data -> the folder of one version."""
+    for version in ("one", "two"):
+        (tmp_path / version).mkdir()
+        (tmp_path / version / "pylos.toml").write_text(version)
+    (tmp_path / "..data").symlink_to("one")
+    file = tmp_path / "pylos.toml"
+    file.symlink_to("..data/pylos.toml")
+
+    async def story(changes: Changes, _: Watcher) -> None:
+        (tmp_path / "..new").symlink_to("two")
+        (tmp_path / "..new").replace(tmp_path / "..data")
+        await changes.next()
+
+    assert watching([file], story) == 1
+
+
+def test_a_removed_and_restored_file(tmp_path: Path) -> None:
+    file = tmp_path / "pylos.toml"
+    file.write_text("a")
+
+    async def story(changes: Changes, _: Watcher) -> None:
+        file.unlink()
+        await changes.next()
+        file.write_text("a")
+        await changes.next()
+
+    assert watching([file], story) == 2
+
+
+def test_other_files_from_now_on(tmp_path: Path) -> None:
+    first, second = tmp_path / "a" / "pylos.toml", tmp_path / "b" / "pylos.toml"
+    for file in (first, second):
+        file.parent.mkdir()
+        file.write_text("a")
+
+    async def story(changes: Changes, watcher: Watcher) -> None:
+        await watcher.follow([second])
+        await watcher.started()
+        first.write_text("b")
+        second.write_text("b")
+        await changes.next()
+
+    assert watching([first], story) == 1
+
+
+def test_nothing_to_watch() -> None:
+    async def story(_: Changes, __: Watcher) -> None: ...
+
+    assert watching([], story) == 0
+
+
+def test_the_folders_of_links_are_watched_too(tmp_path: Path) -> None:
+    target = tmp_path / "real" / "pylos.toml"
+    target.parent.mkdir()
+    target.write_text("")
+    link = tmp_path / "etc" / "pylos.toml"
+    link.parent.mkdir()
+    link.symlink_to(Path("..") / "real" / "pylos.toml")
+    found = {folder.resolve() for folder in folders_to_watch([link])}
+    assert found >= {link.parent.resolve(), target.parent.resolve()}
+
+
+def test_a_loop_of_links_ends(tmp_path: Path) -> None:
+    (tmp_path / "a").symlink_to("b")
+    (tmp_path / "b").symlink_to("a")
+    assert folders_to_watch([tmp_path / "a"])
+
+
+def test_contents_tell_two_files_from_one(tmp_path: Path) -> None:
+    for name, text in {"ab": "ab", "a": "a", "b": "b", "": ""}.items():
+        (tmp_path / f"{name}.toml").write_text(text)
+    one = contents([tmp_path / "ab.toml", tmp_path / ".toml"])
+    assert one != contents([tmp_path / "a.toml", tmp_path / "b.toml"])
