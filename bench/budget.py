@@ -10,6 +10,8 @@ Results = dict[str, Result]
 
 @dataclass(frozen=True)
 class Verdict:
+    """One bound and what was measured."""
+
     what: str
     measured: float
     limit: float
@@ -61,7 +63,9 @@ def _against_itself(results: Results) -> Iterator[Verdict]:
         if ratio is not None:
             yield Verdict("1,000 routes, access log and metrics against one route without", ratio, 1.25, " x")
     if "workers" in results:
-        ratio, nginx = (results["workers"].ratio(f"{peer}, 2 workers", f"{peer}, 1 worker") for peer in ("pylos", "nginx"))
+        ratio, nginx = (
+            results["workers"].ratio(f"{peer}, 2 workers", f"{peer}, 1 worker") for peer in ("pylos", "nginx")
+        )
         if ratio is not None:
             # Two workers share the two cores with load and backend; nginx shows what that alone costs.
             yield Verdict("two workers against one (1.1, or nginx's own ratio)", ratio, max(1.1, nginx or 0.0), " x")

@@ -1,6 +1,6 @@
 """What can be measured: named cells, and groups of them."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from bench.job import TOGETHER, Contestant, Job, Load
@@ -14,12 +14,14 @@ UNITS: dict[Kind, str] = {"cpu": "us", "syscalls": "calls", "rest": "MiB", "idle
 
 @dataclass(frozen=True)
 class Cell:
+    """One thing to measure: a block of the table."""
+
     name: str
     title: str
     """As the table names it."""
     kind: Kind
     contestants: tuple[Contestant, ...]
-    load: Load = Load()
+    load: Load = field(default_factory=Load)
 
     @property
     def unit(self) -> str:
@@ -53,7 +55,7 @@ def _load_cells() -> list[Cell]:
 
 
 def _field_cells() -> list[Cell]:
-    """The whole field in one run, with the floor (TCP mode) and a proxy in Python."""
+    """Compare the whole field in one run, with the floor (TCP mode) and a proxy in Python."""
     kinds = {
         "field-small-1h": ("small body, 1 header", Load()),
         "field-small-13h": ("small body, 13 headers", Load(script="browser.lua")),

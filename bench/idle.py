@@ -21,8 +21,7 @@ def _open_one(stack: ExitStack, port: int) -> socket.socket:
     while (missing := missing_bytes(answer)) != 0:
         piece = connection.recv(65536)
         if not piece:
-            message = f"a connection was closed; {missing} bytes were missing"
-            raise BenchError(message)
+            raise BenchError(f"a connection was closed; {missing} bytes were missing")
         answer += piece
     return connection
 
@@ -36,12 +35,11 @@ def missing_bytes(answer: bytes) -> int | None:
         name, _, value = line.partition(b":")
         if name.lower() == b"content-length":
             return int(value) - len(body)
-    message = f"an answer without Content-Length:\n{head!r}"
-    raise BenchError(message)
+    raise BenchError(f"an answer without Content-Length:\n{head!r}")
 
 
 def still_open(connections: list[socket.socket]) -> int:
-    """An idle connection that can be read is one that the proxy has closed."""
+    """Count those that cannot be read: an idle connection that can be was closed by the proxy."""
     poll = select.poll()
     for connection in connections:
         poll.register(connection, select.POLLIN)

@@ -45,8 +45,7 @@ def lock(path: Path = LOCK) -> Iterator[None]:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            message = f"another benchmark runs on this machine (it holds {path})"
-            raise BenchError(message) from None
+            raise BenchError(f"another benchmark runs on this machine (it holds {path})") from None
         yield
 
 
@@ -57,7 +56,7 @@ def why_busy() -> str | None:
         idle = idle_share()
         load = os.getloadavg()[0]
         if idle < LEAST_IDLE:
-            return f"the CPUs were idle for only {idle:.0%} of {SAMPLE_SECONDS:.0f} s (at least {LEAST_IDLE:.0%} is needed)"
+            return f"the CPUs were idle for {idle:.0%} of {SAMPLE_SECONDS:.0f} s (at least {LEAST_IDLE:.0%} is needed)"
         if load <= MOST_LOAD:
             return None
         if time.monotonic() > deadline:

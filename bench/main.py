@@ -12,7 +12,7 @@ from bench import budget, cells, machine, results, table, tools
 from bench.cells import CELLS, GROUPS, Cell
 from bench.job import ROOT
 from bench.measure import QUICK, Effort, measure
-from bench.peers import PEERS, installed, pylos
+from bench.peers import PEERS, installed, nginx, pylos
 from bench.process import BenchError
 from bench.results import Result
 from bench.stage import Stage, open_stage
@@ -42,7 +42,7 @@ def main() -> int:
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="bench/run",
-        description="Compares Pylos with its peers by CPU time per request. CELLS=name,... picks what is measured (CELLS=list).",
+        description="Compares Pylos with its peers by CPU time per request. CELLS=name,... picks cells (CELLS=list).",
     )
     parser.add_argument("--force", action="store_true", help="run on a busy machine; nothing is stored")
     parser.add_argument("--quick", action="store_true", help="one second each, to see that it works; nothing is stored")
@@ -63,15 +63,15 @@ def _chosen(words: list[str], peers: str | None) -> list[Cell]:
     try:
         chosen = cells.choose(words)
     except KeyError as error:
-        message = f"no cell or group is called {error.args[0]} (CELLS=list shows them)"
-        raise BenchError(message) from None
+        raise BenchError(f"no cell or group is called {error.args[0]} (CELLS=list shows them)") from None
     if peers is None:
         return chosen
     names = peers.replace(",", " ").split()
     if unknown := sorted(set(names) - PEERS.keys()):
-        message = f"no peer is called {', '.join(unknown)} (there are {', '.join(PEERS)})"
-        raise BenchError(message)
-    fewer = [replace(cell, contestants=tuple(each for each in cell.contestants if each.peer in names)) for cell in chosen]
+        raise BenchError(f"no peer is called {', '.join(unknown)} (there are {', '.join(PEERS)})")
+    fewer = [
+        replace(cell, contestants=tuple(each for each in cell.contestants if each.peer in names)) for cell in chosen
+    ]
     return [cell for cell in fewer if cell.contestants]
 
 
@@ -81,8 +81,9 @@ def _bench(chosen: list[Cell], options: argparse.Namespace) -> None:
         tools.ensure()
         versions = _versions(chosen)
         if not options.force and (busy := machine.why_busy()):
-            message = f"the machine is busy: {busy}. Figures from it would mean nothing. --force runs all the same."
-            raise BenchError(message)
+            raise BenchError(
+                f"the machine is busy: {busy}. Figures from it would mean nothing. --force runs all the same."
+            )
         machine.raise_descriptor_limit()
         with open_stage() as stage:
             disturbed = [cell.name for cell in chosen if not _measured(cell, stage, versions, options, keep=keep)]
@@ -91,24 +92,26 @@ def _bench(chosen: list[Cell], options: argparse.Namespace) -> None:
         return
     _write_table()
     if disturbed:
-        message = f"others used the machine meanwhile; not stored: {', '.join(disturbed)}"
-        raise BenchError(message)
+        raise BenchError(f"others used the machine meanwhile; not stored: {', '.join(disturbed)}")
 
 
 def _versions(chosen: list[Cell]) -> dict[str, str]:
     """Of the peers that are here. One that the comparison cannot do without must be here."""
     wanted = {contestant.peer for cell in chosen for contestant in cell.contestants}
     if wanted & set(OPTIONAL_PEERS):
-        for absent in installed.install():
-            print(f"bench: could not install {absent}", file=sys.stderr)
+        for packages in installed.install():
+            print(f"bench: could not install {packages}", file=sys.stderr)
     found = {name: peer.version() for name, peer in PEERS.items() if name in wanted}
     absent = [name for name, version in found.items() if version is None]
     for name in absent:
         if name not in OPTIONAL_PEERS:
-            message = f"{PEERS[name].NAME} is not installed (looked for {_where(name)})"
-            raise BenchError(message)
+            raise BenchError(f"{PEERS[name].NAME} is not installed (looked for {_where(name)})")
         print(f"bench: {PEERS[name].NAME} is not installed: left out", file=sys.stderr)
     return {name: version for name, version in found.items() if version is not None}
+
+
+def _surroundings() -> dict[str, str]:
+    return {"wrk": tools.wrk_version(), "backend": f"nginx {nginx.version()}"}
 
 
 def _where(name: str) -> str:
@@ -122,7 +125,7 @@ def _measured(cell: Cell, stage: Stage, versions: dict[str, str], options: argpa
     rows = measure(replace(cell, contestants=present), stage, QUICK if options.quick else Effort())
     used = {peer: versions[peer] for peer in versions if any(row.peer == peer for row in rows)}
     when = f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC"
-    result = Result(cell.name, when, machine.describe(), {**used, "wrk": tools.wrk_version()}, rows)
+    result = Result(cell.name, when, machine.describe(), {**used, **_surroundings()}, rows)
     foreign = max((row.foreign or 0.0 for row in rows), default=0.0)
     print("\n".join(table.terminal(result)))
     print(f"  ({time.monotonic() - began:.0f} s; others took at most {foreign:.1%} of the CPU time)", flush=True)

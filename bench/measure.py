@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from bench import idle, procfs, strace, wrk
 from bench.cells import Cell, Kind
@@ -16,6 +16,8 @@ NS_PER_US = 1000
 IDLE_CONNECTIONS = 9000
 SETTLE_SECONDS = 2.0
 SYSCALL_SECONDS = 2
+LEAST_CALLS = 0.02
+"""What is called more seldom per request is not named."""
 
 
 @dataclass(frozen=True)
@@ -92,9 +94,8 @@ def user_share(before: procfs.Ticks, after: procfs.Ticks) -> float:
 
 
 def _cpu_row(contestant: Contestant, runs: list[Run], long: Run) -> Row:
-    return Row.of(
-        contestant,
-        values=[each.cpu_us for each in runs],
+    return replace(
+        Row.of(contestant, [each.cpu_us for each in runs]),
         user=long.user_us,
         per_second=[each.per_second for each in runs],
         foreign=max(each.foreign for each in [*runs, long]),
@@ -102,7 +103,7 @@ def _cpu_row(contestant: Contestant, runs: list[Run], long: Run) -> Row:
 
 
 def system_calls(cell: Cell, stage: Stage, effort: Effort) -> list[Row]:
-    """Calls of all processes of a proxy, per request, in runs of their own: strace slows a proxy down."""
+    """Count the calls of all processes of a proxy, per request, in runs of their own: strace slows a proxy down."""
     with ExitStack() as stack:
         proxies = [stack.enter_context(stage.proxy(each, cell.load.path)) for each in cell.contestants]
         for proxy in proxies:
@@ -110,11 +111,11 @@ def system_calls(cell: Cell, stage: Stage, effort: Effort) -> list[Row]:
         counted: dict[str, list[dict[str, float]]] = {each.key: [] for each in cell.contestants}
         for turn in range(effort.repeats):
             for proxy in rotated(proxies, turn):
-                counted[proxy.contestant.key].append(_calls_per_request(stage, proxy, cell.load))
+                counted[proxy.contestant.key].append(_calls_per_request(proxy, cell.load))
     return [_syscall_row(each, counted[each.key]) for each in cell.contestants]
 
 
-def _calls_per_request(stage: Stage, proxy: Proxy, load: Load) -> dict[str, float]:
+def _calls_per_request(proxy: Proxy, load: Load) -> dict[str, float]:
     report = proxy.site.folder / "strace"
     cpus = proxy.contestant.placement.load
     with strace.attached(proxy.process.pids(), report, cpus):
@@ -125,8 +126,8 @@ def _calls_per_request(stage: Stage, proxy: Proxy, load: Load) -> dict[str, floa
 def _syscall_row(contestant: Contestant, counted: list[dict[str, float]]) -> Row:
     totals = [sum(each.values()) for each in counted]
     last = sorted(counted[-1].items(), key=lambda item: -item[1])
-    detail = ", ".join(f"{name} {calls:.2f}" for name, calls in last if calls >= 0.01)
-    return Row.of(contestant, values=totals, detail=detail)
+    detail = ", ".join(f"{name} {calls:.2f}" for name, calls in last if calls >= LEAST_CALLS)
+    return replace(Row.of(contestant, totals), detail=detail)
 
 
 def memory_at_rest(cell: Cell, stage: Stage, effort: Effort) -> list[Row]:
@@ -139,7 +140,8 @@ def memory_at_rest(cell: Cell, stage: Stage, effort: Effort) -> list[Row]:
                 time.sleep(SETTLE_SECONDS)
                 resident.append(procfs.memory_kib(proxy.process.pids(), "VmRSS") / 1024)
                 proportional = procfs.proportional_kib(proxy.process.pids()) / 1024
-        rows.append(Row.of(contestant, values=resident, detail=f"{proportional:.1f} MiB with shared pages counted once"))
+        detail = f"{proportional:.1f} MiB with shared pages counted once"
+        rows.append(replace(Row.of(contestant, resident), detail=detail))
     return rows
 
 
@@ -151,7 +153,7 @@ def idle_memory(cell: Cell, stage: Stage, effort: Effort) -> list[Row]:
         for _ in range(effort.repeats):
             with stage.proxy(contestant, cell.load.path) as proxy:
                 grown.append(_growth_per_connection(proxy))
-        rows.append(Row.of(contestant, values=grown))
+        rows.append(Row.of(contestant, grown))
     return rows
 
 

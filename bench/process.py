@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bench import procfs
+from bench.job import Site
 
 START_DEADLINE = 20.0
 STOP_DEADLINE = 5.0
@@ -57,23 +58,23 @@ class Process:
 def start(
     name: str,
     command: Sequence[str | Path],
+    site: Site,
     *,
-    folder: Path,
-    cpus: tuple[int, ...],
     env: Mapping[str, str] | None = None,
     pass_fds: tuple[int, ...] = (),
 ) -> Process:
-    """Children inherit the CPUs. Output goes to a file in `folder`. An own session: Ctrl-C reaches the benchmark alone."""
-    log = folder / "output.log"
+    """Children inherit the CPUs. Output goes to a file in the site's folder."""
+    log = site.folder / "output.log"
     with log.open("wb") as output:
         popen = subprocess.Popen(
-            [*pinned(cpus), *map(str, command)],
+            [*pinned(site.cpus), *map(str, command)],
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,
-            cwd=folder,
+            cwd=site.folder,
             env={**os.environ, **(env or {})},
             pass_fds=pass_fds,
+            # Ctrl-C reaches the benchmark alone, which then ends what it started.
             start_new_session=True,
         )
     return Process(name, popen, log)

@@ -1,4 +1,4 @@
-"""Figures of processes and of the machine from /proc. The parsing is apart from the reading, so that it can be tested."""
+"""Figures of processes and of the machine from /proc; parsing apart from reading, so that it can be tested."""
 
 import os
 from collections.abc import Iterable, Sequence
@@ -43,11 +43,13 @@ def all_pids() -> list[int]:
 
 def cpu_ns(pids: Iterable[int]) -> int:
     """Time on a CPU in ns, user and system, of all threads that live now."""
-    return sum(parse_schedstat(path.read_text()) for pid in pids for path in (PROC / str(pid) / "task").glob("*/schedstat"))
+    return sum(
+        parse_schedstat(path.read_text()) for pid in pids for path in (PROC / str(pid) / "task").glob("*/schedstat")
+    )
 
 
 def parse_schedstat(text: str) -> int:
-    return int(text.split()[0])
+    return int(text.split(maxsplit=1)[0])
 
 
 def ticks(pids: Iterable[int]) -> Ticks:
@@ -85,8 +87,7 @@ def parse_kib(text: str, name: str) -> int:
         key, _, value = line.partition(":")
         if key == name:
             return int(value.split()[0])
-    message = f"no line {name!r} in the status of a process"
-    raise ValueError(message)
+    raise ValueError(f"no line {name!r} in the status of a process")
 
 
 def machine_time() -> MachineTime:
@@ -95,13 +96,13 @@ def machine_time() -> MachineTime:
 
 def parse_machine_time(text: str) -> MachineTime:
     # user nice system idle iowait irq softirq steal; guest time stands in user already.
-    values = [int(value) for value in text.splitlines()[0].split()[1:9]]
+    values = [int(value) for value in text.partition("\n")[0].split(maxsplit=9)[1:9]]
     total = sum(values)
     return MachineTime(busy=total - values[3] - values[4], total=total)
 
 
 def kernel_network_pids() -> list[int]:
-    """The ksoftirqd threads: packet work that was put off, ours while we measure."""
+    """Find the ksoftirqd threads: packet work that was put off, ours while we measure."""
     return [pid for pid in all_pids() if _name_of(pid).startswith("ksoftirqd/")]
 
 

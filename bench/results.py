@@ -5,7 +5,6 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from statistics import median
-from typing import Any
 
 from bench.job import BENCH, Contestant
 
@@ -30,8 +29,8 @@ class Row:
     detail: str = ""
 
     @classmethod
-    def of(cls, contestant: Contestant, *, values: list[float], **more: Any) -> "Row":
-        return cls(contestant.key, contestant.peer, contestant.note, contestant.base, values, **more)
+    def of(cls, contestant: Contestant, values: list[float]) -> "Row":
+        return cls(contestant.key, contestant.peer, contestant.note, contestant.base, values)
 
     @property
     def median(self) -> float:
@@ -68,7 +67,7 @@ def store(result: Result, folder: Path = FOLDER) -> Path:
 
 
 def load(names: Iterable[str], folder: Path = FOLDER) -> dict[str, Result]:
-    """The stored results of these cells, in this order."""
+    """Read the stored results of these cells, in this order."""
     paths = {name: folder / f"{name}.json" for name in names}
     return {name: _parse(path.read_text()) for name, path in paths.items() if path.exists()}
 

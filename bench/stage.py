@@ -31,6 +31,8 @@ class Proxy:
 
 @dataclass(frozen=True)
 class Stage:
+    """The backend, and the place for proxies in front of it."""
+
     backend: Process
     port: int
     """Of the backend."""
@@ -38,7 +40,7 @@ class Stage:
 
     @contextmanager
     def proxy(self, contestant: Contestant, path: str) -> Iterator[Proxy]:
-        """Started, answering, and found to do the job for `path`; ended afterwards."""
+        """Start it, wait for an answer, check that it does the job for `path`; end it afterwards."""
         site = _site(self.folder / contestant.key.replace(" ", "-"), self.port, contestant.placement.proxy)
         peer = PEERS[contestant.peer]
         started = peer.start(contestant.job, site)
@@ -55,7 +57,7 @@ class Stage:
 
 @contextmanager
 def open_stage() -> Iterator[Stage]:
-    """The backend runs while the block does."""
+    """Run the backend while the block runs."""
     folder = WORK / "run"
     shutil.rmtree(folder, ignore_errors=True)
     site = _site(folder / "backend", 0, APART.load)
@@ -75,13 +77,13 @@ def _site(folder: Path, backend_port: int, cpus: tuple[int, ...]) -> Site:
 
 
 def _check_body(started: Process, site: Site, path: str) -> None:
-    """The same bytes as the backend itself gives."""
+    """Refuse a proxy that gives other bytes than the backend itself."""
     if process.get(site.port, path) != process.get(site.backend_port, path):
         raise started.fail(f"answers {path} differently from the backend")
 
 
 def _check_fields(started: Process, site: Site) -> None:
-    """The backend says what it was told: Host as the client sent it, and the five fields of the job."""
+    """Ask the backend what it was told: Host as the client sent it, and the five fields of the job."""
     authority = f"127.0.0.1:{site.port}"
     _, said = process.get(site.port, "/echo")
     if problems := field_problems(said.decode(), authority):
@@ -92,8 +94,7 @@ def field_problems(echo: str, authority: str) -> list[str]:
     values = echo.splitlines()
     names = ("Host", "X-Forwarded-For", "X-Forwarded-Proto", "X-Forwarded-Host", "X-Request-Id", "Via")
     if len(values) != len(names):
-        message = f"the backend's echo has {len(values)} lines:\n{echo}"
-        raise BenchError(message)
+        raise BenchError(f"the backend's echo has {len(values)} lines:\n{echo}")
     said = dict(zip(names, values, strict=True))
     wanted = {"Host": authority, "X-Forwarded-Proto": "http", "X-Forwarded-Host": authority}
     wrong = [f"{name} is {said[name]!r}, not {value!r}" for name, value in wanted.items() if said[name] != value]

@@ -11,7 +11,7 @@ from bench.process import STOP_DEADLINE, BenchError, pinned
 
 @contextmanager
 def attached(pids: list[int], report: Path, cpus: tuple[int, ...]) -> Iterator[None]:
-    """Counts while the block runs; the table of `strace -c` is then in `report`."""
+    """Count while the block runs; the table of `strace -c` is then in `report`."""
     targets = [word for pid in pids for word in ("-p", str(pid))]
     tracer = subprocess.Popen(
         [*pinned(cpus), "strace", "-c", "-f", "-o", str(report), *targets],
@@ -29,17 +29,15 @@ def attached(pids: list[int], report: Path, cpus: tuple[int, ...]) -> Iterator[N
 
 
 def _wait_until_attached(tracer: subprocess.Popen[str], count: int) -> None:
-    assert tracer.stderr is not None, "stderr is a pipe"
-    for line in tracer.stderr:
+    for line in tracer.stderr or ():
         count -= " attached" in line
         if count == 0:
             return
-    message = "strace could not attach to the proxy (is ptrace allowed here?)"
-    raise BenchError(message)
+    raise BenchError("strace could not attach to the proxy (is ptrace allowed here?)")
 
 
 def parse(report: str) -> dict[str, int]:
-    """Calls by name: columns are % time, seconds, usecs/call, calls, [errors,] name."""
+    """Give calls by name; columns are % time, seconds, usecs/call, calls, [errors,] name."""
     calls: dict[str, int] = {}
     for line in report.splitlines():
         words = line.split()

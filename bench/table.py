@@ -13,10 +13,10 @@ INTRODUCTION = """\
 
 Made by `bench/run` from its stored results; do not edit by hand. How it is measured: `bench/README.md`.
 
-CPU figures are CPU time of all processes of a proxy per request, in microseconds; *user* is the part outside the kernel.
-*Spread* is the least and the largest of the runs whose median is shown. *x nginx* and *x HAProxy* are ratios to these
-peers in the same run: below 1 is less than theirs. *x base* is the ratio to the same proxy's first row. Requests *a
-second* are shown only for completeness: load and backend share a core, so they say little.
+CPU figures are CPU time of all processes of a proxy per request, in microseconds; *user* is the part outside the
+kernel. *Spread* is the least and the largest of the runs whose median is shown. *x nginx* and *x HAProxy* are ratios
+to these peers in the same run: below 1 is less than theirs. *x base* is the ratio to the same proxy's row before.
+Requests *a second* are shown only for completeness: load and backend share a core, so they say little.
 """
 
 
@@ -30,7 +30,8 @@ def _table(results: Results) -> Iterator[str]:
     for name, result in results.items():
         yield _line([f"**{CELLS[name].title}** ({name})", *[""] * (len(HEADER) - 1)])
         for row in result.rows:
-            yield _line(_cells_of(CELLS[name], result, row))
+            first, *rest = _cells_of(CELLS[name], result, row)
+            yield _line([f"{first} ({row.detail})" if row.detail else first, *rest])
 
 
 def terminal(result: Result) -> Iterator[str]:
@@ -40,7 +41,10 @@ def terminal(result: Result) -> Iterator[str]:
     lines = [list(HEADER), *(_cells_of(cell, result, row) for row in result.rows)]
     widths = [max(len(line[column]) for line in lines) for column in range(len(HEADER))]
     for first, *rest in lines:
-        yield "  " + "  ".join([first.ljust(widths[0]), *(text.rjust(width) for text, width in zip(rest, widths[1:], strict=True))])
+        yield "  " + "  ".join(
+            [first.ljust(widths[0]), *(text.rjust(width) for text, width in zip(rest, widths[1:], strict=True))]
+        )
+    yield from (f"  {label(row)}: {row.detail}" for row in result.rows if row.detail)
 
 
 def _cells_of(cell: Cell, result: Result, row: Row) -> list[str]:
@@ -48,7 +52,7 @@ def _cells_of(cell: Cell, result: Result, row: Row) -> list[str]:
     return [
         label(row),
         f"{number(row.median)} {cell.unit}",
-        f"{number(min(row.values))} – {number(max(row.values))}",
+        f"{number(min(row.values))} to {number(max(row.values))}",
         "" if row.user is None else f"{number(row.user)} us",
         "" if row.per_second is None else f"{sorted(row.per_second)[len(row.per_second) // 2]:,.0f}",
         *["" if ratio is None else f"{ratio:.2f}" for ratio in ratios],
@@ -56,8 +60,7 @@ def _cells_of(cell: Cell, result: Result, row: Row) -> list[str]:
 
 
 def label(row: Row) -> str:
-    parts = [PEERS[row.peer].NAME, row.note, row.detail]
-    return ", ".join(parts[:2] if row.note else parts[:1]) + (f" ({row.detail})" if row.detail else "")
+    return ", ".join(filter(None, (PEERS[row.peer].NAME, row.note)))
 
 
 def number(value: float) -> str:
@@ -73,7 +76,9 @@ def _runs(results: Results) -> Iterator[str]:
     yield ""
     runs: dict[tuple[str, str, str], list[str]] = {}
     for name, result in results.items():
-        versions = ", ".join(f"{PEERS[peer].NAME if peer in PEERS else peer} {v}" for peer, v in result.versions.items())
+        versions = ", ".join(
+            f"{PEERS[peer].NAME if peer in PEERS else peer} {v}" for peer, v in result.versions.items()
+        )
         runs.setdefault((result.measured[:10], result.machine, versions), []).append(name)
     for (day, machine, versions), names in sorted(runs.items()):
         yield f"- {day}, {', '.join(names)}: {machine}; {versions}."

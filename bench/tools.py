@@ -15,13 +15,11 @@ def ensure() -> None:
         return
     packages = [PACKAGES[program] for program in missing]
     if os.geteuid() != 0 or shutil.which("apt-get") is None:
-        message = f"missing: {', '.join(missing)}. Install: {' '.join(packages)}"
-        raise BenchError(message)
+        raise BenchError(f"missing: {', '.join(missing)}. Install: {' '.join(packages)}")
     env = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
     for words in (["update"], ["install", "--yes", "--no-install-recommends", *packages]):
         if subprocess.run(["apt-get", "-qq", *words], env=env, check=False).returncode != 0:
-            message = f"apt-get {words[0]} failed; missing: {', '.join(missing)}"
-            raise BenchError(message)
+            raise BenchError(f"apt-get {words[0]} failed; missing: {', '.join(missing)}")
 
 
 def wrk_version() -> str:

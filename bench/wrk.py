@@ -16,6 +16,8 @@ SECONDS = {"us": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
 
 @dataclass(frozen=True)
 class Count:
+    """What was answered, all of it well."""
+
     requests: int
     seconds: float
 
@@ -31,23 +33,19 @@ def run(load: Load, port: int, seconds: int, cpus: tuple[int, ...]) -> Count:
         stdin=subprocess.DEVNULL,
     )
     if done.returncode != 0:
-        message = f"wrk ended with {done.returncode}:\n{done.stdout}{done.stderr}"
-        raise BenchError(message)
+        raise BenchError(f"wrk ended with {done.returncode}:\n{done.stdout}{done.stderr}")
     return parse(done.stdout)
 
 
 def parse(output: str) -> Count:
-    """A failed request must not count as a cheap one: any error spoils the run."""
+    """Read the summary. A failed request must not count as a cheap one: any error spoils the run."""
     summary = SUMMARY.search(output)
     if summary is None:
-        message = f"wrk said nothing that can be understood:\n{output}"
-        raise BenchError(message)
+        raise BenchError(f"wrk said nothing that can be understood:\n{output}")
     errors = SOCKET_ERRORS.search(output)
     bad = BAD_STATUS.search(output)
     if bad or (errors and any(int(group) for group in errors.groups())):
-        message = f"requests failed under load:\n{output}"
-        raise BenchError(message)
+        raise BenchError(f"requests failed under load:\n{output}")
     if int(summary[1]) == 0:
-        message = f"no request was answered:\n{output}"
-        raise BenchError(message)
+        raise BenchError(f"no request was answered:\n{output}")
     return Count(int(summary[1]), float(summary[2]) * SECONDS[summary[3]])

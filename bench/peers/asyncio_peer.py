@@ -1,12 +1,13 @@
 """A proxy in Python (asyncio_proxy.py, on uvloop and httptools): what the data plane would cost in Python."""
 
 import subprocess
+from pathlib import Path
 
 from bench import process
 from bench.job import Job, Site
 from bench.peers import installed
 from bench.peers.templates import FOLDER
-from bench.process import Process
+from bench.process import BenchError, Process
 
 NAME = "asyncio + uvloop"
 FORWARDS_FIELDS = True
@@ -26,8 +27,8 @@ def version() -> str | None:
 
 
 def start(job: Job, site: Site) -> Process:
-    assert job.workers == 1, "one event loop"
-    python = installed.program("python")
-    assert python is not None, "version() was asked first"
-    command = [python, FOLDER / "asyncio_proxy.py", str(site.port), str(site.backend_port)]
-    return process.start(NAME, command, folder=site.folder, cpus=site.cpus)
+    if job.workers != 1:
+        raise BenchError(f"{NAME} is one event loop, not {job.workers}")
+    python = installed.required(installed.program("python"))
+    command: list[str | Path] = [python, FOLDER / "asyncio_proxy.py", str(site.port), str(site.backend_port)]
+    return process.start(NAME, command, site)

@@ -12,7 +12,7 @@ from functools import partial
 from typing import cast
 
 import httptools
-import uvloop
+import uvloop  # type: ignore[import-not-found, unused-ignore]
 
 HOP_BY_HOP = frozenset(
     {b"connection", b"keep-alive", b"proxy-connection", b"te", b"trailer", b"transfer-encoding", b"upgrade"}
@@ -102,7 +102,7 @@ class Upstream(asyncio.Protocol):
         if self.parser.get_status_code() >= 200:
             self._finish(reusable=self.parser.should_keep_alive())
 
-    def connection_lost(self, exc: Exception | None) -> None:
+    def connection_lost(self, _: Exception | None) -> None:
         self.proxy.forget(self)
         if (client := self.client) is not None:
             # Without a length the end of the connection is the end of the body; else the answer is cut short.
@@ -216,7 +216,7 @@ class Client(asyncio.Protocol):
             self.transport.write(BAD_GATEWAY)
         self.transport.close()
 
-    def connection_lost(self, exc: Exception | None) -> None:
+    def connection_lost(self, _: Exception | None) -> None:
         if (upstream := self.upstream) is not None:
             upstream.client = None
             upstream.transport.close()

@@ -12,4 +12,4 @@ def start(site: Site) -> Process:
     for name, size in FILES.items():
         (site.folder / name).write_bytes(b"0123456789abcdef" * (size // 16))
     config = site.write("backend.conf", fill("backend.conf", {"PORT": site.port, "FOLDER": site.folder}))
-    return process.start("backend", ["nginx", "-p", site.folder, "-c", config], folder=site.folder, cpus=site.cpus)
+    return process.start("backend", ["nginx", "-p", site.folder, "-c", config], site)

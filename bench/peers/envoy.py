@@ -26,7 +26,6 @@ def version() -> str | None:
 
 def start(job: Job, site: Site) -> Process:
     config = site.write("envoy.yaml", fill("envoy.yaml", {"BACKEND": site.backend_port, "PORT": site.port}))
-    program = installed.file(PROGRAM)
-    assert program is not None, "version() was asked first"
-    command = [program, "-c", config, "--concurrency", str(job.workers), "--disable-hot-restart", "-l", "error"]
-    return process.start(NAME, command, folder=site.folder, cpus=site.cpus)
+    program = installed.required(installed.file(PROGRAM))
+    options = ["--concurrency", str(job.workers), "--disable-hot-restart", "--log-level", "error"]
+    return process.start(NAME, [program, "-c", config, *options], site)

@@ -23,10 +23,12 @@ def version() -> str | None:
 
 def start(job: Job, site: Site) -> Process:
     # It cannot write a file itself: its log goes to standard output, which is a file here, one write a line.
-    return start_with("haproxy.cfg", job, site, {"ACCESS_LOG": "log global\n    option httplog" if job.access_log else ""})
+    return start_with(
+        "haproxy.cfg", job, site, {"ACCESS_LOG": "log global\n    option httplog" if job.access_log else ""}
+    )
 
 
 def start_with(template: str, job: Job, site: Site, more: dict[str, str]) -> Process:
     values = {"WORKERS": job.workers, "CONNECTIONS": job.connections, "BACKEND": site.backend_port, "PORT": site.port}
     config = site.write(template, fill(template, {**values, **more}))
-    return process.start(NAME, ["haproxy", "-db", "-f", config], folder=site.folder, cpus=site.cpus)
+    return process.start(NAME, ["haproxy", "-db", "-f", config], site)

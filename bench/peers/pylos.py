@@ -34,8 +34,8 @@ def start(job: Job, site: Site) -> Process:
     config = site.write("pylos.toml", document(job, site))
     reader, writer = os.pipe()
     try:
-        command = [python(), "-m", "pylos", "serve", "-c", config, "--ready-fd", str(writer)]
-        started = process.start(NAME, command, folder=site.folder, cpus=site.cpus, pass_fds=(writer,))
+        command: list[str | Path] = [python(), "-m", "pylos", "serve", "-c", config, "--ready-fd", str(writer)]
+        started = process.start(NAME, command, site, pass_fds=(writer,))
         os.close(writer)
         _wait_until_ready(started, reader)
     finally:
@@ -81,7 +81,7 @@ to = "backend"
 
 
 def _wait_until_ready(started: Process, reader: int) -> None:
-    """The ready line comes when the first configuration is in use."""
+    """Read the ready line, which comes when the first configuration is in use."""
     deadline = time.monotonic() + START_DEADLINE
     line = b""
     while not line.endswith(b"\n"):
@@ -97,7 +97,7 @@ def _wait_until_ready(started: Process, reader: int) -> None:
 
 
 def _commit() -> str:
-    """The commit, with + when the sources differ from it."""
+    """Name the commit, with + when the sources differ from it."""
     try:
         commit = _git("rev-parse", "--short", "HEAD")
         return commit + ("+" if _git("status", "--porcelain", "--", *SOURCES) else "")

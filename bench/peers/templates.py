@@ -9,5 +9,5 @@ PLACE = re.compile(r"@([A-Z_]+)@")
 
 
 def fill(name: str, values: Mapping[str, object]) -> str:
-    """An unknown place is a KeyError: a proxy must not start with half a configuration."""
+    """Fill every place. An unknown one is a KeyError: a proxy must not start with half a configuration."""
     return PLACE.sub(lambda place: str(values[place[1]]), (FOLDER / name).read_text())

@@ -19,6 +19,7 @@ from typing import IO, Any, Self
 from pylos.config import Config, Loaded, load_text
 from pylos.errors import BindError, ConfigError, GatewayError, Place, Problem, PylosError
 
+SUPERVISOR = [sys.executable, "-P", "-m", "pylos.supervisor"]
 ANSWER_SECONDS = 60.0
 LENGTH = struct.Struct(">I")
 
@@ -197,9 +198,8 @@ def _spelled(config: Source) -> dict[str, object]:
 
 
 def _supervisor(control_fd: int, stdout: Output, stderr: Output) -> subprocess.Popen[bytes]:
-    command = [sys.executable, "-P", "-m", "pylos.supervisor", str(control_fd)]
     return subprocess.Popen(  # noqa: S603 - our own module
-        command,
+        [*SUPERVISOR, str(control_fd)],
         pass_fds=[control_fd],
         stdin=subprocess.DEVNULL,
         stdout=stdout,

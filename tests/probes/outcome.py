@@ -58,9 +58,7 @@ class BodyRefused:
         return missed + _one_refusal(seen, self.statuses, silent=self.silent, after=0)
 
 
-def _one_refusal(
-    seen: Observed, statuses: frozenset[int], *, silent: bool, after: int
-) -> list[str]:
+def _one_refusal(seen: Observed, statuses: frozenset[int], *, silent: bool, after: int) -> list[str]:
     missed = [f"stray bytes {seen.rest[:60]!r}"] if seen.rest else []
     answers = seen.answers[after:]
     if not answers:
@@ -189,7 +187,7 @@ def _follow_up(seen: Observed, first: int) -> list[str]:
         return [] if seen.closed else ["no answer to the follow-up, connection left open"]
     if len(later) > 1:
         return [f"{len(later)} answers after the probe"]
-    if later[0].status != 200 or later[0].body != NEXT_BODY:  # noqa: PLR2004
+    if later[0].status != 200 or later[0].body != NEXT_BODY:
         return [f"the follow-up got {later[0].line!r} {later[0].body[:40]!r}"]
     return []
 

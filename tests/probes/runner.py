@@ -32,9 +32,7 @@ class Result:
         return ", ".join(statuses) or ("closed" if self.seen.closed else "silence")
 
 
-def run(
-    probe: Probe, address: tuple[str, int], upstream: Upstream, patience: float = PATIENCE
-) -> Result:
+def run(probe: Probe, address: tuple[str, int], upstream: Upstream, patience: float = PATIENCE) -> Result:
     """One probe on a connection of its own."""
     upstream.expect(probe.reply)
     raw, closed = play(address, probe, patience)

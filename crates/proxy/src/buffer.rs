@@ -30,6 +30,9 @@ impl Buffer {
     pub(crate) fn is_lent(&self) -> bool {
         !self.block.is_empty()
     }
+    pub(crate) fn is_large(&self) -> bool {
+        self.block.len() >= LARGE
+    }
     pub(crate) fn clear(&mut self) {
         self.start = 0;
         self.end = 0;
@@ -42,6 +45,11 @@ impl Buffer {
         if self.start == self.end {
             self.clear();
         }
+    }
+
+    /// Drops all but the first `n` bytes.
+    pub(crate) fn truncate(&mut self, n: usize) {
+        self.end = self.end.min(self.start + n);
     }
 
     /// Room behind the bytes; moves them to the front when there is little left.

@@ -30,7 +30,7 @@ impl Refusal {
     }
     /// The client sent what cannot be understood in one way only: 400, and no byte after it is read.
     pub(crate) const fn malformed(reason: &'static str, detail: &'static str) -> Self {
-        Refusal { close: true, ..Self::new(400, reason, detail, Fault::Client) }
+        Self::new(400, reason, detail, Fault::Client).closing()
     }
     pub(crate) const fn client(status: u16, reason: &'static str, detail: &'static str) -> Self {
         Self::new(status, reason, detail, Fault::Client)

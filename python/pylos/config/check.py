@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -32,15 +32,10 @@ class Loaded:
     warnings: list[Problem]
     watch: list[Path]
     """The files it was read from."""
-    written: Mapping[str, Any] = field(repr=False)
-    """The document as it was written."""
-    places: Places = field(repr=False)
 
-    def located(self, found: Iterable[Mapping[str, Any]]) -> list[Problem]:
-        """Give what a compiler found in the table as problems of the document."""
-        report = Report(self.places)
-        add_findings(found, self.written, report)
-        return report.problems
+    def routes(self) -> list[dict[str, Any]]:
+        """List the routes, in the order in which they are tried: route, methods, host, path, action, to, ..."""
+        return _core.routes(encoded(self.table))
 
 
 def check(document: Mapping[str, Any], places: Places, watch: list[Path]) -> Loaded:
@@ -53,10 +48,10 @@ def check(document: Mapping[str, Any], places: Places, watch: list[Path]) -> Loa
     if report.wrong:
         check_remains(table, document, report)
     else:
-        add_findings(compiled(table), document, report)
+        add_findings(_core.check(encoded(table)), document, report)
     if report.wrong:
         raise ConfigError(report.problems)
-    return Loaded(config, table, report.problems, watch, document, places)
+    return Loaded(config, table, report.problems, watch)
 
 
 def check_listeners(document: Mapping[str, Any], report: Report) -> None:
@@ -72,7 +67,7 @@ def check_names(document: Mapping[str, Any], report: Report) -> None:
         known = names_of(document, kind)
         if name not in known:
             otherwise = f"known are {listed(sorted(known))}" if known else f"add [{kind}.{name}]"
-            report.add("P107", path, f'there is no {kind} "{name}"', hint=did_you_mean(name, known, otherwise))
+            report.add("P107", path, f"there is no {kind} `{name}`", hint=did_you_mean(name, known, otherwise))
 
 
 def references(document: Mapping[str, Any]) -> Iterator[tuple[KeyPath, str, str]]:
@@ -136,12 +131,12 @@ def check_remains(table: dict[str, Any], document: Mapping[str, Any], report: Re
         for key in user.keys() & {"use", "without"}:
             user[key] = [name for name in user[key] if name in policies]
     table["route"] = {name: route for name, route in table["route"].items() if route["to"] in (None, *upstreams)}
-    add_findings((found for found in compiled(table) if found["severity"] == "error"), document, report)
+    add_findings((found for found in _core.check(encoded(table)) if found["severity"] == "error"), document, report)
 
 
-def compiled(table: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Let the table's compiler say what it finds."""
-    return _core.check(json.dumps(table).encode())
+def encoded(table: Mapping[str, Any]) -> bytes:
+    """Write a table as it goes over to the compiler."""
+    return json.dumps(table).encode()
 
 
 def add_findings(found: Iterable[Mapping[str, Any]], document: Mapping[str, Any], report: Report) -> None:

@@ -9,18 +9,22 @@ from pylos import _core
 from pylos.config.problems import Part
 from pylos.errors import ConfigError, KeyPath, Place, Problem
 
-Position = tuple[int, int, int, int, int, int]
-"""Of a key: line, column, length; then the same of its value."""
+Span = tuple[int, int, int]
+"""Line, column, length."""
 
 
 def parse(text: str, name: str) -> tuple[dict[str, Any], FilePlaces]:
     """Parse a document. Raises ConfigError (P101) at the first place that is no TOML."""
     lines = text.split("\n")
     try:
-        document, positions = _core.parse_toml(text)
+        document, parts = _core.parse_toml(text)
     except _core.TomlError as error:
         raise ConfigError([syntax_problem(error, name, lines)]) from None
-    return document, FilePlaces(name, lines, {path: tuple(position) for path, *position in positions})
+    positions = {
+        path: ((key_line, key_column, key_length), (line, column, length))
+        for path, key_line, key_column, key_length, line, column, length in parts
+    }
+    return document, FilePlaces(name, lines, positions)
 
 
 def syntax_problem(error: _core.TomlError, name: str, lines: list[str]) -> Problem:
@@ -37,7 +41,8 @@ class FilePlaces:
 
     file: str
     lines: list[str]
-    positions: dict[KeyPath, Position]
+    positions: dict[KeyPath, tuple[Span, Span]]
+    """Of each key and its value; a table's header is a key without a value, line 0."""
 
     def place(self, path: KeyPath, part: Part) -> Place:
         """Find a key or its value; what is not in the file (a default) is found at the table that would hold it."""
@@ -45,7 +50,6 @@ class FilePlaces:
             path, part = path[:-1], "key"
         if not path:
             return Place(self.file)
-        line, column, length, *value = self.positions[path]
-        if part == "value" and value[0]:
-            line, column, length = value
+        key, value = self.positions[path]
+        line, column, length = value if part == "value" and value[0] else key
         return Place(self.file, line, column, length, self.lines[line - 1].rstrip("\r"))

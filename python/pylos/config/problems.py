@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import datetime
 import difflib
 import re
 from collections.abc import Iterable, Mapping
+from datetime import date, time
 from typing import Any, Literal, Protocol
 
 from pydantic_core import ErrorDetails
@@ -73,7 +73,7 @@ class Report:
 def did_you_mean(name: str, names: Iterable[str], otherwise: str | None = None) -> str | None:
     """Make a hint of the name that was probably meant."""
     meant = closest(name, names)
-    return f'did you mean "{meant}"?' if meant is not None else otherwise
+    return f"did you mean `{meant}`?" if meant is not None else otherwise
 
 
 def closest(name: str, names: Iterable[str]) -> str | None:
@@ -147,5 +147,5 @@ SHAPES: dict[type | tuple[type, ...], str] = {
     str: "a string",
     list: "a list",
     dict: "a table",
-    (datetime.date, datetime.time): "a date or time",
+    (date, time): "a date or time",
 }

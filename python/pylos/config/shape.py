@@ -55,7 +55,7 @@ def named_tables(kind: str, tables: Mapping[str, Any], report: Report) -> dict[s
         path, value = (kind, name), tables[name]
         if not NAME.fullmatch(name):
             hint = "a name has letters, digits, `_` and `-`, and at most 64 of them"
-            report.add("P104", path, f'"{name}" cannot be a name', hint=hint, part="key")
+            report.add("P104", path, f"`{name}` cannot be a name", hint=hint, part="key")
         model = policy_model(value, path, report) if kind == "policy" else KINDS[kind][0]
         table = Reader(report, path, value).read(model) if model else None
         if table is not None:
@@ -71,7 +71,7 @@ def policy_model(value: Mapping[str, Any], path: KeyPath, report: Report) -> typ
     types = f"types are {listed(POLICIES)}"
     if isinstance(kind, str):
         report.add(
-            "P106", (*path, "type"), f'unknown type of policy "{kind}"', hint=did_you_mean(kind, POLICIES, types)
+            "P106", (*path, "type"), f"unknown type of policy `{kind}`", hint=did_you_mean(kind, POLICIES, types)
         )
     elif kind is not None:
         report.add("P104", (*path, "type"), f"must be a string, not {described(kind)}")
@@ -79,7 +79,7 @@ def policy_model(value: Mapping[str, Any], path: KeyPath, report: Report) -> typ
         report.add("P105", path, "`type` is missing", hint=types, part="key")
     else:
         misspelled = next(key for key in value if closest(key, ["type"]))
-        report.add("P102", (*path, misspelled), "unknown key", hint='did you mean "type"?', part="key")
+        report.add("P102", (*path, misspelled), "unknown key", hint="did you mean `type`?", part="key")
     return None
 
 
@@ -102,7 +102,8 @@ class Reader:
                 # Unknown keys first: they say which missing keys are not missing but misspelled.
                 errors = sorted(error.errors(), key=lambda one: one["type"] != "extra_forbidden")
             wrong = [self.note(model, one) for one in errors]
-            if not any([self.prune(path) for path in wrong if path is not None]):
+            pruned = [self.prune(path) for path in wrong if path is not None]
+            if not any(pruned):
                 return None
 
     def note(self, model: type[Table], error: ErrorDetails) -> KeyPath | None:
@@ -130,7 +131,7 @@ class Reader:
         meant = closest(str(key), known)
         if meant is not None:
             self._settled.add((*table, meant))
-        hint = f'did you mean "{meant}"?' if meant else f"keys are {listed(known)}"
+        hint = f"did you mean `{meant}`?" if meant else f"keys are {listed(known)}"
         self._report.add("P102", self._path + path, "unknown key", hint=hint, part="key")
         return path
 

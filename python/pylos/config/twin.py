@@ -47,7 +47,7 @@ class Config:
 
 
 def proxy_to(targets: Iterable[str], bind: str, place: Place) -> Loaded:
-    """Build the configuration of a plain proxy: everything at `bind` goes to the targets. `place` is told in problems."""
+    """Build the configuration of a plain proxy: what comes to `bind` goes to the targets; problems tell `place`."""
     given = {
         "listen": {"http": {"bind": bind}},
         "upstream": {"web": {"targets": list(targets)}},

@@ -103,7 +103,7 @@ class Listen(Table):
     Port 0 takes a free port. Required. Example: `bind = ["127.0.0.1:8080", "[::1]:8080"]`.
     """
 
-    protocols: Annotated[list[Literal["h1"]], Field(min_length=1)] = Field(default_factory=lambda: ["h1"])
+    protocols: Annotated[list[Literal["h1"]], Field(min_length=1)] = ["h1"]  # noqa: RUF012 - pydantic copies it
     """What is spoken: `"h1"`, HTTP/1.1 and 1.0.
 
     Default: `["h1"]`. Example: `protocols = ["h1"]`.

@@ -31,7 +31,7 @@ class Unit:
         if not unit:
             raise self.bad(f'"{text}" has no unit', hint=self.suggestion(number))
         if unit not in self.scale:
-            raise self.bad(f'unknown unit "{unit}"', hint=self.unit_hint(unit))
+            raise self.bad(f"unknown unit `{unit}`", hint=self.unit_hint(unit))
         if gap:
             raise self.bad("no blank between the number and its unit", hint=f'write "{number}{unit}"')
         if "." in number:
@@ -48,13 +48,13 @@ class Unit:
     def unit_hint(self, unit: str) -> str:
         by_lower = {name.lower(): name for name in self.scale}
         if unit.lower() in by_lower:
-            return f'did you mean "{by_lower[unit.lower()]}"?'
+            return f"did you mean `{by_lower[unit.lower()]}`?"
         *names, last = self.scale
         return f"units are {', '.join(names)} and {last}"
 
     def whole(self, number: str, unit: str) -> str | None:
         exact = Fraction(number) * self.scale[unit]
-        for name, scale in reversed(self.scale.items()):
+        for name, scale in reversed(list(self.scale.items())):
             if (exact / scale).denominator == 1:
                 return f'write "{exact / scale}{name}"'
         return None

@@ -83,7 +83,7 @@ class GatewayProcess:
         try:
             await started._must_answer(("hello",), HELLO_SECONDS)
         except BaseException:
-            started.kill()
+            await started.kill()
             raise
         return started
 
@@ -92,10 +92,11 @@ class GatewayProcess:
         """Seconds since its start."""
         return time.monotonic() - self.started
 
-    def kill(self) -> None:
-        """End it now."""
+    async def kill(self) -> int:
+        """End it by force; gives its exit code."""
         with suppress(ProcessLookupError):
             self._process.send_signal(SIGKILL)
+        return await self.ended
 
     # -- talk ---------------------------------------------------------------------------------------------------------
 
@@ -136,10 +137,7 @@ class GatewayProcess:
         """End it at once; by force where it does not obey."""
         with suppress(GatewayLostError):
             await self._send({"type": "stop"})
-        _, late = await asyncio.wait([self.ended], timeout=STOP_SECONDS)
-        if late:
-            self.kill()
-        return await self.ended
+        return await self._ending()
 
     # -- inside -------------------------------------------------------------------------------------------------------
 
@@ -154,8 +152,7 @@ class GatewayProcess:
         try:
             return await self._answer(kinds, seconds, generation)
         except TimeoutError:
-            self.kill()
-            await self.ended
+            await self.kill()
             raise GatewayLostError(f"gave no {' or '.join(kinds)} within {seconds:g} s and was killed") from None
 
     async def _answer(self, kinds: tuple[str, ...], seconds: float, generation: int | None = None) -> Message:
@@ -177,11 +174,9 @@ class GatewayProcess:
         return GatewayLostError(described(await self._ending()))
 
     async def _ending(self) -> int:
-        """Wait for the exit code of a process that has closed its channel; one that only closed it is killed."""
-        _, late = await asyncio.wait([self.ended], timeout=STOP_SECONDS)
-        if late:
-            self.kill()
-        return await self.ended
+        """Wait for the exit code of a process that is about to end; one that takes too long is killed."""
+        await asyncio.wait([self.ended], timeout=STOP_SECONDS)
+        return await self.kill()
 
     async def _read(self) -> None:
         try:

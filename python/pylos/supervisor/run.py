@@ -190,7 +190,7 @@ class Supervisor:
         try:
             await fill(process)
         except BaseException:
-            process.kill()
+            await process.kill()
             raise
         self._process = process
         process.ended.add_done_callback(lambda _: self.put(Ended(process)))

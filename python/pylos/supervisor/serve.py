@@ -6,6 +6,7 @@ import asyncio
 import json
 import os
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 from pylos.config import Config, Loaded
@@ -26,7 +27,12 @@ def serve(source: Path | str | Config | Loaded, ready_fd: int | None = None) -> 
             with os.fdopen(ready_fd, "w") as pipe:
                 pipe.write(json.dumps(ready) + "\n")
 
-    supervisor = Supervisor(Path(source) if isinstance(source, str) else source, on_ready=tell)
+    return supervise(source, tell)
+
+
+def supervise(source: Path | str | Config | Loaded, on_ready: Callable[[Ready], None]) -> int:
+    """Run a supervisor to its end; gives the exit code."""
+    supervisor = Supervisor(Path(source) if isinstance(source, str) else source, on_ready=on_ready)
     try:
         asyncio.run(supervisor.run())
     except PylosError as error:

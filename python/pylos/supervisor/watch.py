@@ -32,15 +32,17 @@ class Watcher:
         self._task: asyncio.Task[None] | None = None
 
     async def follow(self, files: Iterable[Path]) -> None:
-        """Watch these files from now on; what they contain now is known."""
-        self._files = tuple(files)
-        self._contents = contents(self._files)
-        folders = folders_to_watch(self._files)
-        if folders != self._folders:
-            await self.close()
-            self._folders = folders
-            if folders:
-                self._task = asyncio.create_task(self._watch(folders), name="watch configuration files")
+        """Watch these files from now on."""
+        files = tuple(files)
+        if files == self._files and folders_to_watch(files) == self._folders:
+            return  # and what changed since the last look is still to be reported
+        known = self._contents if files == self._files else contents(files)
+        await self.close()
+        self._files, self._folders, self._contents = files, folders_to_watch(files), known
+        if self._folders:
+            self._task = asyncio.create_task(self._watch(self._folders), name="watch configuration files")
+            await asyncio.sleep(0)  # the task's first step sets up the watch
+        self._look()  # from here on no change is missed, so this is the time to look for earlier ones
 
     async def close(self) -> None:
         """Stop watching."""
@@ -53,12 +55,15 @@ class Watcher:
 
     async def _watch(self, folders: frozenset[Path]) -> None:
         try:
-            async for _ in awatch(*folders, recursive=False, step=QUIET_MS, raise_interrupt=False):
-                if (found := contents(self._files)) != self._contents:
-                    self._contents = found
-                    self._changed()
+            async for _ in awatch(*folders, recursive=False, step=QUIET_MS):
+                self._look()
         except (OSError, RuntimeError) as error:
             log.warning("watch_failed", f"configuration files are not watched ({error}); reload with SIGHUP")
+
+    def _look(self) -> None:
+        if (found := contents(self._files)) != self._contents:
+            self._contents = found
+            self._changed()
 
 
 def contents(files: Iterable[Path]) -> bytes:

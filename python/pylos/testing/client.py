@@ -135,6 +135,11 @@ class RawClient:
         return bytes(self._stream.received)
 
     @property
+    def received_count(self) -> int:
+        """How many bytes came."""
+        return len(self._stream.received)
+
+    @property
     def local_address(self) -> str:
         """The address of this end, "host:port", as a gateway would log it."""
         name = self._stream.socket.getsockname()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
-from contextlib import suppress
 from types import TracebackType
 from typing import Self
 
@@ -84,8 +83,6 @@ class SteadyLoad:
                 failure = f"status {status}"
         except (OSError, EOFError, AssertionError) as error:
             failure = f"{type(error).__name__}: {error} after {time.monotonic() - started:.3f} s"
-            if client:
-                client.close()
             client = None
         with self._changed:
             if failure is None:
@@ -97,13 +94,20 @@ class SteadyLoad:
 
     def _exchange(self, client: RawClient | None) -> tuple[RawClient | None, int]:
         if client is not None:
-            with suppress(EOFError, ConnectionResetError, BrokenPipeError):
+            before = client.received_count
+            try:
                 return self._send(client)
-            client.close()
+            except (EOFError, ConnectionResetError, BrokenPipeError):
+                if client.received_count != before:
+                    raise  # in the middle of an answer: no client may send that again
         return self._send(RawClient(self._address))
 
     def _send(self, client: RawClient) -> tuple[RawClient | None, int]:
-        response = client.get(self._target)
+        try:
+            response = client.get(self._target)
+        except BaseException:
+            client.close()
+            raise
         if self._keep_alive and "close" not in (response.header("connection") or "").lower():
             return client, response.status
         client.close()

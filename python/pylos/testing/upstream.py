@@ -28,7 +28,7 @@ from typing import Self
 
 from pylos.testing.address import listen, spelled
 from pylos.testing.connection import Stopped, UpstreamConnection
-from pylos.testing.message import Request
+from pylos.testing.message import IncompleteError, Request
 from pylos.testing.record import WAIT_SECONDS, Record
 from pylos.testing.script import Reply, perform, reply
 
@@ -178,7 +178,7 @@ class ScriptedUpstream:
     def _run(self, connection: UpstreamConnection) -> None:
         try:
             self._serve(connection)
-        except (OSError, Stopped):
+        except (OSError, IncompleteError, Stopped):
             pass  # the gateway left, or the test is over: both are the other side's story, not a failure of the script
         except BaseException as error:  # noqa: BLE001 - a failed assertion in a script must reach the test
             self.errors.append(error)

@@ -14,7 +14,8 @@ END = b"0\r\n\r\n"
 
 def _bad(name: str, body: bytes, about: str, *, lenient: bool = False) -> Probe:
     reply = Reply(late=answer(CHUNKED, body=body), close=True)
-    return Probe(name, "RFC 9112 7.1", about, get(), REFUSED, (*PASSED, Dropped()) if lenient else (Dropped(),), reply=reply)
+    tolerated = (*PASSED, Dropped()) if lenient else (Dropped(),)
+    return Probe(name, "RFC 9112 7.1", about, get(), REFUSED, tolerated, reply=reply)
 
 
 def _good(name: str, body: bytes, about: str) -> Probe:

@@ -24,7 +24,8 @@ def _coding(name: str, value: bytes, about: str, *, lenient: bool = False) -> Pr
 
 
 def _bodiless(name: str, about: str, right: Forwarded, line: bytes, *fields: bytes, close: bool = False) -> Probe:
-    return Probe(name, "RFC 9112 6.3", about, get(), (right,), reply=Reply(late=answer(*fields, line=line), close=close))
+    reply = Reply(late=answer(*fields, line=line), close=close)
+    return Probe(name, "RFC 9112 6.3", about, get(), (right,), reply=reply)
 
 
 PROBES = (
@@ -154,9 +155,7 @@ PROBES = (
         "a second answer that nobody asked for is not the next one's",
         get(),
         (Forwarded((GotBody(b"answer"),)),),
-        reply=Reply(
-            late=answer(b"Content-Length: 6", body=b"answer") + answer(b"Content-Length: 4", body=b"evil")
-        ),
+        reply=Reply(late=answer(b"Content-Length: 6", body=b"answer") + answer(b"Content-Length: 4", body=b"evil")),
     ),
     Probe(
         "answer-surplus-garbage",

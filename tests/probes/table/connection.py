@@ -60,9 +60,7 @@ PROBES = (
         (Forwarded((Closes(), Got(b"connection", b"close"))),),
     ),
     Probe("close-letter-case", "RFC 9110 7.6.1", "options ignore letter case", get(b"Connection: Close"), CLOSES),
-    Probe(
-        "close-in-list", "RFC 9110 7.6.1", "close within a list", get(b"Connection: keep-alive, close"), CLOSES
-    ),
+    Probe("close-in-list", "RFC 9110 7.6.1", "close within a list", get(b"Connection: keep-alive, close"), CLOSES),
     Probe(
         "close-second-line",
         "RFC 9110 7.6.1",
@@ -110,9 +108,7 @@ PROBES = (
         b"X-S: 1",
         b"Keep-Alive: timeout=5",
     ),
-    _dropped(
-        "named-letter-case", "named in other letter case", (b"x-s",), b"Connection: ,  x-S ,,", b"X-s: 1"
-    ),
+    _dropped("named-letter-case", "named in other letter case", (b"x-s",), b"Connection: ,  x-S ,,", b"X-s: 1"),
     _dropped("hop-keep-alive", "Keep-Alive without being named", (b"keep-alive",), b"Keep-Alive: timeout=5"),
     _dropped("hop-proxy-connection", "Proxy-Connection", (b"proxy-connection",), b"Proxy-Connection: keep-alive"),
     _dropped("hop-te", "TE is for one hop", (b"te",), b"Connection: TE", b"TE: gzip"),

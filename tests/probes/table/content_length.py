@@ -37,9 +37,7 @@ PROBES = (
         post(b"Content-Length: \t5 ", body=BODY),
         FIVE,
     ),
-    Probe(
-        "length-zero", "RFC 9112 6.2", "an empty body", post(b"Content-Length: 0"), (Forwarded((Sent((b"",)),)),)
-    ),
+    Probe("length-zero", "RFC 9112 6.2", "an empty body", post(b"Content-Length: 0"), (Forwarded((Sent((b"",)),)),)),
     Probe(
         "length-field-case",
         "RFC 9110 5.1",

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from probes.check import GotBody, Interim, Sent, Stays
-from probes.outcome import BodyRefused, Early, Forwarded, Rejected
+from probes.check import Interim, Sent, Stays
+from probes.outcome import Answered, BodyRefused, Early, Forwarded, Rejected
 from probes.probe import Await, Fin, Probe, Reply
 from probes.table.spell import CHUNKED, HOST, answer, get, head, post
 
@@ -64,7 +64,7 @@ PROBES = (
         "RFC 9110 10.1.1",
         "an unknown expectation is refused with 417 or passed on",
         get(b"Expect: 200-ok"),
-        (Rejected(frozenset({417})), Forwarded()),
+        (Answered(frozenset({417})), Forwarded()),
     ),
     Probe(
         "expect-refused",

@@ -59,12 +59,15 @@ PROBES = (
         (Rejected(frozenset({400, 431}), silent=True),),
         FORWARDED,
     ),
-    Probe("field-4-kb", "RFC 9110 5.4", "a field of 4 KB", get(b"Cookie: " + COOKIE), (
-        Forwarded((Exact(b"cookie", COOKIE),)),)),
-    Probe("field-200-kb", "RFC 6585 5", "a field of 200 KiB", get(b"X-A: " + b"x" * 200 * KIB), TOO_LARGE),
     Probe(
-        "field-name-200-kb", "RFC 6585 5", "a field name of 200 KiB", get(b"X" * 200 * KIB + b": 1"), TOO_LARGE
+        "field-4-kb",
+        "RFC 9110 5.4",
+        "a field of 4 KB",
+        get(b"Cookie: " + COOKIE),
+        (Forwarded((Exact(b"cookie", COOKIE),)),),
     ),
+    Probe("field-200-kb", "RFC 6585 5", "a field of 200 KiB", get(b"X-A: " + b"x" * 200 * KIB), TOO_LARGE),
+    Probe("field-name-200-kb", "RFC 6585 5", "a field name of 200 KiB", get(b"X" * 200 * KIB + b": 1"), TOO_LARGE),
     Probe(
         "field-endless",
         "RFC 6585 5",

@@ -6,11 +6,11 @@ answer), "stubborn" (hears no drain and no stop). A request for /hold is answere
 
 import json
 import os
+import select
 import socket
 import struct
 import sys
 import threading
-import time
 
 PROBLEM = {"code": "P201", "severity": "error", "path": ["route", "refuse"], "message": "refused", "hint": "do not"}
 
@@ -19,7 +19,7 @@ class FakeGateway:
     def __init__(self, control: socket.socket) -> None:
         self.control = control
         self.generation = 0
-        self.listeners: dict[str, socket.socket] = {}
+        self.listeners: dict[str, tuple[socket.socket, threading.Thread]] = {}
         self.busy = 0
         self.changed = threading.Condition()
         self.stubborn = False
@@ -71,26 +71,21 @@ class FakeGateway:
         self.send({"type": "status", "generation": self.generation, "connections": self.busy, "workers": 1})
 
     def listen(self, bind: str, listener: socket.socket) -> None:
-        self.listeners[bind] = listener
-        listener.settimeout(None)
-        threading.Thread(target=self.accept_all, args=(listener,), daemon=True).start()
+        wake, woken = socket.socketpair()
+        thread = threading.Thread(target=self.accept_all, args=(listener, woken), daemon=True)
+        self.listeners[bind] = (wake, thread)
+        thread.start()
 
     def close(self, bind: str) -> None:
-        listener = self.listeners.pop(bind)
-        os.set_blocking(listener.fileno(), False)  # the file is shared with the supervisor: no shutdown() here
-        listener.close()
+        wake, thread = self.listeners.pop(bind)
+        wake.close()
+        thread.join()
 
-    def accept_all(self, listener: socket.socket) -> None:
-        import select
-
-        while listener.fileno() >= 0:
-            try:
-                if not select.select([listener], [], [], 0.05)[0]:
-                    continue
+    def accept_all(self, listener: socket.socket, woken: socket.socket) -> None:
+        with listener, woken:
+            while woken not in select.select([listener, woken], [], [])[0]:
                 connection, _ = listener.accept()
-            except (OSError, ValueError):
-                continue
-            threading.Thread(target=self.serve, args=(connection,), daemon=True).start()
+                threading.Thread(target=self.serve, args=(connection,), daemon=True).start()
 
     def serve(self, connection: socket.socket) -> None:
         with connection:
@@ -100,7 +95,9 @@ class FakeGateway:
                 if b"/hold" in head:
                     connection.recv(1)
                 body = json.dumps({"pid": os.getpid(), "generation": self.generation}).encode()
-                connection.sendall(b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: %d\r\n\r\n" % len(body) + body)
+                connection.sendall(
+                    b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: %d\r\n\r\n" % len(body) + body
+                )
             finally:
                 self.count(-1)
 
@@ -129,5 +126,4 @@ class FakeGateway:
 
 if __name__ == "__main__":
     code = FakeGateway(socket.socket(fileno=int(sys.argv[-1]))).run()
-    time.sleep(0)
     os._exit(code)

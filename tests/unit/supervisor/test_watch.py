@@ -32,7 +32,6 @@ def watching(files: list[Path], story: Callable[[Changes, Watcher], Awaitable[No
         changes = Changes()
         watcher = Watcher(changes)
         await watcher.follow(files)
-        await watcher.started()
         await story(changes, watcher)
         await watcher.close()
         return changes.count
@@ -116,7 +115,6 @@ def test_other_files_from_now_on(tmp_path: Path) -> None:
 
     async def story(changes: Changes, watcher: Watcher) -> None:
         await watcher.follow([second])
-        await watcher.started()
         first.write_text("b")
         second.write_text("b")
         await changes.next()

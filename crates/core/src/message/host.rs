@@ -132,7 +132,11 @@ mod tests {
             ("a:080", "a", Some(80), false),
         ] {
             let host = parse(value.as_bytes()).expect(value);
-            assert_eq!((host.name, host.port, host.needs_lowering), (name.as_bytes(), port, lowering), "{value}");
+            assert_eq!(
+                (host.name, host.port, host.needs_lowering),
+                (name.as_bytes(), port, lowering),
+                "{value}"
+            );
             let mut lower = Vec::new();
             host.lower_into(&mut lower);
             assert_eq!(lower, name.to_ascii_lowercase().into_bytes());

@@ -93,7 +93,8 @@ impl MapBack<'_> {
         }
         let quotes: &[u8] = b"\"' \t";
         let start = value[equals + 1..].iter().position(|byte| !quotes.contains(byte))? + equals + 1;
-        let end = value[start..].iter().position(|byte| quotes.contains(byte)).map_or(value.len(), |n| start + n);
+        let end =
+            value[start..].iter().position(|byte| quotes.contains(byte)).map_or(value.len(), |n| start + n);
         let mapped = self.reference(&value[start..end])?;
         Some([&value[..start], &mapped, &value[end..]].concat())
     }
@@ -140,7 +141,9 @@ impl MapBack<'_> {
         }
         let domain = attribute[equals + 1..].trim_ascii().to_ascii_lowercase();
         let domain = domain.strip_prefix(b".").unwrap_or(&domain);
-        let below = |host: &[u8]| host.strip_suffix(domain).is_some_and(|left| left.is_empty() || left.ends_with(b"."));
+        let below = |host: &[u8]| {
+            host.strip_suffix(domain).is_some_and(|left| left.is_empty() || left.ends_with(b"."))
+        };
         if domain.is_empty() || self.public_name().is_some_and(|public| below(&public)) {
             return false;
         }
@@ -172,7 +175,11 @@ impl MapBack<'_> {
         let mut current: Option<Vec<u8>> = None;
         for (host, port) in self.hidden {
             let shared = public.as_deref().is_some_and(|public| same_host(public, host.as_bytes()));
-            let search = Scrub { host: host.as_bytes(), only_port: shared.then_some(*port), public: self.public_authority };
+            let search = Scrub {
+                host: host.as_bytes(),
+                only_port: shared.then_some(*port),
+                public: self.public_authority,
+            };
             if let Some(scrubbed) = search.run(current.as_deref().unwrap_or(value)) {
                 current = Some(scrubbed);
             }
@@ -212,7 +219,8 @@ fn split_port(authority: &[u8]) -> (&[u8], Option<u16>) {
     let bracket = memchr::memrchr(b']', authority).unwrap_or(0);
     match memchr::memrchr(b':', authority).filter(|&colon| colon > bracket) {
         Some(colon) => {
-            let port = std::str::from_utf8(&authority[colon + 1..]).ok().and_then(|digits| digits.parse().ok());
+            let port =
+                std::str::from_utf8(&authority[colon + 1..]).ok().and_then(|digits| digits.parse().ok());
             (&authority[..colon], port)
         }
         None => (authority, None),

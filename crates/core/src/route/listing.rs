@@ -25,8 +25,11 @@ pub struct Row {
 
 /// The rows of a table, the most specific match first. Listeners that serve no routes are left out.
 pub fn rows(table: &Table) -> Vec<Row> {
-    let mut patterns: Vec<(&Route, &Pattern)> =
-        table.routes.iter().flat_map(|route| route.patterns.iter().map(move |pattern| (route, pattern))).collect();
+    let mut patterns: Vec<(&Route, &Pattern)> = table
+        .routes
+        .iter()
+        .flat_map(|route| route.patterns.iter().map(move |pattern| (route, pattern)))
+        .collect();
     patterns.sort_by(|(_, a), (_, b)| precedence(a, b));
     patterns.into_iter().flat_map(|(route, pattern)| rows_of(table, route, pattern)).collect()
 }
@@ -68,7 +71,13 @@ fn rows_of(table: &Table, route: &Route, pattern: &Pattern) -> Vec<Row> {
     groups.into_iter().map(|(policies, listeners)| row(table, route, pattern, policies, listeners)).collect()
 }
 
-fn row(table: &Table, route: &Route, pattern: &Pattern, policies: &[PolicyId], listeners: Vec<String>) -> Row {
+fn row(
+    table: &Table,
+    route: &Route,
+    pattern: &Pattern,
+    policies: &[PolicyId],
+    listeners: Vec<String>,
+) -> Row {
     let (action, to) = match &route.action {
         Action::Forward { upstream, .. } => ("forward", table.upstreams[upstream.index()].name.to_string()),
         Action::Redirect(redirect) => ("redirect", redirect.spelled.to_string()),

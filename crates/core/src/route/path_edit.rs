@@ -9,7 +9,9 @@ pub enum PathEdit {
     #[default]
     Keep,
     /// Without its first segments, which the route's match holds equal to the stripped prefix.
-    Strip { segments: usize },
+    Strip {
+        segments: usize,
+    },
     Rewrite(Template),
 }
 
@@ -33,7 +35,12 @@ impl PathEdit {
 
     /// The public path of `upstream_path`, which the upstream named in its answer to `request_path`. `None`:
     /// leave it as it is, for it is public already or cannot be told.
-    pub fn map_back(&self, upstream_path: &[u8], request_path: &[u8], captures: &Captures) -> Option<Vec<u8>> {
+    pub fn map_back(
+        &self,
+        upstream_path: &[u8],
+        request_path: &[u8],
+        captures: &Captures,
+    ) -> Option<Vec<u8>> {
         let mut public = match self {
             PathEdit::Keep => return None,
             PathEdit::Strip { segments } => {

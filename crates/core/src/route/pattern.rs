@@ -82,24 +82,23 @@ impl fmt::Display for Pattern {
 }
 
 fn methods(text: &str) -> Result<Vec<Box<str>>, Unreadable> {
-    let mut methods = Vec::new();
+    let mut methods: Vec<Box<str>> = Vec::new();
     for name in text.split(',') {
         check_method(name)?;
-        if !methods.iter().any(|known: &Box<str>| **known == *name) {
+        if !methods.iter().any(|known| **known == *name) {
             methods.push(name.into());
         }
     }
     Ok(methods)
 }
 
+const METHODS_HINT: &str = "methods are upper case, with commas and no blanks: `GET,HEAD shop.example.com/x`";
+
 /// RFC 9110 9.1: a method is a token and case-sensitive. Lower case is refused, since it is always a slip.
 pub(crate) fn check_method(name: &str) -> Result<(), Unreadable> {
     let token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
     if name.is_empty() || !name.bytes().all(token) || name.bytes().any(|byte| byte.is_ascii_lowercase()) {
-        return Err(Unreadable::hinted(
-            format!("`{name}` is not a method"),
-            "methods are upper case, with commas and no blanks: `GET,HEAD shop.example.com/x`",
-        ));
+        return Err(Unreadable::hinted(format!("`{name}` is not a method"), METHODS_HINT));
     }
     Ok(())
 }
@@ -128,6 +127,8 @@ impl HostPattern {
 fn host_name(name: &str, whole: &str) -> Result<Box<str>, Unreadable> {
     let hint = if whole.contains(':') {
         "a match names no scheme and no port: which ports are served is up to the listeners"
+    } else if whole.contains([' ', ',']) {
+        METHODS_HINT
     } else if whole.contains('*') {
         "a wildcard is the first label: `*.example.com` (one label) or `**.example.com` (any depth)"
     } else if !whole.is_ascii() {

@@ -84,7 +84,12 @@ impl Router {
     }
 
     /// Adds a pattern. `slots[i]` tells which capture of the pattern is the route's `i`-th.
-    pub(crate) fn add(&mut self, route: RouteId, pattern: &Pattern, slots: Option<Box<[u8]>>) -> Result<(), NotAdded> {
+    pub(crate) fn add(
+        &mut self,
+        route: RouteId,
+        pattern: &Pattern,
+        slots: Option<Box<[u8]>>,
+    ) -> Result<(), NotAdded> {
         let methods = match &pattern.methods {
             Some(names) => Some(self.methods.set(names).ok_or(NotAdded::TooManyMethods)?),
             None => None,
@@ -166,3 +171,6 @@ impl MethodNames {
         names.map(|(_, name)| &**name).collect::<Vec<_>>().join(&b", "[..]).into_boxed_slice()
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -43,7 +43,8 @@ impl CaptureNames {
     /// For each slot the place of the capture in `pattern`; `None` when they are the same.
     pub(crate) fn slots_of(&self, pattern: &PathPattern) -> Option<Box<[u8]>> {
         let place = |name: &str| pattern.names().position(|known| known == name);
-        let slots: Box<[u8]> = self.0.iter().map(|(name, _)| place(name).map_or(u8::MAX, |at| at as u8)).collect();
+        let slots: Box<[u8]> =
+            self.0.iter().map(|(name, _)| place(name).map_or(u8::MAX, |at| at as u8)).collect();
         let identity = slots.iter().enumerate().all(|(slot, &at)| slot == at as usize);
         if identity { None } else { Some(slots) }
     }
@@ -61,7 +62,10 @@ impl Template {
         if let Some(mark) = text.chars().find(|mark| matches!(mark, '?' | '#')) {
             return Err(Unreadable::hinted(
                 format!("`{text}` has more than a path"),
-                format!("queries pass as they are; a `{mark}` inside of a path is written `%{:02X}`", mark as u32),
+                format!(
+                    "queries pass as they are; a `{mark}` inside of a path is written `%{:02X}`",
+                    mark as u32
+                ),
             ));
         }
         let dots = |segment: &str| matches!(segment, "." | "..");
@@ -76,7 +80,8 @@ impl Template {
         let (mut pieces, mut rest) = (Vec::new(), text);
         while let Some(open) = rest.find('{') {
             let close = rest[open..].find('}').map(|length| open + length);
-            let close = close.ok_or_else(|| Unreadable::new(format!("`{text}` has a `{{` without its `}}`")))?;
+            let close =
+                close.ok_or_else(|| Unreadable::new(format!("`{text}` has a `{{` without its `}}`")))?;
             let (slot, tail) = capture(&rest[open + 1..close], names)?;
             let mut before = &rest[..open];
             if tail {
@@ -88,7 +93,9 @@ impl Template {
             pieces.push(Piece::Capture(slot));
             rest = &rest[close + 1..];
             if tail && !(rest.is_empty() || rest.starts_with(['/', '?', '#'])) {
-                return Err(Unreadable::new(format!("in `{text}` a slash or nothing must follow what remains")));
+                return Err(Unreadable::new(format!(
+                    "in `{text}` a slash or nothing must follow what remains"
+                )));
             }
         }
         push_literal(&mut pieces, rest, text)?;
@@ -154,7 +161,10 @@ fn push_literal(pieces: &mut Vec<Piece>, text: &str, whole: &str) -> Result<(), 
     for (at, &byte) in bytes.iter().enumerate() {
         match byte {
             b'%' if decode_escape(&bytes[at..]).is_none_or(|byte| byte == 0) => {
-                return Err(Unreadable::hinted(format!("`{whole}` has a bad escape"), "a literal `%` is written `%25`"));
+                return Err(Unreadable::hinted(
+                    format!("`{whole}` has a bad escape"),
+                    "a literal `%` is written `%25`",
+                ));
             }
             b'%' | b'/' | b'?' | b'#' => literal.push(byte),
             byte if PLAIN[byte as usize] => literal.push(byte),

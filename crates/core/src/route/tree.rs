@@ -112,7 +112,13 @@ impl Tree {
     }
 
     /// Looks on from `node`; `at` is the end of the path or its next slash.
-    fn visit(&self, node: u32, at: usize, search: &mut Search<'_>, captures: &mut Captures) -> Option<&Endpoint> {
+    fn visit(
+        &self,
+        node: u32,
+        at: usize,
+        search: &mut Search<'_>,
+        captures: &mut Captures,
+    ) -> Option<&Endpoint> {
         let node = &self.nodes[node as usize];
         let path = search.path;
         if at == path.len() {

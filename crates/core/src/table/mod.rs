@@ -13,12 +13,12 @@ mod compile;
 
 pub use compile::compile;
 pub use ids::{ListenerId, PolicyId, RouteId, UpstreamId};
-pub use policy::{Denied, FieldEdits, FilterPolicy, HeadersPolicy, Phase, Policy, PolicyKind};
-pub(crate) use problem::{Problems, place};
+pub use policy::{Denied, FieldEdits, FieldLine, FilterPolicy, HeadersPolicy, Phase, Policy, PolicyKind};
 pub use problem::{Code, PathPart, Problem, Severity};
+pub(crate) use problem::{Problems, place};
 pub use raw::{
-    RawLimits as Limits, RawListenTimeouts as ListenTimeouts, RawPool as Pool, RawRouteTimeouts as RouteTimeouts,
-    RawTable, RawUpstreamTimeouts as UpstreamTimeouts,
+    RawLimits as Limits, RawListenTimeouts as ListenTimeouts, RawPool as Pool,
+    RawRouteTimeouts as RouteTimeouts, RawTable, RawUpstreamTimeouts as UpstreamTimeouts,
 };
 pub use route::{Action, Redirect, Response, Route};
 pub use settings::{AccessLog, Bind, BindAddress, Listener, Serve, Settings};

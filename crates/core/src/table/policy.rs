@@ -40,11 +40,14 @@ pub struct HeadersPolicy {
 pub struct FieldEdits {
     /// Lower case.
     pub remove: Vec<Box<[u8]>>,
-    /// Name as spelled, and value: replaces all fields of that name.
-    pub set: Vec<(Box<[u8]>, Box<[u8]>)>,
-    /// Name as spelled, and value: one more field.
-    pub add: Vec<(Box<[u8]>, Box<[u8]>)>,
+    /// Replaces all fields of the name.
+    pub set: Vec<FieldLine>,
+    /// One more field of the name.
+    pub add: Vec<FieldLine>,
 }
+
+/// Name as spelled, and value.
+pub type FieldLine = (Box<[u8]>, Box<[u8]>);
 
 impl FieldEdits {
     pub fn is_empty(&self) -> bool {
@@ -74,7 +77,11 @@ impl FilterPolicy {
     /// `client_ip` is `None` for a client on a Unix socket: no `allow_ip` lets it in, no `deny_ip` keeps it out.
     /// `path` is in normal form, without a query.
     pub fn verdict(
-        &self, client_ip: Option<IpAddr>, method: &[u8], path: &[u8], content_length: Option<u64>,
+        &self,
+        client_ip: Option<IpAddr>,
+        method: &[u8],
+        path: &[u8],
+        content_length: Option<u64>,
     ) -> Option<Denied> {
         let allowed = self.allow_ip.is_empty() || client_ip.is_some_and(|ip| self.allow_ip.contains(ip));
         if !allowed || client_ip.is_some_and(|ip| self.deny_ip.contains(ip)) {

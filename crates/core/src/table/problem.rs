@@ -108,14 +108,23 @@ codes! {
 pub(crate) struct Problems(Vec<Problem>);
 
 impl Problems {
-    pub(crate) fn report(&mut self, code: Code, path: Vec<PathPart>, message: impl Into<String>) -> &mut Problem {
+    pub(crate) fn report(
+        &mut self,
+        code: Code,
+        path: Vec<PathPart>,
+        message: impl Into<String>,
+    ) -> &mut Problem {
         self.0.push(Problem { code, severity: code.severity(), path, message: message.into(), hint: None });
         self.0.last_mut().expect("one was pushed just now")
     }
 
     /// Warnings beside a table that can be used, or everything when it cannot.
     pub(crate) fn verdict(self) -> Result<Vec<Problem>, Vec<Problem>> {
-        if self.0.iter().any(|problem| problem.severity == Severity::Error) { Err(self.0) } else { Ok(self.0) }
+        if self.0.iter().any(|problem| problem.severity == Severity::Error) {
+            Err(self.0)
+        } else {
+            Ok(self.0)
+        }
     }
 }
 

@@ -1,6 +1,6 @@
 //! Routes: what becomes of the requests that they match.
 
-use super::{ListenerId, PolicyId, RouteTimeouts, UpstreamId};
+use super::{FieldLine, ListenerId, PolicyId, RouteTimeouts, UpstreamId};
 use crate::route::path_edit::collapse_leading_slashes;
 use crate::route::router::Captures;
 use crate::route::{PathEdit, Pattern, Template};
@@ -70,6 +70,6 @@ pub struct Response {
     pub status: u16,
     pub body: Box<[u8]>,
     pub content_type: Box<str>,
-    /// Name as spelled, and value; Content-Type and framing fields are not among them.
-    pub fields: Vec<(Box<[u8]>, Box<[u8]>)>,
+    /// Framing fields are not among them.
+    pub fields: Vec<FieldLine>,
 }

@@ -31,7 +31,10 @@ pub struct Target {
 pub enum TargetAddress {
     Ip(SocketAddr),
     /// Lower case; to be resolved.
-    Name { host: Box<str>, port: u16 },
+    Name {
+        host: Box<str>,
+        port: u16,
+    },
     Unix(PathBuf),
 }
 

@@ -1,6 +1,6 @@
 //! What is known about a target, shared by all workers and kept over reloads: addresses, health, ejection.
 
-use pylos_core::health::ejection::Ejection;
+use pylos_core::health::Ejection;
 use pylos_core::table::TargetAddress;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed};
@@ -41,10 +41,10 @@ impl TargetState {
         self.up.load(Relaxed)
     }
     /// The active check's word. A target found healthy is not ejected any longer.
-    pub(crate) fn set_up(&self, up: bool) {
+    pub(crate) fn set_up(&self, up: bool, now_ms: u64) {
         self.up.store(up, Relaxed);
         if up {
-            self.connected();
+            self.connected(now_ms);
         }
     }
 
@@ -63,8 +63,8 @@ impl TargetState {
         self.ejected_until.store(until, Relaxed);
         Some(until - now_ms)
     }
-    pub(crate) fn connected(&self) {
-        self.ejection.lock().unwrap_or_else(PoisonError::into_inner).succeeded();
+    pub(crate) fn connected(&self, now_ms: u64) {
+        self.ejection.lock().unwrap_or_else(PoisonError::into_inner).succeeded(now_ms);
         self.ejected_until.store(0, Relaxed);
     }
 

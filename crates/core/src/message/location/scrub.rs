@@ -18,11 +18,17 @@ impl Scrub<'_> {
     /// An address or a name with dots is looked for everywhere. A name of one label (`web`) may be any word, and
     /// counts only where a host stands: after `//` or `@`, or with a port.
     pub(super) fn run(&self, text: &[u8]) -> Option<Vec<u8>> {
-        let view = View::of(text);
+        let decoded = self.replace(text, &View::decoded(text));
+        // A stray `%` can hide the host from one who decodes: `%127.0.0.1`.
+        let plain = decoded.as_deref().unwrap_or(text);
+        self.replace(plain, &View::plain(plain)).or(decoded)
+    }
+
+    fn replace(&self, text: &[u8], view: &View) -> Option<Vec<u8>> {
         let (mut out, mut copied, mut at) = (Vec::new(), 0, 0);
         while let Some(found) = view.find(self.host, at) {
             at = found + self.host.len();
-            let Some((start, end)) = self.extent(&view, found) else { continue };
+            let Some((start, end)) = self.extent(view, found) else { continue };
             out.extend_from_slice(&text[copied..view.starts[start]]);
             self.write_public(view.is_escaped_before(start), &mut out);
             (copied, at) = (view.starts[end], end);
@@ -90,7 +96,7 @@ fn in_name(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.')
 }
 
-/// A text with all escapes decoded, also escaped ones (`%252F`), in lower case, and where each byte began.
+/// A text in lower case, and where each byte of it began.
 struct View {
     bytes: Vec<u8>,
     /// One more than `bytes`: the last is the text's end.
@@ -98,8 +104,14 @@ struct View {
 }
 
 impl View {
-    fn of(text: &[u8]) -> Self {
-        let mut view = View { bytes: Vec::with_capacity(text.len()), starts: Vec::with_capacity(text.len() + 1) };
+    fn plain(text: &[u8]) -> Self {
+        View { bytes: text.to_ascii_lowercase(), starts: (0..=text.len()).collect() }
+    }
+
+    /// All escapes decoded, also escaped ones (`%252F`).
+    fn decoded(text: &[u8]) -> Self {
+        let mut view =
+            View { bytes: Vec::with_capacity(text.len()), starts: Vec::with_capacity(text.len() + 1) };
         let mut at = 0;
         while at < text.len() {
             let (byte, length) = decode_deep(&text[at..]);

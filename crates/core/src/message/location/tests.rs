@@ -14,7 +14,11 @@ fn told(kind: Kind, value: &str, path: &dyn Fn(&[u8]) -> Option<Vec<u8>>) -> Str
 }
 
 fn told_as(
-    kind: Kind, value: &str, path: &dyn Fn(&[u8]) -> Option<Vec<u8>>, scheme: &str, authority: &str,
+    kind: Kind,
+    value: &str,
+    path: &dyn Fn(&[u8]) -> Option<Vec<u8>>,
+    scheme: &str,
+    authority: &str,
 ) -> String {
     let hidden = hidden(&[("127.0.0.77", 9000), ("origin.internal", 80), ("web", 8000), ("[fd00::7]", 80)]);
     let how = MapBack {
@@ -95,7 +99,10 @@ fn hosts_in_the_rest_of_a_value() {
         ("https://idp.other/?host=ORIGIN.internal", "https://idp.other/?host=p.example:8443"),
         ("https://idp.other/?host=a.origin.internal", "https://idp.other/?host=p.example:8443"),
         ("https://idp.other/web?web=1#web", "https://idp.other/web?web=1#web"),
-        ("https://idp.other/?r=http://web/x&s=web:8000", "https://idp.other/?r=http://p.example:8443/x&s=p.example:8443"),
+        (
+            "https://idp.other/?r=http://web/x&s=web:8000",
+            "https://idp.other/?r=http://p.example:8443/x&s=p.example:8443",
+        ),
         ("https://idp.other/?ip=1127.0.0.77", "https://idp.other/?ip=1127.0.0.77"),
         ("https://idp.other/?ip=127.0.0.777", "https://idp.other/?ip=127.0.0.777"),
         ("https://idp.other/%", "https://idp.other/%"),
@@ -141,9 +148,15 @@ fn refresh_values() {
 #[test]
 fn link_values() {
     for (value, expected) in [
-        ("</p?2>; rel=next, <http://web:8000/p>; rel=\"prev\"", "</app/p?2>; rel=next, <https://p.example:8443/app/p>; rel=\"prev\""),
+        (
+            "</p?2>; rel=next, <http://web:8000/p>; rel=\"prev\"",
+            "</app/p?2>; rel=next, <https://p.example:8443/app/p>; rel=\"prev\"",
+        ),
         ("<https://cdn.other/x>; rel=preload", "<https://cdn.other/x>; rel=preload"),
-        ("<x>; rel=up; anchor=\"http://origin.internal/y\"", "<x>; rel=up; anchor=\"http://p.example:8443/y\""),
+        (
+            "<x>; rel=up; anchor=\"http://origin.internal/y\"",
+            "<x>; rel=up; anchor=\"http://p.example:8443/y\"",
+        ),
         ("<broken", "<broken"),
         ("", ""),
     ] {

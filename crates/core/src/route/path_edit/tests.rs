@@ -58,7 +58,10 @@ fn rewrites_keep_the_slash_as_it_was() {
         assert_eq!(applied(&rewrite(pattern, template), pattern, path), expected, "{template} {path}");
     }
     let pattern = "/u/{user}/{file}";
-    assert_eq!(applied(&rewrite(pattern, "/{file}-of-{user}.txt"), pattern, "/u/me/a%20b"), "/a%20b-of-me.txt");
+    assert_eq!(
+        applied(&rewrite(pattern, "/{file}-of-{user}.txt"), pattern, "/u/me/a%20b"),
+        "/a%20b-of-me.txt"
+    );
 }
 
 #[test]
@@ -83,6 +86,10 @@ fn paths_of_the_upstream_told_to_the_client() {
     ] {
         let captures = captures(pattern, request);
         let public = edit.map_back(upstream.as_bytes(), request.as_bytes(), &captures);
-        assert_eq!(public.map(|path| String::from_utf8(path).expect("UTF-8")).as_deref(), expected, "{upstream}");
+        assert_eq!(
+            public.map(|path| String::from_utf8(path).expect("UTF-8")).as_deref(),
+            expected,
+            "{upstream}"
+        );
     }
 }

@@ -2,11 +2,15 @@
 
 use crate::table::raw::{RawPolicy, RawTable};
 use crate::table::{Code, Listener, PathPart, Policy, PolicyId, Problems, Route, Serve, place};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 /// Fills in the lists of `listeners` and `routes`, which are in the order of the raw maps.
 pub(super) fn compile(
-    raw: &RawTable, policies: &[Policy], listeners: &mut [Listener], routes: &mut [Route], problems: &mut Problems,
+    raw: &RawTable,
+    policies: &[Policy],
+    listeners: &mut [Listener],
+    routes: &mut [Route],
+    problems: &mut Problems,
 ) {
     let ids = policies.iter().enumerate().map(|(index, policy)| (&*policy.name, PolicyId::at(index)));
     let names = Names { raw: &raw.policy, ids: ids.collect(), policies };
@@ -38,46 +42,47 @@ struct Names<'a> {
 
 impl Names<'_> {
     /// The policies of `lists` with chains taken apart: first by phase, then in the order of the lists.
-    fn effective(&self, lists: &[&[String]], without: &mut Without<'_>) -> Vec<PolicyId> {
-        let mut found = Vec::new();
-        for name in lists.iter().copied().flatten() {
-            self.expand(name, without, &mut found);
+    fn effective<'n>(&'n self, lists: &[&'n [String]], without: &mut Without<'_>) -> Vec<PolicyId> {
+        let (mut found, mut chains) = (Vec::new(), HashSet::new());
+        // Depth first and in order; on the stack the next name is the last.
+        let mut waiting: Vec<&str> = lists.iter().copied().flatten().map(String::as_str).rev().collect();
+        while let Some(name) = waiting.pop() {
+            if without.takes_away(name) {
+                continue;
+            }
+            match (self.raw.get(name), self.ids.get(name)) {
+                // A chain that was taken apart before brings nothing new.
+                (Some(RawPolicy::Chain { use_ }), _) if chains.insert(name) => {
+                    waiting.extend(use_.iter().map(String::as_str).rev());
+                }
+                (_, Some(id)) if !found.contains(id) => found.push(*id),
+                _ => {}
+            }
         }
         found.sort_by_key(|id| self.policies[id.index()].phase);
         found
     }
 
-    fn expand(&self, name: &str, without: &mut Without<'_>, found: &mut Vec<PolicyId>) {
-        if without.takes_away(name) {
-            return;
-        }
-        match (self.raw.get(name), self.ids.get(name)) {
-            (Some(RawPolicy::Chain { use_ }), _) => use_.iter().for_each(|name| self.expand(name, without, found)),
-            (_, Some(id)) if !found.contains(id) => found.push(*id),
-            _ => {}
-        }
-    }
-
     fn check(&self, raw: &RawTable, problems: &mut Problems) {
-        self.check_list(&raw.pylos.use_, &place!["pylos", "use"], problems);
+        self.check_list(&raw.pylos.use_, place!["pylos", "use"], problems);
         for (name, listen) in &raw.listen {
-            self.check_list(&listen.use_, &place!["listen", name, "use"], problems);
+            self.check_list(&listen.use_, place!["listen", name, "use"], problems);
         }
         for (name, route) in &raw.route {
-            self.check_list(&route.use_, &place!["route", name, "use"], problems);
-            self.check_list(&route.without, &place!["route", name, "without"], problems);
+            self.check_list(&route.use_, place!["route", name, "use"], problems);
+            self.check_list(&route.without, place!["route", name, "without"], problems);
         }
         for (name, policy) in &raw.policy {
             if let RawPolicy::Chain { use_ } = policy {
-                self.check_list(use_, &place!["policy", name, "use"], problems);
+                self.check_list(use_, place!["policy", name, "use"], problems);
             }
         }
     }
 
-    fn check_list(&self, list: &[String], place: &[PathPart], problems: &mut Problems) {
+    fn check_list(&self, list: &[String], place: Vec<PathPart>, problems: &mut Problems) {
         for (index, name) in list.iter().enumerate() {
             if !self.raw.contains_key(name) {
-                let path = [place, &[index.into()]].concat();
+                let path = [place.as_slice(), &[index.into()]].concat();
                 problems.report(Code::UnknownReference, path, format!("there is no policy `{name}`"));
             }
         }
@@ -93,7 +98,11 @@ impl Names<'_> {
     }
 
     fn follow<'n>(
-        &'n self, name: &'n str, way: &mut Vec<&'n str>, done: &mut Vec<&'n str>, problems: &mut Problems,
+        &'n self,
+        name: &'n str,
+        way: &mut Vec<&'n str>,
+        done: &mut Vec<&'n str>,
+        problems: &mut Problems,
     ) -> bool {
         if let Some(start) = way.iter().position(|known| *known == name) {
             let round = [&way[start..], &[name]].concat().join("` -> `");
@@ -142,7 +151,11 @@ impl<'a> Without<'a> {
             if !used && names.raw.contains_key(name) {
                 let path = place!["route", route, "without", index];
                 problems
-                    .report(Code::UnusedWithout, path, format!("`{name}` does not apply to this route anyway"))
+                    .report(
+                        Code::UnusedWithout,
+                        path,
+                        format!("`{name}` does not apply to this route anyway"),
+                    )
                     .hint("`without` takes away what `[pylos]`, the listener or a chain brings");
             }
         }

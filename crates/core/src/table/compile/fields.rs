@@ -1,14 +1,12 @@
 //! Names and values of fields, as the file gives them.
 
 use crate::table::raw::RawFieldEdits;
-use crate::table::{Code, FieldEdits, PathPart, Problems};
+use crate::table::{Code, FieldEdits, FieldLine, PathPart, Problems};
 use std::collections::BTreeMap;
 
-type Fields = Vec<(Box<[u8]>, Box<[u8]>)>;
-
 /// `place` leads to the table that holds `set`, `add` and `remove`.
-pub(super) fn edits(raw: &RawFieldEdits, place: &[PathPart], problems: &mut Problems) -> FieldEdits {
-    let within = |key: &str| [place, &[PathPart::from(key)]].concat();
+pub(super) fn edits(raw: &RawFieldEdits, place: Vec<PathPart>, problems: &mut Problems) -> FieldEdits {
+    let within = |key: &str| [place.as_slice(), &[PathPart::from(key)]].concat();
     let mut remove = Vec::with_capacity(raw.remove.len());
     for (index, name) in raw.remove.iter().enumerate() {
         check_name(name, [within("remove"), vec![index.into()]].concat(), problems);
@@ -21,13 +19,18 @@ pub(super) fn edits(raw: &RawFieldEdits, place: &[PathPart], problems: &mut Prob
     }
 }
 
-pub(super) fn fields(raw: &BTreeMap<String, String>, place: &[PathPart], problems: &mut Problems) -> Fields {
-    let mut fields: Fields = Vec::with_capacity(raw.len());
+pub(super) fn fields(
+    raw: &BTreeMap<String, String>,
+    place: &[PathPart],
+    problems: &mut Problems,
+) -> Vec<FieldLine> {
+    let mut fields: Vec<FieldLine> = Vec::with_capacity(raw.len());
     for (name, value) in raw {
         let path = || [place, &[PathPart::from(name)]].concat();
         check_name(name, path(), problems);
         check_value(value, path(), problems);
-        if let Some((twin, _)) = fields.iter().find(|(known, _)| known.eq_ignore_ascii_case(name.as_bytes())) {
+        if let Some((twin, _)) = fields.iter().find(|(known, _)| known.eq_ignore_ascii_case(name.as_bytes()))
+        {
             let message = format!("`{name}` is the same field as `{}`", String::from_utf8_lossy(twin));
             problems.report(Code::BadField, path(), message);
         }

@@ -26,7 +26,10 @@ pub(super) fn compile(raw: &BTreeMap<String, RawListen>, problems: &mut Problems
 }
 
 fn binds<'r>(
-    name: &'r str, listen: &'r RawListen, taken: &mut Vec<(BindAddress, &'r str)>, problems: &mut Problems,
+    name: &'r str,
+    listen: &'r RawListen,
+    taken: &mut Vec<(BindAddress, &'r str)>,
+    problems: &mut Problems,
 ) -> Vec<Bind> {
     if listen.bind.is_empty() {
         problems.report(Code::BadBind, place!["listen", name, "bind"], "a listener needs an address");
@@ -74,13 +77,21 @@ fn serve(name: &str, parts: &[String], problems: &mut Problems) -> Serve {
     for (index, part) in parts.iter().enumerate() {
         if !matches!(part.as_str(), "proxy" | "metrics" | "health") {
             problems
-                .report(Code::BadValue, place!["listen", name, "serve", index], format!("`{part}` cannot be served"))
+                .report(
+                    Code::BadValue,
+                    place!["listen", name, "serve", index],
+                    format!("`{part}` cannot be served"),
+                )
                 .hint("`metrics` and `health`; leave `serve` out to serve the routes");
         }
     }
     if parts.is_empty() || (has("proxy") && parts.len() > 1) {
         problems
-            .report(Code::BadValue, place!["listen", name, "serve"], "a listener serves either routes or admin pages")
+            .report(
+                Code::BadValue,
+                place!["listen", name, "serve"],
+                "a listener serves either routes or admin pages",
+            )
             .hint("`metrics` and `health`; leave `serve` out to serve the routes");
     }
     if has("proxy") { Serve::Proxy } else { Serve::Admin { metrics: has("metrics"), health: has("health") } }
@@ -93,7 +104,8 @@ fn check_limits(name: &str, limits: &RawLimits, problems: &mut Problems) {
     values::range(limits.header_bytes, 128..=MOST, "bytes", path("header"), problems);
     values::range(limits.fields, 1..=10_000, "", path("fields"), problems);
     if limits.line_bytes > limits.header_bytes {
-        let message = format!("a line of {} bytes does not fit a head of {}", limits.line_bytes, limits.header_bytes);
+        let message =
+            format!("a line of {} bytes does not fit a head of {}", limits.line_bytes, limits.header_bytes);
         problems.report(Code::BadValue, path("line"), message).hint("`limits.header` holds the whole head");
     }
 }

@@ -3,10 +3,12 @@
 use super::fields;
 use super::settings::network;
 use crate::address::IpSet;
-use crate::route::pattern::{PathPattern, Unreadable, check_method};
 use crate::route::PathSet;
+use crate::route::pattern::{PathPattern, Unreadable, check_method};
 use crate::table::raw::{RawFieldEdits, RawPolicy};
-use crate::table::{Code, FieldEdits, FilterPolicy, HeadersPolicy, Phase, Policy, PolicyKind, Problems, place};
+use crate::table::{
+    Code, FieldEdits, FilterPolicy, HeadersPolicy, Phase, Policy, PolicyKind, Problems, place,
+};
 use std::collections::BTreeMap;
 
 /// In the order of names; a chain has no policy of its own.
@@ -36,11 +38,15 @@ pub(super) fn compile(raw: &BTreeMap<String, RawPolicy>, problems: &mut Problems
 }
 
 fn headers(
-    name: &str, request: &RawFieldEdits, response: &RawFieldEdits, preset: Option<&str>, problems: &mut Problems,
+    name: &str,
+    request: &RawFieldEdits,
+    response: &RawFieldEdits,
+    preset: Option<&str>,
+    problems: &mut Problems,
 ) -> HeadersPolicy {
     let mut headers = HeadersPolicy {
-        request: fields::edits(request, &place!["policy", name, "request"], problems),
-        response: fields::edits(response, &place!["policy", name, "response"], problems),
+        request: fields::edits(request, place!["policy", name, "request"], problems),
+        response: fields::edits(response, place!["policy", name, "response"], problems),
         response_https: FieldEdits::default(),
     };
     match preset {
@@ -58,7 +64,8 @@ fn headers(
 fn add_security(headers: &mut HeadersPolicy) {
     let named = |name: &str, edits: &FieldEdits| {
         let same = |other: &[u8]| other.eq_ignore_ascii_case(name.as_bytes());
-        edits.set.iter().chain(&edits.add).any(|(other, _)| same(other)) || edits.remove.iter().any(|other| same(other))
+        edits.set.iter().chain(&edits.add).any(|(other, _)| same(other))
+            || edits.remove.iter().any(|other| same(other))
     };
     let field = |name: &str, value: &str| (name.as_bytes().into(), value.as_bytes().into());
     for (name, value) in [
@@ -87,7 +94,8 @@ fn paths(name: &str, texts: &[String], problems: &mut Problems) -> PathSet {
         match PathPattern::parse(text) {
             Ok(pattern) => patterns.push(pattern),
             Err(Unreadable { message, hint }) => {
-                problems.report(Code::BadMatch, place!["policy", name, "deny_path", index], message).hint = hint;
+                problems.report(Code::BadMatch, place!["policy", name, "deny_path", index], message).hint =
+                    hint;
             }
         }
     }

@@ -59,7 +59,9 @@ fn check_values(name: &str, route: &RawRoute, problems: &mut Problems) {
         // HTTP/2 in a tunnel would carry requests past every stage.
         if upgrade.is_empty() || !upgrade.bytes().all(token) || matches!(upgrade.as_str(), "h2c" | "h2") {
             let message = format!("`{upgrade}` cannot be upgraded to");
-            problems.report(Code::BadValue, place!["route", name, "upgrade", index], message).hint("`websocket`");
+            problems
+                .report(Code::BadValue, place!["route", name, "upgrade", index], message)
+                .hint("`websocket`");
         }
     }
 }
@@ -79,10 +81,17 @@ impl Adding<'_> {
             match router.add(self.id, pattern, self.captures.slots_of(&pattern.path)) {
                 Ok(()) => {}
                 Err(NotAdded::Tie(other)) if other == self.id => {
-                    problems.report(Code::Shadowed, path, format!("`{pattern}` is matched by this route already"));
+                    problems.report(
+                        Code::Shadowed,
+                        path,
+                        format!("`{pattern}` is matched by this route already"),
+                    );
                 }
                 Err(NotAdded::Tie(other)) => {
-                    let message = format!("`{pattern}` is matched just as well by `route.{}`", self.names[other.index()]);
+                    let message = format!(
+                        "`{pattern}` is matched just as well by `route.{}`",
+                        self.names[other.index()]
+                    );
                     problems
                         .report(Code::Tie, path, message)
                         .hint("make one of them more specific: host, methods or path");
@@ -214,7 +223,8 @@ impl Compiling<'_> {
         }
         let (rest, fragment) = raw.to.split_at(raw.to.find('#').unwrap_or(raw.to.len()));
         let to = self.redirect_template(rest, fragment).unwrap_or_else(|Unreadable { message, hint }| {
-            problems.report(Code::BadTemplate, place!["route", self.name, "redirect", "to"], message).hint = hint;
+            problems.report(Code::BadTemplate, place!["route", self.name, "redirect", "to"], message).hint =
+                hint;
             Template::empty()
         });
         Redirect {
@@ -271,7 +281,10 @@ fn split_origin(text: &str) -> Result<(&str, &str), Unreadable> {
     };
     let (scheme, start) = (&text[..colon], colon + 3);
     if !matches!(scheme, "http" | "https") {
-        return Err(Unreadable::hinted(format!("`{scheme}` is not a scheme for redirects"), "`https` or `http`"));
+        return Err(Unreadable::hinted(
+            format!("`{scheme}` is not a scheme for redirects"),
+            "`https` or `http`",
+        ));
     }
     let end = text[start..].find(['/', '?']).map_or(text.len(), |length| start + length);
     let host = &text[start..end];

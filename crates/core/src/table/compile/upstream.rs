@@ -67,7 +67,10 @@ fn parse_target(url: &str) -> Result<Target, Unreadable> {
         return Err(Unreadable::hinted(format!("`{url}` has no scheme"), format!("`http://{url}`")));
     };
     if !scheme.eq_ignore_ascii_case("http") {
-        return Err(Unreadable::hinted(format!("`{scheme}` is not a scheme for targets"), "`http` or `unix`"));
+        return Err(Unreadable::hinted(
+            format!("`{scheme}` is not a scheme for targets"),
+            "`http` or `unix`",
+        ));
     }
     let authority = rest.strip_suffix('/').unwrap_or(rest);
     if authority.contains(['/', '?', '#']) {
@@ -142,7 +145,9 @@ fn health_check(name: &str, raw: &RawHealth, problems: &mut Problems) -> HealthC
     let path = |key: &str| place!["upstream", name, "health", key];
     if !is_sendable(&raw.path) {
         let message = format!("`{}` is not the path of a request", raw.path);
-        problems.report(Code::BadValue, path("path"), message).hint("it begins with `/`; blanks are written `%20`");
+        problems
+            .report(Code::BadValue, path("path"), message)
+            .hint("it begins with `/`; blanks are written `%20`");
     }
     values::range(raw.every_ms, 10..=values::LONGEST_MS, "ms", path("every"), problems);
     values::wait(raw.timeout_ms, path("timeout"), problems);

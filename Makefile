@@ -1,0 +1,79 @@
+# What there is to do here: `make demo | test | test-services | lint | bench | fuzz | conformance`.
+# Needed: Linux or macOS, Python 3.11 or later, Rust (rustup.rs) and a C compiler. All else goes into .venv.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+export PATH := $(CURDIR)/.venv/bin:$(HOME)/.cargo/bin:$(PATH)
+export VIRTUAL_ENV := $(CURDIR)/.venv
+
+SYNCED := .venv/.synced
+BUILT := .venv/.built
+RELEASED := .venv-bench/.built
+RUST := Cargo.toml Cargo.lock $(shell find crates -name '*.rs' -o -name Cargo.toml)
+PYTHON := $(shell find python bench tests examples -name '*.py' 2>/dev/null)
+
+.PHONY: help build demo test test-services lint format bench fuzz conformance clean
+
+help: ## list the targets
+	@grep -E '^[a-z-]+:.*## ' Makefile | sed -E 's/:.*## /\t/' | expand -t 16
+
+build: $(BUILT) ## the environment, with Pylos built into it
+
+demo: $(BUILT) ## sample services and a gateway in front of them
+	@exec pylos demo
+
+test: $(BUILT) ## all tests that need no other server
+	cargo test --locked
+	pytest tests/unit tests/golden tests/system -m "not services"
+
+test-services: $(BUILT) ## the tests that need nginx and HAProxy
+	.ci/need nginx nginx-light
+	.ci/need haproxy haproxy
+	pytest tests -m services
+
+lint: $(BUILT) ## style, types, layers
+	ruff check
+	ruff format --check
+	uv lock --check --quiet
+	mypy
+	lint-imports
+	cargo fmt --check
+	cargo clippy --locked --workspace --all-targets -- -D warnings
+	.ci/invariants
+
+format: $(SYNCED) ## write it the way lint wants it
+	ruff check --fix
+	ruff format
+	cargo fmt
+
+bench: $(RELEASED) ## against nginx, HAProxy and others; CELLS= chooses
+	bench/run
+
+fuzz: ## every fuzz target, DURATION= seconds each (60)
+	fuzz/run $(or $(DURATION),60)
+
+conformance: $(BUILT) ## the table of raw HTTP/1.1 probes: Pylos, nginx, HAProxy
+	.ci/need nginx nginx-light
+	.ci/need haproxy haproxy
+	python -m tests.probes
+
+clean: ## all that was built
+	rm -rf .venv .venv-bench target fuzz/target dist
+
+# -- what the targets stand on: made once, and again only when what they are made of has changed ---------------------
+
+$(SYNCED): pyproject.toml uv.lock
+	.ci/environment .venv
+	uv sync --frozen --no-install-project --inexact --quiet
+	touch $@
+
+$(BUILT): $(SYNCED) $(RUST)
+	maturin develop --locked --profile quick --uv --quiet
+	touch $@
+
+$(RELEASED): $(SYNCED) $(RUST) $(PYTHON)
+	.ci/environment .venv-bench
+	rm -rf target/wheels
+	maturin build --locked --release --out target/wheels
+	uv pip install --quiet --python .venv-bench --reinstall-package pylos target/wheels/pylos-*.whl
+	touch $@

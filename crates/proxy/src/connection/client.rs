@@ -1,0 +1,88 @@
+//! A client's connection: its socket, what was read ahead, and its deadlines.
+
+use crate::buffer::Buffer;
+use crate::connection::accept::Socket;
+use crate::request::incoming::Request;
+use crate::stream::{Stream, Wait};
+use crate::telemetry::cells::ListenerCells;
+use crate::timer::{Slot, Timer};
+use crate::worker::Worker;
+use pylos_core::http1::Length;
+use std::future::poll_fn;
+use std::net::IpAddr;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::task::Poll;
+
+pub(crate) struct Client {
+    pub(crate) stream: Stream,
+    /// Read and not used yet. No block behind it while the connection waits.
+    pub(crate) inbuf: Buffer,
+    pub(crate) timer: Rc<Timer>,
+    /// `None` on a Unix socket.
+    pub(crate) peer: Option<IpAddr>,
+    pub(crate) socket: Rc<Socket>,
+    pub(crate) worker: Rc<Worker>,
+    cells: Arc<ListenerCells>,
+    /// The client has shut its sending side.
+    pub(crate) eof: bool,
+}
+
+impl Client {
+    pub(crate) fn new(
+        stream: Stream, peer: Option<IpAddr>, socket: Rc<Socket>, worker: Rc<Worker>, cells: Arc<ListenerCells>,
+    ) -> Self {
+        let timer = worker.timers.add();
+        cells.connections.add(1);
+        cells.accepted.add(1);
+        worker.connection_opened();
+        Client { stream, inbuf: Buffer::default(), timer, peer, socket, worker, cells, eof: false }
+    }
+
+    /// Waits for a request, holding nothing. False when none comes: the client left, stayed silent for too long,
+    /// or the gateway drains.
+    pub(crate) async fn idle(&mut self, ms: u64) -> bool {
+        if self.eof {
+            return false;
+        }
+        let (timer, worker, stream) = (&self.timer, &self.worker, &self.stream);
+        timer.idle.set(true);
+        let wait = Wait { timer, clock: &worker.clock, slot: Slot::Client, ms };
+        let readable = poll_fn(|cx| {
+            if stream.poll_readable(cx).is_ready() {
+                return Poll::Ready(true);
+            }
+            if worker.draining() || wait.pending(cx).is_some() {
+                return Poll::Ready(false);
+            }
+            Poll::Pending
+        })
+        .await;
+        wait.over();
+        timer.idle.set(false);
+        readable
+    }
+
+    /// Leaves a request body unread, as far as it has arrived. `None` when it is passed by that; else the bytes
+    /// that are still to come, if known.
+    pub(crate) fn skip_body(&mut self, request: &Request) -> Option<Option<u64>> {
+        match request.length {
+            Length::None => None,
+            Length::Known(n) if n <= self.inbuf.len() as u64 => {
+                self.inbuf.consume(n as usize);
+                None
+            }
+            Length::Known(n) => Some(Some(n - self.inbuf.len() as u64)),
+            Length::Chunked | Length::UntilClose => Some(None),
+        }
+    }
+}
+
+impl Drop for Client {
+    fn drop(&mut self) {
+        self.worker.buffers.give(std::mem::take(&mut self.inbuf));
+        self.worker.timers.remove(&self.timer);
+        self.cells.connections.sub(1);
+        self.worker.connection_closed(self.peer);
+    }
+}

@@ -1,0 +1,231 @@
+//! HTTP/1.1 on a client's connection: one request after another, each in a future of its own that is gone before
+//! the next is waited for.
+
+use super::{Client, linger, tunnel};
+use crate::error::Refusal;
+use crate::request::incoming::Request;
+use crate::request::record::Record;
+use crate::request::{self, End, Exchange, refuse};
+use crate::stream::{Broken, Wait};
+use crate::telemetry::events;
+use crate::timer::Slot;
+use pylos_core::http1::{FieldError, FramingError, HeadError, HeadLimits, HeadParser, RequestLine, framing};
+use pylos_core::message::head::{Span, Version};
+use pylos_core::table::Listener;
+use std::future::{Future, poll_fn};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::rc::Rc;
+use std::task::Poll;
+
+/// Serves the connection to its end.
+pub(crate) async fn serve(mut client: Client) {
+    loop {
+        if client.inbuf.is_empty() {
+            let Some(index) = client.socket.listener() else { return };
+            let ms = client.worker.snapshot().table.listeners[index].timeouts.idle;
+            if !client.idle(ms).await {
+                return;
+            }
+        }
+        match turn(&mut client).await {
+            End::Again => {}
+            End::Close => return,
+            End::Linger => return Box::pin(linger::linger(client)).await,
+            End::Tunnel(tunnelled) => return Box::pin(tunnel::run(client, *tunnelled)).await,
+        }
+    }
+}
+
+/// One request, in a box: what waits between requests stays small. A panic ends this connection alone.
+async fn turn(client: &mut Client) -> End {
+    let worker = Rc::clone(&client.worker);
+    let Some(listener) = client.socket.listener() else { return End::Close };
+    let snapshot = worker.snapshot();
+    let mut scratch = worker.scratch();
+    let caught = {
+        let mut x = Exchange {
+            worker: Rc::clone(&worker),
+            snapshot,
+            listener,
+            client,
+            scratch: &mut scratch,
+            record: Record::default(),
+        };
+        let mut serving = Box::pin(request_and_answer(&mut x));
+        poll_fn(|cx| match catch_unwind(AssertUnwindSafe(|| serving.as_mut().poll(cx))) {
+            Ok(poll) => poll.map(Ok),
+            Err(_) => Poll::Ready(Err(())),
+        })
+        .await
+    };
+    worker.buffers.give(std::mem::take(&mut scratch.request.block));
+    scratch.reset();
+    worker.give_scratch(scratch);
+    client.timer.clear_all();
+    if client.inbuf.is_empty() {
+        worker.buffers.give(std::mem::take(&mut client.inbuf));
+    }
+    match caught {
+        Ok(end) => end,
+        Err(()) => {
+            worker.shared.panics.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+            events::error("request_panicked", &[("consequence", "its connection was closed")]);
+            tell_defect(client).await
+        }
+    }
+}
+
+/// 500 to a client whose request met a defect. Whether an answer was begun is not known any more, so it is only
+/// tried, and the connection closed.
+async fn tell_defect(client: &mut Client) -> End {
+    let text = b"HTTP/1.1 500 Internal Server Error\r\npylos-reason: defect\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";
+    let wait = Wait { timer: &client.timer, clock: &client.worker.clock, slot: Slot::Answer, ms: 1000 };
+    let (_, mut to) = client.stream.split();
+    let _ = to.write_all(&mut [std::io::IoSlice::new(text)], wait, &mut 0).await;
+    End::Close
+}
+
+async fn request_and_answer(x: &mut Exchange<'_>) -> End {
+    match read_head(x).await {
+        Ok(true) => {}
+        Ok(false) => return End::Close,
+        Err(refusal) => return refused_unread(x, &refusal).await,
+    }
+    request::serve(x).await
+}
+
+/// A head that was not understood is answered without looking at the rest of it.
+async fn refused_unread(x: &mut Exchange<'_>, refusal: &Refusal) -> End {
+    x.worker.write_id(&mut x.scratch.request.id);
+    x.scratch.request.keep_alive = false;
+    let end = refuse::refuse(x, refusal).await;
+    request::record::record(x);
+    end
+}
+
+/// Reads until a head is whole. False when the client left before its first byte.
+async fn read_head(x: &mut Exchange<'_>) -> Result<bool, Refusal> {
+    let snapshot = Rc::clone(&x.snapshot);
+    let listener = &snapshot.table.listeners[x.listener];
+    let limits = HeadLimits {
+        line: listener.limits.line_bytes as usize,
+        total: listener.limits.header_bytes as usize,
+        fields: listener.limits.fields as usize,
+    };
+    let mut parser = HeadParser::<RequestLine>::new();
+    let mut deadline = None;
+    if !x.client.inbuf.is_lent() {
+        x.client.inbuf = x.worker.buffers.small();
+    }
+    let mut blank_lines = 0;
+    loop {
+        skip_blank_line(x, &mut blank_lines);
+        if !x.client.inbuf.is_empty() {
+            let now = x.worker.clock.us();
+            let deadline = *deadline.get_or_insert_with(|| {
+                x.record.started_us = now;
+                now / 1000 + listener.timeouts.header
+            });
+            let fed = parser.feed(x.client.inbuf.bytes(), &mut x.scratch.request.fields, &limits);
+            if let Some(head) = fed.map_err(bad_head)? {
+                understand(x, head.line, head.len)?;
+                return Ok(true);
+            }
+            // From the first byte on, whatever trickles in: the whole head has its time.
+            x.client.timer.set(Slot::Client, deadline);
+        }
+        if !read_more(x, listener, limits.total).await? {
+            return Ok(false);
+        }
+    }
+}
+
+/// One empty line before a request is forgiven (RFC 9112, 2.2).
+fn skip_blank_line(x: &mut Exchange<'_>, skipped: &mut u32) {
+    if *skipped == 0 && x.client.inbuf.bytes().starts_with(b"\r\n") {
+        x.client.inbuf.consume(2);
+        *skipped += 1;
+    }
+}
+
+async fn read_more(x: &mut Exchange<'_>, listener: &Listener, most: usize) -> Result<bool, Refusal> {
+    let client = &mut *x.client;
+    if client.inbuf.room().is_empty() && !client.inbuf.grow(most + 1024) {
+        return Err(too_large());
+    }
+    let began = !client.inbuf.is_empty();
+    let ms = if began { listener.timeouts.header } else { listener.timeouts.idle };
+    let wait = Wait { timer: &client.timer, clock: &x.worker.clock, slot: Slot::Client, ms };
+    let (mut from, _) = client.stream.split();
+    match from.read(&mut client.inbuf, wait).await {
+        Ok(0) => {
+            client.eof = true;
+            Ok(false)
+        }
+        Ok(_) => Ok(true),
+        Err(Broken::Timeout(_)) if began => {
+            Err(Refusal::client(408, "header_timeout", "The request head came too slowly.").closing())
+        }
+        Err(_) => Ok(false),
+    }
+}
+
+/// Takes the head out of the read buffer and tells how its body is framed.
+fn understand(x: &mut Exchange<'_>, line: RequestLine, len: usize) -> Result<(), Refusal> {
+    let rest_is_empty = x.client.inbuf.len() == len;
+    let mut block = std::mem::take(&mut x.client.inbuf);
+    if !rest_is_empty {
+        let mut rest = x.worker.buffers.small();
+        rest.push(&block.bytes()[len..]);
+        x.client.inbuf = rest;
+        block.truncate(len);
+    }
+    let request: &mut Request = &mut x.scratch.request;
+    request.block = block;
+    request.method = line.method;
+    request.target = line.target;
+    request.version = line.version;
+    request.length =
+        framing::of_request(request.block.bytes(), &request.fields, line.version).map_err(bad_framing)?;
+    // An empty Content-Length body of HTTP/1.0 and all of HTTP/1.1 are framed by their fields alone.
+    debug_assert!(request.version == Version::Http10 || request.target != Span::default());
+    Ok(())
+}
+
+fn bad_head(error: HeadError) -> Refusal {
+    match error {
+        HeadError::BadFirstLine => Refusal::malformed("bad_request_line", "The request line is malformed."),
+        HeadError::BadVersion => {
+            Refusal::client(505, "bad_version", "This HTTP version is not spoken here.").closing()
+        }
+        HeadError::FirstLineTooLong => {
+            Refusal::client(414, "target_too_long", "The request line is too long.").closing()
+        }
+        HeadError::Field(FieldError::BareLf) => Refusal::malformed("bare_lf", "A line ends with LF alone."),
+        HeadError::Field(FieldError::ControlByte) => {
+            Refusal::malformed("bad_field", "A field has a control character in it.")
+        }
+        HeadError::Field(FieldError::Folded) => Refusal::malformed("folded_field", "A field line is folded."),
+        HeadError::Field(FieldError::BadName) => Refusal::malformed("bad_field", "A field name is malformed."),
+        HeadError::Field(FieldError::LineTooLong | FieldError::TooManyFields | FieldError::TooLarge) => too_large(),
+    }
+}
+
+fn too_large() -> Refusal {
+    Refusal::client(431, "fields_too_large", "The request's fields are too many or too large.").closing()
+}
+
+fn bad_framing(error: FramingError) -> Refusal {
+    match error {
+        FramingError::Both => {
+            Refusal::malformed("two_framings", "There are both Content-Length and Transfer-Encoding.")
+        }
+        FramingError::BadLength => Refusal::malformed("bad_length", "Content-Length is malformed or repeated."),
+        FramingError::BadTransferEncoding | FramingError::CodingInHttp10 => {
+            Refusal::malformed("bad_transfer_encoding", "Transfer-Encoding is malformed or not allowed here.")
+        }
+        FramingError::UnknownCoding => {
+            Refusal::client(501, "unknown_coding", "This transfer coding is not known here.").closing()
+        }
+    }
+}

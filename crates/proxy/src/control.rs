@@ -1,0 +1,116 @@
+//! Messages between the supervisor and this process: a Unix stream, each message a length (4 bytes, big-endian)
+//! and JSON; descriptors travel with the first byte of the length.
+
+use pylos_core::table::{Problem, RawTable};
+use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendFlags, recvmsg, send};
+use serde::{Deserialize, Serialize};
+use std::io::{self, IoSliceMut};
+use std::mem::MaybeUninit;
+use std::os::fd::OwnedFd;
+
+/// The most descriptors that the kernel lets travel at once.
+const MOST_DESCRIPTORS: usize = 253;
+/// Largest message: a table of some 100,000 routes.
+const MOST_BYTES: usize = 256 << 20;
+
+#[derive(Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub(crate) enum Order {
+    /// Use this table from now on. One descriptor came along for each of `sockets`, in order.
+    Apply { generation: u64, table: Box<RawTable>, sockets: Vec<NewSocket> },
+    /// Take nothing new, finish what is there, end.
+    Drain { deadline_ms: u64 },
+    Stop,
+    Status,
+}
+
+#[derive(Deserialize)]
+pub(crate) struct NewSocket {
+    /// As the table spells it.
+    pub(crate) bind: String,
+}
+
+#[derive(Serialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub(crate) enum Report<'a> {
+    Hello { pid: u32, version: &'a str },
+    Applied { generation: u64, workers: usize },
+    Refused { generation: u64, problems: Vec<Problem> },
+    Status(Box<super::server::Status>),
+    Drained,
+}
+
+pub(crate) struct Channel {
+    socket: OwnedFd,
+}
+
+impl Channel {
+    pub(crate) fn new(socket: OwnedFd) -> Self {
+        Channel { socket }
+    }
+
+    /// The descriptor, to wait on.
+    pub(crate) fn descriptor(&self) -> &OwnedFd {
+        &self.socket
+    }
+
+    /// The next order; `None` when the supervisor has closed its end. An order that cannot be read is an error,
+    /// and the stream is still in step behind it.
+    pub(crate) fn receive(&self) -> io::Result<Option<(Result<Order, String>, Vec<OwnedFd>)>> {
+        let mut descriptors = Vec::new();
+        let mut length = [0; 4];
+        if !self.fill(&mut length, &mut descriptors)? {
+            return Ok(None);
+        }
+        let length = u32::from_be_bytes(length) as usize;
+        if length > MOST_BYTES {
+            return Err(io::Error::new(io::ErrorKind::InvalidData, "the message is too long"));
+        }
+        let mut text = vec![0; length];
+        if !self.fill(&mut text, &mut descriptors)? {
+            return Ok(None);
+        }
+        let order = serde_json::from_slice(&text).map_err(|e| e.to_string());
+        Ok(Some((order, descriptors)))
+    }
+
+    /// Fills the block; false at the end of the stream.
+    fn fill(&self, block: &mut [u8], descriptors: &mut Vec<OwnedFd>) -> io::Result<bool> {
+        let mut at = 0;
+        while at < block.len() {
+            let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MOST_DESCRIPTORS))];
+            let mut ancillary = RecvAncillaryBuffer::new(&mut space);
+            let mut parts = [IoSliceMut::new(&mut block[at..])];
+            let received = recvmsg(&self.socket, &mut parts, &mut ancillary, RecvFlags::CMSG_CLOEXEC);
+            let received = match received {
+                Err(rustix::io::Errno::INTR) => continue,
+                received => received?,
+            };
+            for message in ancillary.drain() {
+                if let RecvAncillaryMessage::ScmRights(rights) = message {
+                    descriptors.extend(rights);
+                }
+            }
+            if received.bytes == 0 {
+                return Ok(false);
+            }
+            at += received.bytes;
+        }
+        Ok(true)
+    }
+
+    pub(crate) fn report(&self, report: &Report<'_>) -> io::Result<()> {
+        let text = serde_json::to_vec(report)?;
+        let length = u32::try_from(text.len()).map_err(io::Error::other)?;
+        let mut message = length.to_be_bytes().to_vec();
+        message.extend_from_slice(&text);
+        let mut left = &message[..];
+        while !left.is_empty() {
+            match send(&self.socket, left, SendFlags::NOSIGNAL) {
+                Err(rustix::io::Errno::INTR) => {}
+                sent => left = &left[sent?..],
+            }
+        }
+        Ok(())
+    }
+}

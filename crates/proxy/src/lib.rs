@@ -1,0 +1,29 @@
+//! The data plane. Knows no Python: it is told what to do over a socket, and serves.
+//!
+//! `server` (the process) starts `worker`s (a thread each); a worker accepts `connection`s, and each brings
+//! requests, whose way is told in `request`. `upstream` is the other side, `telemetry` what is told about it all.
+
+mod server;
+mod control;
+mod shared;
+mod worker;
+mod snapshot;
+mod connection;
+mod request;
+mod policy;
+mod upstream;
+mod telemetry;
+mod error;
+mod bounds;
+mod stream;
+mod timer;
+mod buffer;
+mod clock;
+
+use std::os::fd::OwnedFd;
+
+/// Runs the gateway process until it is told to end; `control` is its end of the supervisor's socket. Gives the
+/// exit code.
+pub fn run(control: OwnedFd) -> i32 {
+    server::Server::new(control).run()
+}

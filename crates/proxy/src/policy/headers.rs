@@ -1,0 +1,72 @@
+//! `type = "headers"`: fields removed, set and added, in that order.
+
+use pylos_core::message::head::Fields;
+use pylos_core::message::names::{NameSet, known};
+use pylos_core::table::{FieldEdits, ListenerId, PolicyKind, RouteId, Table};
+
+/// All edits of one direction that hold for a route on a listener (for no route: the listener's own), in order.
+pub(crate) fn edits<'t>(
+    table: &'t Table, route: Option<RouteId>, listener: usize, pick: Direction,
+) -> impl Iterator<Item = &'t FieldEdits> + Clone + 't {
+    let policies = match route {
+        Some(route) => table.routes[route.index()].policies(ListenerId(listener as u32)),
+        None => &table.listeners[listener].unrouted,
+    };
+    policies.iter().flat_map(move |id| {
+        let (first, second) = match (&table.policies[id.index()].kind, pick) {
+            (PolicyKind::Headers(h), Direction::Request) => (Some(&h.request), None),
+            (PolicyKind::Headers(h), Direction::Response { https }) => {
+                (https.then_some(&h.response_https), Some(&h.response))
+            }
+            (PolicyKind::Filter(_), _) => (None, None),
+        };
+        first.into_iter().chain(second)
+    })
+}
+
+#[derive(Clone, Copy)]
+pub(crate) enum Direction {
+    Request,
+    /// `https`: the public scheme, for the fields that only make sense there.
+    Response { https: bool },
+}
+
+/// Takes the removed and the replaced fields out; gives the known names that were set, so that the gateway's
+/// own value does not stand beside the policy's.
+pub(crate) fn clear<'t>(fields: &mut Fields, block: &[u8], edits: impl Iterator<Item = &'t FieldEdits>) -> NameSet {
+    let mut set = NameSet::default();
+    for edit in edits {
+        for name in &edit.remove {
+            fields.drop_named(block, name);
+        }
+        for (name, _) in &edit.set {
+            fields.drop_named(block, name);
+            set = set.with(known(name));
+        }
+    }
+    set
+}
+
+/// Writes what is set and added as field lines. Of several policies that set one name the last one wins.
+pub(crate) fn write<'t>(out: &mut Vec<u8>, edits: impl Iterator<Item = &'t FieldEdits> + Clone) {
+    for (i, edit) in edits.clone().enumerate() {
+        for (name, value) in &edit.set {
+            let later = |e: &FieldEdits| {
+                e.set.iter().map(|(n, _)| n).chain(&e.remove).any(|n| n.eq_ignore_ascii_case(name))
+            };
+            if !edits.clone().skip(i + 1).any(later) {
+                line(out, name, value);
+            }
+        }
+        for (name, value) in &edit.add {
+            line(out, name, value);
+        }
+    }
+}
+
+pub(crate) fn line(out: &mut Vec<u8>, name: &[u8], value: &[u8]) {
+    out.extend_from_slice(name);
+    out.extend_from_slice(b": ");
+    out.extend_from_slice(value);
+    out.extend_from_slice(b"\r\n");
+}

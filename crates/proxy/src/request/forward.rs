@@ -1,0 +1,216 @@
+//! Which server answers, after how many attempts? Picks a target, gets a connection, exchanges; and decides what
+//! may be tried again.
+
+use super::{End, Exchange, refuse, rewrite};
+use crate::error::Refusal;
+use crate::snapshot::UpstreamState;
+use crate::stream::{Broken, Wait};
+use crate::telemetry::events;
+use crate::timer::Slot;
+use crate::upstream::answer_h1::AnswerFailure;
+use crate::upstream::connect::{NoConnection, connect};
+use crate::upstream::exchange_h1::{NoAnswer, Outcome, exchange};
+use crate::upstream::pool::Loan;
+use pylos_core::http1::Length;
+use pylos_core::table::{Action, RouteId, UpstreamId};
+use smallvec::SmallVec;
+use std::rc::Rc;
+
+/// Attempts at one request in all.
+const MAX_ATTEMPTS: u32 = 4;
+
+/// What has been tried so far.
+#[derive(Default)]
+struct Tried {
+    attempts: u32,
+    /// Targets that failed.
+    failed: SmallVec<[usize; 4]>,
+    /// A kept connection turned out to be dead: the next one is a fresh one.
+    fresh: bool,
+}
+
+pub(crate) async fn forward(x: &mut Exchange<'_>, route: RouteId) -> End {
+    let snapshot = Rc::clone(&x.snapshot);
+    let settings = &snapshot.table.routes[route.index()];
+    let Action::Forward { upstream, .. } = settings.action else { return End::Close };
+    let state = &snapshot.upstreams[upstream.index()];
+    if settings.timeouts.response > 0 {
+        x.client.timer.set(Slot::Whole, x.record.started_us / 1000 + settings.timeouts.response);
+    }
+    state.earn_retry();
+    let held = hold_body(x);
+    let end = attempts(x, route, upstream, state, held).await;
+    x.client.timer.clear_all();
+    end
+}
+
+async fn attempts(x: &mut Exchange<'_>, route: RouteId, upstream: UpstreamId, state: &UpstreamState, held: bool) -> End {
+    let mut tried = Tried::default();
+    loop {
+        tried.attempts += 1;
+        let now = x.worker.clock.ms();
+        let Some(target) = state.pick(now, &tried.failed) else {
+            return refuse::refuse(x, &NO_HEALTHY).await;
+        };
+        x.record.upstream = Some((upstream, target));
+        let loan = match connection(x, upstream, state, target, tried.fresh).await {
+            Ok(loan) => loan,
+            Err(refusal) => {
+                tried.failed.push(target);
+                // Nothing was sent: any other target may take it.
+                if tried.attempts < MAX_ATTEMPTS && state.has_other(now, &tried.failed) {
+                    count_retry(x, state, target);
+                    continue;
+                }
+                return refuse::refuse(x, &refusal).await;
+            }
+        };
+        let reused = loan.reused;
+        if let Some(Ok(authority)) = x.record.host_at.map(|_| Ok::<_, ()>(state.authority(target))) {
+            rewrite::set_target_host(x, authority);
+        }
+        let cells = &state.targets[target].pool.cells;
+        cells.active.add(1);
+        let outcome = exchange(x, loan, route, upstream, held).await;
+        cells.active.sub(1);
+        match outcome {
+            Outcome::NoAnswer(none) => {
+                cells.failures.add(1);
+                if may_retry(x, state, &tried, reused, &none) {
+                    if !reused {
+                        tried.failed.push(target);
+                    }
+                    tried.fresh |= reused;
+                    count_retry(x, state, target);
+                    x.scratch.answer.reset();
+                    continue;
+                }
+                return refuse::refuse(x, &no_answer(&none.failure)).await;
+            }
+            outcome => {
+                cells.requests.count(x.record.status);
+                return ended(x, outcome).await;
+            }
+        }
+    }
+}
+
+/// What remains to be done when an exchange is over.
+async fn ended(x: &mut Exchange<'_>, outcome: Outcome) -> End {
+    match outcome {
+        Outcome::Answered { keep: true } if !x.client.eof || !x.client.inbuf.is_empty() => End::Again,
+        // The client may still be sending what nobody reads: it gets the time to see its answer.
+        Outcome::Answered { .. } if x.scratch.request.length != Length::None => End::Linger,
+        Outcome::Answered { .. } => End::Close,
+        Outcome::Refused(refusal) => {
+            let refusal = refusal.closing();
+            refuse::refuse(x, &refusal).await
+        }
+        Outcome::Switched(tunnel) => End::Tunnel(tunnel),
+        Outcome::Cut(ended) => {
+            x.record.ended = Some(ended);
+            End::Close
+        }
+        Outcome::NoAnswer(none) => refuse::refuse(x, &no_answer(&none.failure)).await,
+    }
+}
+
+/// A small body that has arrived already goes out with the head, in one piece, and can be sent a second time.
+fn hold_body(x: &mut Exchange<'_>) -> bool {
+    let Length::Known(n) = x.scratch.request.length else { return false };
+    let Some(body) = usize::try_from(n).ok().and_then(|n| x.client.inbuf.bytes().get(..n)) else { return false };
+    x.scratch.out.extend_from_slice(body);
+    x.record.bytes_in += n;
+    x.client.inbuf.consume(n as usize);
+    true
+}
+
+/// A kept connection, or a new one.
+async fn connection(
+    x: &mut Exchange<'_>, upstream: UpstreamId, state: &UpstreamState, target: usize, fresh: bool,
+) -> Result<Loan, Refusal> {
+    let settings = &x.snapshot.table.upstreams[upstream.index()];
+    let pool = &state.targets[target].pool;
+    let now = x.worker.clock.ms();
+    if !fresh && let Some(loan) = pool.take(now, &settings.pool) {
+        return Ok(loan);
+    }
+    if !pool.has_room(&settings.pool) {
+        return Err(Refusal::gateway(503, "upstream_busy", "All connections to the service are in use."));
+    }
+    let ms = settings.timeouts.connect;
+    let wait = Wait { timer: &x.client.timer, clock: &x.worker.clock, slot: Slot::Answer, ms };
+    let began = x.worker.clock.us();
+    let made = Box::pin(connect(&settings.targets[target].address, &pool.state, wait)).await;
+    x.record.connect_us = Some(x.worker.clock.us().saturating_sub(began));
+    let now = x.worker.clock.ms();
+    match made {
+        Ok(stream) => {
+            pool.state.connected(now);
+            Ok(pool.lend(stream, now))
+        }
+        Err(failure) => {
+            pool.cells.connect_failures.add(1);
+            if let Some(ms) = pool.state.connect_failed(now) {
+                let (name, url) = (&settings.name, &settings.targets[target].url);
+                let facts = [("upstream", &**name), ("target", &**url), ("for_ms", &ms.to_string())];
+                events::warn("target_ejected", &facts);
+            }
+            Err(no_connection(&failure))
+        }
+    }
+}
+
+/// Safe to send again: nothing arrived, or doing it twice is doing it once and no byte of an answer came. And
+/// not so often that failing targets get more work for failing.
+fn may_retry(x: &Exchange<'_>, state: &UpstreamState, tried: &Tried, reused: bool, none: &NoAnswer) -> bool {
+    let lost = match &none.failure {
+        AnswerFailure::Silent | AnswerFailure::Broken(Broken::Failed(_)) => true,
+        AnswerFailure::Broken(Broken::Timeout(_)) | AnswerFailure::Truncated | AnswerFailure::Malformed => false,
+    };
+    let safe = none.unsent || (none.repeatable && x.scratch.request.is_idempotent());
+    // A dead kept connection is an everyday thing and not the target's failure: it needs no budget.
+    lost && safe
+        && !x.record.continued
+        && tried.attempts < MAX_ATTEMPTS
+        && ((reused && !tried.fresh) || state.spend_retry())
+}
+
+fn count_retry(x: &mut Exchange<'_>, state: &UpstreamState, target: usize) {
+    x.record.retries += 1;
+    state.targets[target].pool.cells.retries.add(1);
+}
+
+const NO_HEALTHY: Refusal =
+    Refusal::upstream(503, "no_healthy_upstream", "No server of the service takes requests at the moment.");
+
+fn no_connection(failure: &NoConnection) -> Refusal {
+    match failure {
+        NoConnection::NoAddress => {
+            Refusal::upstream(503, "upstream_unresolved", "The service's address is not known at the moment.")
+        }
+        NoConnection::Broken(Broken::Timeout(_)) => {
+            Refusal::upstream(504, "upstream_connect_timeout", "The service could not be reached in time.")
+        }
+        NoConnection::Broken(Broken::Failed(_)) => {
+            Refusal::upstream(502, "upstream_connect_failed", "The service could not be reached.")
+        }
+    }
+}
+
+fn no_answer(failure: &AnswerFailure) -> Refusal {
+    match failure {
+        AnswerFailure::Broken(Broken::Timeout(_)) => {
+            Refusal::upstream(504, "upstream_timeout", "The service did not answer in time.")
+        }
+        AnswerFailure::Malformed => {
+            Refusal::upstream(502, "upstream_malformed", "The service's answer could not be understood.")
+        }
+        AnswerFailure::Truncated => {
+            Refusal::upstream(502, "upstream_truncated", "The service's answer broke off.")
+        }
+        AnswerFailure::Silent | AnswerFailure::Broken(Broken::Failed(_)) => {
+            Refusal::upstream(502, "upstream_closed", "The service closed the connection without an answer.")
+        }
+    }
+}

@@ -1,0 +1,59 @@
+//! What do we remember? Counters, and the access log's line.
+
+use super::Exchange;
+use crate::connection::tunnel::TunnelLog;
+use crate::telemetry::access_log;
+use pylos_core::table::{RouteId, UpstreamId};
+
+/// What became of a request; filled in on its way. Times in microseconds since the origin.
+#[derive(Default)]
+pub(crate) struct Record {
+    pub(crate) started_us: u64,
+    pub(crate) connect_us: Option<u64>,
+    pub(crate) first_byte_us: Option<u64>,
+    pub(crate) route: Option<RouteId>,
+    pub(crate) upstream: Option<(UpstreamId, usize)>,
+    pub(crate) retries: u32,
+    /// 100 was passed on.
+    pub(crate) continued: bool,
+    /// Of the answer that was sent; 0 = none was.
+    pub(crate) status: u16,
+    pub(crate) bytes_in: u64,
+    pub(crate) bytes_out: u64,
+    /// Code of a refusal.
+    pub(crate) reason: Option<&'static str>,
+    /// Why it ended, when not well.
+    pub(crate) ended: Option<&'static str>,
+    /// Where in the outgoing head the target's own name stands, for upstreams that want it.
+    pub(crate) host_at: Option<(usize, usize)>,
+}
+
+pub(crate) fn record(x: &mut Exchange<'_>) {
+    let now = crate::clock::exact_us();
+    let record = &x.record;
+    let cells = x.snapshot.route_cells(x.listener, record.route);
+    cells.requests.count(record.status);
+    cells.bytes_in.add(record.bytes_in);
+    cells.bytes_out.add(record.bytes_out);
+    cells.duration.observe(now.saturating_sub(record.started_us));
+    let Some(mut log) = x.worker.log() else { return };
+    access_log::begin(&mut log.block, x);
+    access_log::end(&mut log.block, &access_log::Outcome {
+        bytes_in: record.bytes_in,
+        bytes_out: record.bytes_out,
+        duration_us: now.saturating_sub(record.started_us),
+        ended: record.ended.unwrap_or("ok"),
+    });
+    log.line_done();
+}
+
+/// A tunnel begins: counted now, without its duration, which would tell nothing about the others; its line is
+/// completed when it ends, without the configuration.
+pub(crate) fn tunnel(x: &mut Exchange<'_>) -> TunnelLog {
+    x.snapshot.route_cells(x.listener, x.record.route).requests.count(x.record.status);
+    let mut line = Vec::new();
+    if x.worker.log().is_some() {
+        access_log::begin(&mut line, x);
+    }
+    TunnelLog { line, started_us: x.record.started_us }
+}

@@ -1,0 +1,300 @@
+//! What changes on the way out? Writes the heads of answers: the upstream's, told anew, and the gateway's own.
+
+use super::incoming::{Answer, Request};
+use super::refuse::reason_phrase;
+use super::{End, Exchange};
+use crate::policy::headers::{self, Direction, line};
+use crate::snapshot::Snapshot;
+use crate::stream::Wait;
+use crate::timer::Slot;
+use crate::worker::Worker;
+use pylos_core::http1::{Length, framing};
+use pylos_core::message::head::{Field, Version, members};
+use pylos_core::message::location::{self, Kind, MapBack};
+use pylos_core::message::names::{Known, NameSet, known};
+use pylos_core::table::{Action, RouteId, UpstreamId};
+use std::io::IoSlice;
+
+/// What of an upstream's answer ends at the gateway: this hop's business, and what tells about the upstream.
+const HIDDEN: NameSet = NameSet::of(&[
+    Known::ContentLength,
+    Known::TransferEncoding,
+    Known::Connection,
+    Known::KeepAlive,
+    Known::ProxyConnection,
+    Known::Te,
+    Known::Upgrade,
+    Known::Server,
+    Known::XPoweredBy,
+    Known::AltSvc,
+    Known::Via,
+    Known::XRequestId,
+    Known::PylosReason,
+]);
+/// What may name the upstream in its value.
+const MAPPED: NameSet =
+    NameSet::of(&[Known::Location, Known::ContentLocation, Known::Refresh, Known::Link, Known::SetCookie]);
+/// What no trailer may say (RFC 9110, 6.5.1), or could leak by.
+const NO_TRAILER: NameSet = NameSet(
+    HIDDEN.0 | MAPPED.0 | NameSet::of(&[Known::Host, Known::Trailer, Known::ContentType, Known::Expect]).0,
+);
+
+/// All that the head of an answer depends on.
+pub(crate) struct Telling<'a> {
+    pub(crate) worker: &'a Worker,
+    pub(crate) snapshot: &'a Snapshot,
+    pub(crate) listener: usize,
+    pub(crate) request: &'a Request,
+    pub(crate) route: RouteId,
+    pub(crate) upstream: UpstreamId,
+}
+
+/// How the answer's body goes to the client.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Shape {
+    pub(crate) length: Length,
+    pub(crate) keep: bool,
+}
+
+impl Telling<'_> {
+    fn https(&self) -> bool {
+        self.request.https
+    }
+
+    /// The head of a final answer.
+    pub(crate) fn head(&self, block: &[u8], answer: &mut Answer, shape: Shape, out: &mut Vec<u8>) {
+        status_line(answer.status, out);
+        let direction = Direction::Response { https: self.https() };
+        let edits = || headers::edits(&self.snapshot.table, Some(self.route), self.listener, direction);
+        drop_listed(block, &mut answer.fields.list, answer.fields.seen);
+        let set = headers::clear(&mut answer.fields, block, edits());
+        self.fields(block, &answer.fields.list, answer.fields.seen, out);
+        if !answer.fields.seen.has(Known::Date) && !set.has(Known::Date) {
+            date(self.worker, out);
+        }
+        headers::write(out, edits());
+        line(out, b"x-request-id", &self.request.id);
+        length(self.request, block, answer, shape.length, out);
+        connection(self.request.version, shape.keep, out);
+        out.extend_from_slice(b"\r\n");
+    }
+
+    /// An interim answer, 1xx other than 101 (RFC 9110, 15.2).
+    pub(crate) fn interim(&self, block: &[u8], answer: &mut Answer, out: &mut Vec<u8>) {
+        status_line(answer.status, out);
+        drop_listed(block, &mut answer.fields.list, answer.fields.seen);
+        self.fields(block, &answer.fields.list, answer.fields.seen, out);
+        out.extend_from_slice(b"\r\n");
+    }
+
+    /// 101: the protocol that was asked for (RFC 9110, 7.8).
+    pub(crate) fn switching(&self, block: &[u8], answer: &mut Answer, token: &[u8], out: &mut Vec<u8>) {
+        status_line(101, out);
+        self.fields(block, &answer.fields.list, answer.fields.seen, out);
+        out.extend_from_slice(b"connection: upgrade\r\n");
+        line(out, b"upgrade", token);
+        line(out, b"x-request-id", &self.request.id);
+        out.extend_from_slice(b"\r\n");
+    }
+
+    fn fields(&self, block: &[u8], fields: &[Field], seen: NameSet, out: &mut Vec<u8>) {
+        let mapping = seen.meets(MAPPED);
+        for field in fields {
+            if field.dropped || HIDDEN.has(field.known) {
+                continue;
+            }
+            let (name, value) = (field.name.of(block), field.value.of(block));
+            match if mapping { kind(field.known) } else { None } {
+                Some(kind) => match self.mapped(kind, value) {
+                    Some(value) => line(out, name, &value),
+                    None => line(out, name, value),
+                },
+                None => line(out, name, value),
+            }
+        }
+    }
+
+    fn mapped(&self, kind: Kind, value: &[u8]) -> Option<Vec<u8>> {
+        let table = &self.snapshot.table;
+        let Action::Forward { path, .. } = &table.routes[self.route.index()].action else { return None };
+        let (request_path, captures) = (self.request.path(), &self.request.captures);
+        location::map(kind, value, &MapBack {
+            hidden: &table.upstreams[self.upstream.index()].hidden,
+            public_scheme: self.request.scheme(),
+            public_authority: self.request.authority(),
+            path: &|upstream_path| path.map_back(upstream_path, request_path, captures),
+        })
+    }
+
+    /// Trailers that may pass.
+    pub(crate) fn trailers(&self, block: &[u8], fields: &[Field], out: &mut Vec<u8>) {
+        write_trailers(block, fields, out);
+    }
+}
+
+/// Writes the field lines of a trailer section, less what must not stand there.
+pub(crate) fn write_trailers(block: &[u8], fields: &[Field], out: &mut Vec<u8>) {
+    for field in fields.iter().filter(|f| !NO_TRAILER.has(f.known)) {
+        line(out, field.name.of(block), field.value.of(block));
+    }
+}
+
+fn kind(known: Known) -> Option<Kind> {
+    match known {
+        Known::Location => Some(Kind::Location),
+        Known::ContentLocation => Some(Kind::ContentLocation),
+        Known::Refresh => Some(Kind::Refresh),
+        Known::Link => Some(Kind::Link),
+        Known::SetCookie => Some(Kind::SetCookie),
+        _ => None,
+    }
+}
+
+fn status_line(status: u16, out: &mut Vec<u8>) {
+    if status == 200 {
+        return out.extend_from_slice(b"HTTP/1.1 200 OK\r\n");
+    }
+    out.extend_from_slice(b"HTTP/1.1 ");
+    out.extend_from_slice(itoa::Buffer::new().format(status).as_bytes());
+    out.push(b' ');
+    out.extend_from_slice(reason_phrase(status).as_bytes());
+    out.extend_from_slice(b"\r\n");
+}
+
+/// Fields that the upstream's Connection lists end here (RFC 9110, 7.6.1).
+fn drop_listed(block: &[u8], fields: &mut [Field], seen: NameSet) {
+    if !seen.has(Known::Connection) {
+        return;
+    }
+    for i in 0..fields.len() {
+        if fields[i].known != Known::Connection {
+            continue;
+        }
+        for token in members(fields[i].value.of(block)) {
+            if HIDDEN.has(known(token)) || token.eq_ignore_ascii_case(b"close") {
+                continue;
+            }
+            let named = |f: &&mut Field| f.name.of(block).eq_ignore_ascii_case(token);
+            fields.iter_mut().filter(named).for_each(|f| f.dropped = true);
+        }
+    }
+}
+
+fn date(worker: &Worker, out: &mut Vec<u8>) {
+    out.extend_from_slice(b"date: ");
+    worker.clock.write_date(out);
+    out.extend_from_slice(b"\r\n");
+}
+
+fn length(request: &Request, block: &[u8], answer: &Answer, length: Length, out: &mut Vec<u8>) {
+    let said = match length {
+        Length::Known(n) => Some(n),
+        Length::Chunked => return out.extend_from_slice(b"transfer-encoding: chunked\r\n"),
+        Length::UntilClose => return,
+        // HEAD and 304 tell the length of the body that is not there (RFC 9110, 8.6).
+        Length::None if request.is_head() || answer.status == 304 => {
+            framing::content_length(block, &answer.fields).ok().flatten().filter(|_| answer.status != 204)
+        }
+        Length::None => None,
+    };
+    if let Some(n) = said {
+        out.extend_from_slice(b"content-length: ");
+        out.extend_from_slice(itoa::Buffer::new().format(n).as_bytes());
+        out.extend_from_slice(b"\r\n");
+    }
+}
+
+fn connection(version: Version, keep: bool, out: &mut Vec<u8>) {
+    match (version, keep) {
+        (Version::Http11, true) => {}
+        (Version::Http10, true) => out.extend_from_slice(b"connection: keep-alive\r\n"),
+        (_, false) => out.extend_from_slice(b"connection: close\r\n"),
+    }
+}
+
+/// An answer that the gateway makes itself.
+pub(crate) struct OwnAnswer<'a> {
+    pub(crate) status: u16,
+    pub(crate) content_type: &'a [u8],
+    pub(crate) fields: Vec<(&'a [u8], &'a [u8])>,
+    pub(crate) body: &'a [u8],
+    pub(crate) close: bool,
+}
+
+/// `redirect` and `respond`.
+pub(crate) async fn own(x: &mut Exchange<'_>, route: RouteId) -> End {
+    let snapshot = std::rc::Rc::clone(&x.snapshot);
+    match &snapshot.table.routes[route.index()].action {
+        Action::Redirect(redirect) => {
+            let request = &x.scratch.request;
+            let mut location = Vec::new();
+            redirect.location(request.path(), &request.captures, request.query(), &mut location);
+            let fields = vec![(&b"location"[..], &location[..])];
+            let answer =
+                OwnAnswer { status: redirect.status, content_type: b"", fields, body: b"", close: false };
+            send_own(x, answer).await
+        }
+        Action::Respond(response) => {
+            let fields = response.fields.iter().map(|(n, v)| (&**n, &**v)).collect();
+            let answer = OwnAnswer {
+                status: response.status,
+                content_type: response.content_type.as_bytes(),
+                fields,
+                body: &response.body,
+                close: false,
+            };
+            send_own(x, answer).await
+        }
+        Action::Forward { .. } => End::Close,
+    }
+}
+
+/// Sends an own answer, and settles what happens to a request body that nobody read.
+pub(crate) async fn send_own(x: &mut Exchange<'_>, answer: OwnAnswer<'_>) -> End {
+    let unread = x.client.skip_body(&x.scratch.request);
+    let keep = x.scratch.request.keep_alive && !answer.close && unread.is_none() && !x.worker.draining();
+    let request = &x.scratch.request;
+    let out = &mut x.scratch.reply;
+    out.clear();
+    status_line(answer.status, out);
+    date(&x.worker, out);
+    let direction = Direction::Response { https: request.https };
+    let edits: Vec<_> = headers::edits(&x.snapshot.table, x.record.route, x.listener, direction).collect();
+    let edited = |name: &[u8]| {
+        let sets = edits.iter().flat_map(|e| e.set.iter().map(|(n, _)| n).chain(&e.remove));
+        sets.into_iter().any(|n| n.eq_ignore_ascii_case(name))
+    };
+    let own = [(&b"content-type"[..], answer.content_type)];
+    for (name, value) in own.into_iter().filter(|(_, v)| !v.is_empty()).chain(answer.fields) {
+        if !edited(name) {
+            line(out, name, value);
+        }
+    }
+    headers::write(out, edits.iter().copied());
+    line(out, b"x-request-id", &request.id);
+    let bodyless = framing::bodyless(answer.status);
+    if !bodyless {
+        out.extend_from_slice(b"content-length: ");
+        out.extend_from_slice(itoa::Buffer::new().format(answer.body.len()).as_bytes());
+        out.extend_from_slice(b"\r\n");
+    }
+    connection(request.version, keep, out);
+    out.extend_from_slice(b"\r\n");
+    let body: &[u8] = if bodyless || request.is_head() { b"" } else { answer.body };
+    x.record.status = answer.status;
+    let ms = x.snapshot.table.listeners[x.listener].timeouts.send_idle;
+    let wait = Wait { timer: &x.client.timer, clock: &x.worker.clock, slot: Slot::Answer, ms };
+    let (_, mut to) = x.client.stream.split();
+    let parts = &mut [IoSlice::new(&x.scratch.reply), IoSlice::new(body)];
+    if to.write_all(parts, wait, &mut x.record.bytes_out).await.is_err() {
+        x.record.ended = Some("client_gone");
+        return End::Close;
+    }
+    if keep {
+        End::Again
+    } else if unread.is_some() || answer.close {
+        End::Linger
+    } else {
+        End::Close
+    }
+}

@@ -1,0 +1,196 @@
+//! What changes on the way in? Writes the request as the upstream gets it: from what was understood, never the
+//! bytes that were sent.
+
+use super::Exchange;
+use super::incoming::Request;
+use crate::policy::headers::{self, Direction, line};
+use pylos_core::http1::Length;
+use pylos_core::message::names::{Known, NameSet, known_as_cgi};
+use pylos_core::table::{Action, HostMode, RouteId, Table};
+use std::io::Write;
+use std::net::IpAddr;
+use std::rc::Rc;
+
+/// Fields that end at the gateway or that it writes itself.
+const OURS: NameSet = NameSet::of(&[
+    Known::Host,
+    Known::ContentLength,
+    Known::TransferEncoding,
+    Known::Connection,
+    Known::KeepAlive,
+    Known::ProxyConnection,
+    Known::Te,
+    Known::Upgrade,
+    Known::Http2Settings,
+    Known::Expect,
+    Known::XForwardedFor,
+    Known::XForwardedProto,
+    Known::XForwardedHost,
+    Known::XForwardedOther,
+    Known::Forwarded,
+    Known::XRealIp,
+    Known::XRequestId,
+    Known::Via,
+    // CGI would make HTTP_PROXY of it, which libraries take for their proxy (httpoxy).
+    Known::Proxy,
+]);
+/// Of these, what a trusted proxy says is passed on.
+const TRUSTED: NameSet = NameSet::of(&[Known::XForwardedOther, Known::Forwarded, Known::XRealIp]);
+/// What must not arrive under another spelling either.
+const PROTECTED: NameSet = NameSet(OURS.0 & !(1 << Known::Via as u8));
+
+/// Marks what the host's place is: `host` is written per target when the upstream wants its own name.
+pub(crate) fn rewrite(x: &mut Exchange<'_>, route: RouteId) {
+    let snapshot = Rc::clone(&x.snapshot);
+    let table = &*snapshot.table;
+    let Action::Forward { upstream, path } = &table.routes[route.index()].action else { return };
+    let (request, out) = (&mut x.scratch.request, &mut x.scratch.out);
+    let upgrade = request.upgrade.filter(|token| {
+        let token = token.of(request.block.bytes());
+        table.routes[route.index()].upgrade.iter().any(|t| token.eq_ignore_ascii_case(t.as_bytes()))
+    });
+    request.upgrade = upgrade;
+
+    out.extend_from_slice(request.method());
+    out.push(b' ');
+    if path.is_keep() {
+        out.extend_from_slice(request.path());
+    } else {
+        path.apply(request.path(), &request.captures, out);
+    }
+    if let Some(query) = request.query() {
+        out.push(b'?');
+        out.extend_from_slice(query);
+    }
+    out.extend_from_slice(b" HTTP/1.1\r\n");
+    let set = fields(x, table, route);
+    host(x, &table.upstreams[upstream.index()].host, set);
+    ours(x, set);
+    let out = &mut x.scratch.out;
+    headers::write(out, headers::edits(table, Some(route), x.listener, Direction::Request));
+    framing(&x.scratch.request, out);
+    out.extend_from_slice(b"\r\n");
+}
+
+/// The client's own fields, as they came. Gives the known names that policies set.
+fn fields(x: &mut Exchange<'_>, table: &Table, route: RouteId) -> NameSet {
+    let (request, out) = (&mut x.scratch.request, &mut x.scratch.out);
+    let edits = headers::edits(table, Some(route), x.listener, Direction::Request);
+    let set = headers::clear(&mut request.fields, request.block.bytes(), edits);
+    let trusted = request.client.as_ref().is_some_and(|c| c.peer_trusted);
+    let block = request.block.bytes();
+    for field in &request.fields.list {
+        if field.dropped || (OURS.has(field.known) && !(trusted && TRUSTED.has(field.known))) {
+            continue;
+        }
+        if field.underscore && PROTECTED.has(known_as_cgi(field.name.of(block))) {
+            continue;
+        }
+        line(out, field.name.of(block), field.value.of(block));
+    }
+    set
+}
+
+/// Where the value of Host starts and ends in `out` when it is the target's own: see [`set_target_host`].
+fn host(x: &mut Exchange<'_>, mode: &HostMode, set: NameSet) {
+    if set.has(Known::Host) {
+        return;
+    }
+    let (request, out) = (&x.scratch.request, &mut x.scratch.out);
+    match mode {
+        // The client of HTTP/1.0 may have named none; an empty one says so (RFC 9112, 3.2).
+        HostMode::Preserve => line(out, b"host", request.authority()),
+        HostMode::Literal(name) => line(out, b"host", name.as_bytes()),
+        HostMode::Target => {
+            out.extend_from_slice(b"host: ");
+            x.record.host_at = Some((out.len(), out.len()));
+            out.extend_from_slice(b"\r\n");
+        }
+    }
+}
+
+/// Puts the chosen target's own name where Host has its place.
+pub(crate) fn set_target_host(x: &mut Exchange<'_>, authority: &str) {
+    if let Some((start, end)) = x.record.host_at {
+        x.scratch.out.splice(start..end, authority.bytes());
+        x.record.host_at = Some((start, start + authority.len()));
+    }
+}
+
+/// What the gateway says about the client and itself.
+fn ours(x: &mut Exchange<'_>, set: NameSet) {
+    let (request, out) = (&x.scratch.request, &mut x.scratch.out);
+    let block = request.block.bytes();
+    let client = request.client.as_ref();
+    let trusted = client.is_some_and(|c| c.peer_trusted);
+    if !set.has(Known::XForwardedFor) && (x.client.peer.is_some() || client.is_some_and(|c| !c.hops.is_empty())) {
+        out.extend_from_slice(b"x-forwarded-for: ");
+        match client.filter(|c| !c.hops.is_empty()) {
+            Some(client) => client.write_forwarded_for(x.client.peer, out),
+            None => x.client.peer.iter().for_each(|peer| write_ip(*peer, out)),
+        }
+        out.extend_from_slice(b"\r\n");
+    }
+    if !set.has(Known::XForwardedProto) {
+        line(out, b"x-forwarded-proto", request.scheme());
+    }
+    if !set.has(Known::XForwardedHost) {
+        let said = if trusted { request.first(Known::XForwardedHost) } else { None };
+        let public = said.unwrap_or(request.authority());
+        if !public.is_empty() {
+            line(out, b"x-forwarded-host", public);
+        }
+    }
+    if !set.has(Known::XRequestId) {
+        line(out, b"x-request-id", &request.id);
+    }
+    if !set.has(Known::Via) {
+        out.extend_from_slice(b"via: ");
+        for via in request.fields.all(block, Known::Via) {
+            out.extend_from_slice(via);
+            out.extend_from_slice(b", ");
+        }
+        out.extend_from_slice(if request.version == pylos_core::message::head::Version::Http10 { b"1.0" } else { b"1.1" });
+        out.extend_from_slice(b" pylos\r\n");
+    }
+}
+
+/// Framing and what else belongs to this hop.
+fn framing(request: &Request, out: &mut Vec<u8>) {
+    match request.length {
+        // A client that says that there is no body says more than one that says nothing (RFC 9110, 8.6).
+        Length::None if request.fields.seen.has(Known::ContentLength) => out.extend_from_slice(b"content-length: 0\r\n"),
+        Length::None | Length::UntilClose => {}
+        Length::Known(n) => {
+            out.extend_from_slice(b"content-length: ");
+            out.extend_from_slice(itoa::Buffer::new().format(n).as_bytes());
+            out.extend_from_slice(b"\r\n");
+        }
+        Length::Chunked => out.extend_from_slice(b"transfer-encoding: chunked\r\n"),
+    }
+    if request.expects_continue {
+        out.extend_from_slice(b"expect: 100-continue\r\n");
+    }
+    if let Some(token) = request.upgrade {
+        out.extend_from_slice(b"connection: upgrade\r\n");
+        line(out, b"upgrade", token.of(request.block.bytes()));
+    } else if request.takes_trailers {
+        out.extend_from_slice(b"connection: te\r\nte: trailers\r\n");
+    }
+}
+
+/// An address as text; IPv4 without the formatting machinery, since it is written per request.
+pub(crate) fn write_ip(ip: IpAddr, out: &mut Vec<u8>) {
+    match ip.to_canonical() {
+        IpAddr::V4(ip) => {
+            for (i, octet) in ip.octets().iter().enumerate() {
+                if i > 0 {
+                    out.push(b'.');
+                }
+                out.extend_from_slice(itoa::Buffer::new().format(*octet).as_bytes());
+            }
+        }
+        // Writing into a Vec cannot fail.
+        IpAddr::V6(ip) => drop(write!(out, "{ip}")),
+    }
+}

@@ -1,0 +1,292 @@
+//! The gateway process as a whole: its workers, its sockets, the configuration in use. Lives on the main thread
+//! and does what the supervisor says.
+
+use crate::bounds::Bounds;
+use crate::control::{Channel, NewSocket, Order, Report};
+use crate::shared::{MOST_WORKERS, SIDE, Shared};
+use crate::telemetry::events;
+use crate::telemetry::log_writer::LogWriter;
+use crate::upstream::resolve::{Named, resolve_first};
+use crate::worker::{self, Message, StdListening, Update};
+use pylos_core::table::{Problem, RawTable, Table, TargetAddress, compile};
+use rustix::event::{PollFd, PollFlags, poll};
+use serde::Serialize;
+use std::collections::BTreeMap;
+use std::os::fd::OwnedFd;
+use std::sync::atomic::Ordering::Relaxed;
+use std::sync::{Arc, mpsc};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+/// How long a worker may take to change over to a new configuration.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// How long names may take to resolve before the configuration is used without them.
+const RESOLVE: Duration = Duration::from_secs(2);
+/// How long the log may take to be written out at the end.
+const LAST_LINES: Duration = Duration::from_secs(2);
+
+pub(crate) struct Server {
+    channel: Channel,
+    shared: Arc<Shared>,
+    threads: Vec<(usize, JoinHandle<()>)>,
+    /// By bind address as spelled: kept here, so that a worker added later gets its copy.
+    sockets: BTreeMap<Arc<str>, StdListening>,
+    table: Option<Arc<Table>>,
+    log: Option<Arc<LogWriter>>,
+}
+
+/// The answer to a status order.
+#[derive(Serialize)]
+pub(crate) struct Status {
+    generation: u64,
+    connections: u32,
+    requests: u64,
+    workers: usize,
+    upstreams: BTreeMap<Box<str>, Vec<TargetStatus>>,
+}
+
+#[derive(Serialize)]
+struct TargetStatus {
+    target: Box<str>,
+    state: &'static str,
+    active: u64,
+}
+
+impl Server {
+    pub(crate) fn new(control: OwnedFd) -> Self {
+        let descriptors = rustix::process::getrlimit(rustix::process::Resource::Nofile).current;
+        Server {
+            channel: Channel::new(control),
+            shared: Arc::new(Shared::new(Bounds::new(descriptors.unwrap_or(u64::MAX)))),
+            threads: Vec::new(),
+            sockets: BTreeMap::new(),
+            table: None,
+            log: None,
+        }
+    }
+
+    /// Obeys until it is told to end, or there is nobody left who tells.
+    pub(crate) fn run(mut self) -> i32 {
+        let hello = Report::Hello { pid: std::process::id(), version: env!("CARGO_PKG_VERSION") };
+        if self.channel.report(&hello).is_err() {
+            return 1;
+        }
+        loop {
+            let (order, descriptors) = match self.channel.receive() {
+                Ok(Some(received)) => received,
+                Ok(None) | Err(_) => {
+                    events::warn("supervisor_lost", &[("consequence", "the gateway drains and ends")]);
+                    let ms = self.table.as_ref().map_or(0, |t| t.settings.drain_ms);
+                    return self.drain(ms);
+                }
+            };
+            let answered = match order {
+                Ok(Order::Apply { generation, table, sockets }) => {
+                    self.apply_and_report(generation, *table, sockets, descriptors)
+                }
+                Ok(Order::Status) => self.channel.report(&Report::Status(Box::new(self.status()))),
+                Ok(Order::Drain { deadline_ms }) => return self.drain(deadline_ms),
+                Ok(Order::Stop) => return self.stop(),
+                Err(error) => {
+                    events::error("order_not_understood", &[("error", &error)]);
+                    self.channel.report(&Report::Refused { generation: 0, problems: Vec::new() })
+                }
+            };
+            if let Err(error) = answered {
+                events::warn("report_failed", &[("error", &error.to_string())]);
+            }
+        }
+    }
+
+    fn apply_and_report(
+        &mut self, generation: u64, raw: RawTable, sockets: Vec<NewSocket>, descriptors: Vec<OwnedFd>,
+    ) -> std::io::Result<()> {
+        match self.apply(generation, raw, sockets, descriptors) {
+            Ok(workers) => self.channel.report(&Report::Applied { generation, workers }),
+            Err(problems) => self.channel.report(&Report::Refused { generation, problems }),
+        }
+    }
+
+    /// Brings the table into service everywhere; all or nothing.
+    fn apply(
+        &mut self, generation: u64, raw: RawTable, sockets: Vec<NewSocket>, descriptors: Vec<OwnedFd>,
+    ) -> Result<usize, Vec<Problem>> {
+        let (table, _warnings) = compile(raw)?;
+        let table = Arc::new(table);
+        let mut new = Vec::new();
+        for (socket, descriptor) in sockets.into_iter().zip(descriptors) {
+            let key: Arc<str> = socket.bind.into();
+            let listening = if key.starts_with("unix:") {
+                StdListening::Unix(descriptor.into())
+            } else {
+                StdListening::Tcp(descriptor.into())
+            };
+            self.sockets.insert(Arc::clone(&key), listening);
+            new.push(key);
+        }
+        self.sockets.retain(|key, _| table.listeners.iter().any(|l| l.binds.iter().any(|b| *b.spelled == **key)));
+        self.resolve_new(&table);
+        self.follow_log(&table);
+        let workers = wanted_workers(&table);
+        let (done, finished) = mpsc::channel();
+        let old = self.shared.workers.load(Relaxed);
+        for id in std::iter::once(SIDE).chain(1..=workers) {
+            let fresh = self.threads.iter().all(|(known, _)| *known != id);
+            if fresh {
+                self.start_worker(id);
+            }
+            let keys: Vec<_> = if fresh { self.sockets.keys().cloned().collect() } else { new.clone() };
+            let update = Update {
+                table: Arc::clone(&table),
+                generation,
+                sockets: keys.iter().filter_map(|k| copy(self.sockets.get(k)?).map(|l| (Arc::clone(k), l))).collect(),
+                log: self.log.clone(),
+                done: done.clone(),
+            };
+            self.shared.send(id, Message::Apply(Box::new(update)));
+        }
+        self.shared.workers.store(workers, Relaxed);
+        // Surplus workers end after their last connection.
+        for id in workers + 1..=old {
+            self.shared.send(id, Message::Drain);
+            self.shared.dismiss(id);
+            self.threads.retain(|(known, _)| *known != id);
+        }
+        for _ in 0..=workers {
+            if finished.recv_timeout(PATIENCE).is_err() {
+                events::error("worker_stuck", &[("consequence", "it still uses the old configuration")]);
+            }
+        }
+        self.shared.generation.store(generation, Relaxed);
+        self.forget_old(&table);
+        self.table = Some(table);
+        Ok(workers)
+    }
+
+    fn start_worker(&mut self, id: usize) {
+        let (mail, inbox) = tokio::sync::mpsc::unbounded_channel();
+        self.shared.enlist(id, mail);
+        let shared = Arc::clone(&self.shared);
+        let name = if id == SIDE { "pylos-side".to_owned() } else { format!("pylos-{id}") };
+        match std::thread::Builder::new().name(name).spawn(move || worker::run(id, shared, inbox)) {
+            Ok(thread) => self.threads.push((id, thread)),
+            Err(error) => events::error("worker_failed", &[("error", &error.to_string())]),
+        }
+    }
+
+    fn resolve_new(&self, table: &Table) {
+        let names = self.shared.add_targets(table).into_iter().filter_map(|(address, state)| match address {
+            TargetAddress::Name { host, port } => Some(Named { host, port, state }),
+            TargetAddress::Ip(_) | TargetAddress::Unix(_) => None,
+        });
+        resolve_first(names.collect(), RESOLVE);
+    }
+
+    fn follow_log(&mut self, table: &Table) {
+        let path = table.settings.access_log.as_ref().map(|l| &*l.path);
+        if self.log.as_ref().map(|l| &*l.path) == path {
+            return;
+        }
+        self.log = path.and_then(|path| match LogWriter::open(path) {
+            Ok(log) => Some(log),
+            Err(error) => {
+                events::error("access_log_failed", &[("path", path), ("error", &error.to_string())]);
+                None
+            }
+        });
+    }
+
+    fn forget_old(&self, table: &Table) {
+        self.shared.retain_targets(table);
+        self.shared.registry.retain(
+            |listener| table.listeners.iter().any(|l| &*l.name == listener),
+            |route| table.routes.iter().any(|r| &*r.name == route),
+            |upstream, target| {
+                let of = |u: &&pylos_core::table::Upstream| &*u.name == upstream;
+                table.upstreams.iter().find(of).is_some_and(|u| u.targets.iter().any(|t| &*t.url == target))
+            },
+        );
+    }
+
+    fn status(&self) -> Status {
+        let known = self.shared.registry.lock();
+        let now = crate::clock::exact_ms();
+        let requests = known.routes.values().flatten().map(|c| c.requests.read().iter().sum::<u64>()).sum();
+        let mut upstreams = BTreeMap::<Box<str>, Vec<TargetStatus>>::new();
+        for (pair, state) in self.shared.states() {
+            let cells = known.targets.get(&pair);
+            let active = cells.map_or(0, |c| c.iter().map(|c| c.active.read()).fold(0, u64::wrapping_add));
+            let (upstream, target) = pair;
+            let status = TargetStatus { target, state: state.state_name(now), active };
+            upstreams.entry(upstream).or_default().push(status);
+        }
+        Status {
+            generation: self.shared.generation.load(Relaxed),
+            connections: self.shared.bounds.open(),
+            requests,
+            workers: self.shared.workers.load(Relaxed),
+            upstreams,
+        }
+    }
+
+    /// Readiness turns first, then nothing new is taken, then what is there may finish until the deadline.
+    fn drain(mut self, deadline_ms: u64) -> i32 {
+        self.shared.draining.store(true, Relaxed);
+        let end = Instant::now() + Duration::from_millis(deadline_ms);
+        self.sockets.clear();
+        let workers = self.shared.workers.load(Relaxed);
+        (1..=workers).for_each(|id| drop(self.shared.send(id, Message::Drain)));
+        while self.threads.iter().any(|(id, thread)| *id != SIDE && !thread.is_finished()) {
+            if Instant::now() >= end || self.told_to_stop(Duration::from_millis(20)) {
+                break;
+            }
+        }
+        let _ = self.channel.report(&Report::Drained);
+        self.stop()
+    }
+
+    /// Whether the supervisor says so within the time. That it is gone is no reason to hurry.
+    fn told_to_stop(&self, wait: Duration) -> bool {
+        let timeout = rustix::event::Timespec { tv_sec: 0, tv_nsec: i64::from(wait.subsec_nanos()) };
+        let mut waits = [PollFd::new(self.channel.descriptor(), PollFlags::IN)];
+        if !poll(&mut waits, Some(&timeout)).is_ok_and(|n| n > 0) {
+            return false;
+        }
+        match self.channel.receive() {
+            Ok(Some((Ok(Order::Stop), _))) => true,
+            Ok(Some(_)) => false,
+            Ok(None) | Err(_) => {
+                std::thread::sleep(wait);
+                false
+            }
+        }
+    }
+
+    fn stop(mut self) -> i32 {
+        for (id, _) in &self.threads {
+            self.shared.send(*id, Message::Stop);
+        }
+        for (_, thread) in std::mem::take(&mut self.threads) {
+            let _ = thread.join();
+        }
+        if let Some(log) = self.log.take() {
+            log.finish(LAST_LINES);
+        }
+        0
+    }
+}
+
+/// As many as the file says, or one per CPU that affinity and cgroup quota allow.
+fn wanted_workers(table: &Table) -> usize {
+    let allowed = || std::thread::available_parallelism().map_or(1, usize::from);
+    let wanted = if table.settings.workers == 0 { allowed() } else { table.settings.workers };
+    wanted.min(MOST_WORKERS - 1)
+}
+
+/// Another descriptor of the same socket.
+fn copy(listening: &StdListening) -> Option<StdListening> {
+    match listening {
+        StdListening::Tcp(l) => l.try_clone().ok().map(StdListening::Tcp),
+        StdListening::Unix(l) => l.try_clone().ok().map(StdListening::Unix),
+    }
+}

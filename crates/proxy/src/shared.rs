@@ -1,0 +1,120 @@
+//! What all workers know of each other: loads, mailboxes, targets, counters of the process.
+
+use crate::bounds::Bounds;
+use crate::telemetry::registry::Registry;
+use crate::upstream::target::TargetState;
+use crate::worker::Message;
+use pylos_core::table::{Table, TargetAddress};
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use tokio::sync::mpsc::UnboundedSender;
+
+/// The worker that serves admin listeners and asks after targets; it has the cells' first place.
+pub(crate) const SIDE: usize = 0;
+/// Most workers: far more than one process makes use of.
+pub(crate) const MOST_WORKERS: usize = 256;
+
+/// Alone on its cache line.
+#[repr(align(128))]
+#[derive(Default)]
+struct Load(AtomicUsize);
+
+pub(crate) struct Shared {
+    pub(crate) registry: Registry,
+    pub(crate) bounds: Bounds,
+    pub(crate) panics: AtomicU64,
+    pub(crate) log_dropped: AtomicU64,
+    /// Configurations that some worker or request still holds.
+    pub(crate) snapshots: AtomicUsize,
+    pub(crate) generation: AtomicU64,
+    /// Workers in service, the side one not among them: ids 1 to this.
+    pub(crate) workers: AtomicUsize,
+    pub(crate) draining: AtomicBool,
+    loads: Vec<Load>,
+    mail: RwLock<Vec<Option<UnboundedSender<Message>>>>,
+    targets: Mutex<BTreeMap<(Box<str>, Box<str>), Arc<TargetState>>>,
+}
+
+impl Shared {
+    pub(crate) fn new(bounds: Bounds) -> Self {
+        Shared {
+            registry: Registry::default(),
+            bounds,
+            panics: AtomicU64::new(0),
+            log_dropped: AtomicU64::new(0),
+            snapshots: AtomicUsize::new(0),
+            generation: AtomicU64::new(0),
+            workers: AtomicUsize::new(0),
+            draining: AtomicBool::new(false),
+            loads: (0..MOST_WORKERS).map(|_| Load::default()).collect(),
+            mail: RwLock::new(vec![None; MOST_WORKERS]),
+            targets: Mutex::default(),
+        }
+    }
+
+    pub(crate) fn set_load(&self, worker: usize, connections: usize) {
+        self.loads[worker].0.store(connections, Relaxed);
+    }
+
+    /// Of all others one at random, if it has clearly fewer connections than `own`.
+    pub(crate) fn less_loaded(&self, worker: usize, random: u64, own: usize) -> Option<usize> {
+        let workers = self.workers.load(Relaxed);
+        if workers < 2 {
+            return None;
+        }
+        let other = 1 + (worker - 1 + 1 + random as usize % (workers - 1)) % workers;
+        let theirs = self.loads[other].0.load(Relaxed);
+        (own > theirs + 1 + theirs / 16).then_some(other)
+    }
+
+    pub(crate) fn enlist(&self, worker: usize, mail: UnboundedSender<Message>) {
+        self.mail.write().unwrap_or_else(PoisonError::into_inner)[worker] = Some(mail);
+    }
+    pub(crate) fn dismiss(&self, worker: usize) {
+        self.mail.write().unwrap_or_else(PoisonError::into_inner)[worker] = None;
+    }
+    /// False when the worker is gone; the message is dropped then.
+    pub(crate) fn send(&self, worker: usize, message: Message) -> bool {
+        let mail = self.mail.read().unwrap_or_else(PoisonError::into_inner);
+        mail[worker].as_ref().is_some_and(|m| m.send(message).is_ok())
+    }
+
+    /// The state of a target that [`Self::follow_targets`] has made.
+    pub(crate) fn target(&self, upstream: &str, url: &str) -> Arc<TargetState> {
+        let key = (upstream.into(), url.into());
+        let mut targets = self.targets.lock().unwrap_or_else(PoisonError::into_inner);
+        let unknown = || Arc::new(TargetState::new(&TargetAddress::Unix(std::path::PathBuf::new())));
+        Arc::clone(targets.entry(key).or_insert_with(unknown))
+    }
+
+    /// Makes a state for each new target; gives those.
+    pub(crate) fn add_targets(&self, table: &Table) -> Vec<(TargetAddress, Arc<TargetState>)> {
+        let mut targets = self.targets.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut new = Vec::new();
+        for upstream in &table.upstreams {
+            for target in &upstream.targets {
+                let key = (upstream.name.clone(), target.url.clone());
+                targets.entry(key).or_insert_with(|| {
+                    let state = Arc::new(TargetState::new(&target.address));
+                    new.push((target.address.clone(), Arc::clone(&state)));
+                    state
+                });
+            }
+        }
+        new
+    }
+
+    /// Forgets targets that the table does not name.
+    pub(crate) fn retain_targets(&self, table: &Table) {
+        let mut targets = self.targets.lock().unwrap_or_else(PoisonError::into_inner);
+        targets.retain(|(upstream, url), _| {
+            table.upstreams.iter().any(|u| u.name == *upstream && u.targets.iter().any(|t| t.url == *url))
+        });
+    }
+
+    pub(crate) fn states(&self) -> Vec<((Box<str>, Box<str>), Arc<TargetState>)> {
+        let targets = self.targets.lock().unwrap_or_else(PoisonError::into_inner);
+        targets.iter().map(|(k, s)| (k.clone(), Arc::clone(s))).collect()
+    }
+}

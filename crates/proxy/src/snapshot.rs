@@ -1,0 +1,119 @@
+//! A configuration as one worker uses it: the compiled table, shared and immutable, and beside it the worker's
+//! own state. What did not change by name and content is carried over from one to the next.
+
+use crate::shared::Shared;
+use crate::telemetry::cells::{ListenerCells, RouteCells};
+use crate::telemetry::registry::NO_ROUTE;
+use crate::upstream::pool::Pool;
+use pylos_core::balance::RoundRobin;
+use pylos_core::table::{RouteId, Table};
+use std::cell::Cell;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+
+pub(crate) struct Snapshot {
+    pub(crate) table: Arc<Table>,
+    pub(crate) generation: u64,
+    pub(crate) upstreams: Vec<UpstreamState>,
+    /// By listener, then by route; the last one counts what no route took.
+    cells: Vec<Vec<Arc<RouteCells>>>,
+    pub(crate) listeners: Vec<Arc<ListenerCells>>,
+    shared: Arc<Shared>,
+}
+
+impl Drop for Snapshot {
+    fn drop(&mut self) {
+        self.shared.snapshots.fetch_sub(1, Relaxed);
+    }
+}
+
+pub(crate) struct UpstreamState {
+    pub(crate) targets: Vec<Target>,
+    order: RoundRobin,
+    /// Retries that may be made, in tenths: each request earns two, one costs ten (20 %).
+    retries: Cell<u32>,
+}
+
+pub(crate) struct Target {
+    pub(crate) pool: Rc<Pool>,
+    pub(crate) authority: Box<str>,
+}
+
+/// What a worker has in hand at most, and at the start: a burst of failures may be retried without traffic before.
+const MOST_RETRIES: u32 = 100 * 10;
+
+impl Snapshot {
+    pub(crate) fn new(
+        table: Arc<Table>, generation: u64, worker: &crate::worker::Worker,
+        pool: impl Fn(&str, &str) -> Rc<Pool>,
+    ) -> Self {
+        let registry = &worker.shared.registry;
+        let cells = table.listeners.iter().map(|listener| {
+            let names = table.routes.iter().map(|r| &*r.name).chain([NO_ROUTE]);
+            names.map(|route| registry.route(worker.id, &listener.name, route)).collect()
+        });
+        let cells = cells.collect();
+        let listeners = table.listeners.iter().map(|l| registry.listener(worker.id, &l.name)).collect();
+        let upstreams = table.upstreams.iter().map(|upstream| {
+            let target = |t: &pylos_core::table::Target| Target {
+                pool: pool(&upstream.name, &t.url),
+                authority: t.authority.clone(),
+            };
+            UpstreamState {
+                targets: upstream.targets.iter().map(target).collect(),
+                // Each worker begins at another target.
+                order: RoundRobin::starting_at(worker.id),
+                retries: Cell::new(MOST_RETRIES),
+            }
+        });
+        let upstreams = upstreams.collect();
+        let shared = Arc::clone(&worker.shared);
+        shared.snapshots.fetch_add(1, Relaxed);
+        Snapshot { table, generation, upstreams, cells, listeners, shared }
+    }
+
+    /// Whether the table has this target of this upstream.
+    pub(crate) fn names(&self, upstream: &str, target: &str) -> bool {
+        let found = self.table.upstreams.iter().find(|u| &*u.name == upstream);
+        found.is_some_and(|u| u.targets.iter().any(|t| &*t.url == target))
+    }
+
+    pub(crate) fn route_cells(&self, listener: usize, route: Option<RouteId>) -> &RouteCells {
+        let of_listener = &self.cells[listener];
+        &of_listener[route.map_or(of_listener.len() - 1, RouteId::index)]
+    }
+}
+
+impl UpstreamState {
+    /// The next target in turn that takes traffic and has not failed this request. When all that take traffic
+    /// have failed it, there is none. When every one is ejected only because connections to it failed, that is
+    /// overlooked: a lone server that was restarted must not be left alone.
+    pub(crate) fn pick(&self, now_ms: u64, failed: &[usize]) -> Option<usize> {
+        let n = self.targets.len();
+        let usable = |i: usize| self.targets[i].pool.state.usable(now_ms);
+        let up = |i: usize| self.targets[i].pool.state.is_up();
+        self.order
+            .pick(n, |i| usable(i) && !failed.contains(&i))
+            .or_else(|| self.order.pick(n, |i| up(i) && !failed.contains(&i)))
+            .or_else(|| self.order.pick(n, up).filter(|_| !failed.is_empty()))
+    }
+
+    /// Whether there is a target that has not failed this request.
+    pub(crate) fn has_other(&self, now_ms: u64, failed: &[usize]) -> bool {
+        (0..self.targets.len()).any(|i| self.targets[i].pool.state.usable(now_ms) && !failed.contains(&i))
+    }
+
+    pub(crate) fn authority(&self, target: usize) -> &str {
+        &self.targets[target].authority
+    }
+
+    pub(crate) fn earn_retry(&self) {
+        self.retries.set((self.retries.get() + 2).min(MOST_RETRIES));
+    }
+    /// Takes one retry out of the budget, if there is one.
+    pub(crate) fn spend_retry(&self) -> bool {
+        let left = self.retries.get().checked_sub(10);
+        left.inspect(|left| self.retries.set(*left)).is_some()
+    }
+}

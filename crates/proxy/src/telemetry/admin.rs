@@ -1,0 +1,54 @@
+//! The admin listener's pages: `/metrics`, `/livez`, `/readyz`. Made here, without asking anyone else.
+
+use super::exposition::{self, Process};
+use crate::error::Refusal;
+use crate::request::respond::{OwnAnswer, send_own};
+use crate::request::{End, Exchange, refuse};
+use crate::shared::Shared;
+use pylos_core::table::Serve;
+use std::sync::atomic::Ordering::Relaxed;
+
+pub(crate) async fn answer(x: &mut Exchange<'_>) -> End {
+    let Serve::Admin { metrics, health } = x.snapshot.table.listeners[x.listener].serve else { return End::Close };
+    if !matches!(x.scratch.request.method(), b"GET" | b"HEAD") {
+        let refusal = Refusal::client(405, "method_not_allowed", "Only GET and HEAD are served here.");
+        return refuse::refuse(x, &Refusal { allow: Some("GET, HEAD".into()), ..refusal }).await;
+    }
+    let shared = &x.worker.shared;
+    let (status, content_type, body) = match x.scratch.request.path() {
+        b"/metrics" if metrics => (200, "text/plain; version=0.0.4; charset=utf-8", page(shared, x.worker.clock.ms())),
+        b"/livez" if health => (200, "text/plain; charset=utf-8", "ok\n".to_owned()),
+        b"/readyz" if health => {
+            let (status, text) = readiness(shared);
+            (status, "text/plain; charset=utf-8", text.to_owned())
+        }
+        _ => {
+            let refusal = Refusal::client(404, "no_page", "There is no such page on this listener.");
+            return refuse::refuse(x, &refusal).await;
+        }
+    };
+    let content_type = content_type.as_bytes();
+    let fields = vec![(&b"cache-control"[..], &b"no-store"[..])];
+    send_own(x, OwnAnswer { status, content_type, fields, body: body.as_bytes(), close: false }).await
+}
+
+fn readiness(shared: &Shared) -> (u16, &'static str) {
+    if shared.draining.load(Relaxed) {
+        (503, "draining\n")
+    } else if shared.generation.load(Relaxed) == 0 {
+        (503, "starting\n")
+    } else {
+        (200, "ready\n")
+    }
+}
+
+fn page(shared: &Shared, now_ms: u64) -> String {
+    let process = Process {
+        generation: shared.generation.load(Relaxed),
+        workers: shared.workers.load(Relaxed),
+        snapshots: shared.snapshots.load(Relaxed),
+        log_dropped: shared.log_dropped.load(Relaxed),
+        panics: shared.panics.load(Relaxed),
+    };
+    exposition::render(&shared.registry.lock(), &shared.states(), &process, now_ms)
+}

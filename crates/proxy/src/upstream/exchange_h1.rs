@@ -1,0 +1,221 @@
+//! One request on one connection to an upstream: the request goes up while the answer comes down, and neither
+//! waits for the other's end.
+
+use super::answer_h1::AnswerFailure;
+use super::pool::Loan;
+use super::relay_h1::{Relay, Relayed, Watch};
+use super::upload_h1::{Upload, Uploaded};
+use crate::buffer::Buffer;
+use crate::connection::tunnel::TunnelLog;
+use crate::error::Refusal;
+use crate::request::respond::Telling;
+use crate::request::{Exchange, Tunnelled};
+use crate::stream::Wait;
+use crate::timer::{Slot, Timer};
+use pylos_core::http1::Length;
+use pylos_core::table::{RouteId, Upstream, UpstreamId};
+use std::cell::Cell;
+use std::future::{Future, poll_fn};
+use std::io::IoSlice;
+use std::pin::pin;
+use std::task::Poll;
+
+/// What came of it.
+pub(crate) enum Outcome {
+    /// A whole answer was passed on. `keep`: the client's connection goes on, as far as the answer is concerned.
+    Answered { keep: bool },
+    /// Nothing was said to the client yet, and the upstream did not answer.
+    NoAnswer(NoAnswer),
+    /// The client's own fault, and it can still be told.
+    Refused(Refusal),
+    /// The answer was begun and cannot be finished, or nobody is there to take it.
+    Cut(&'static str),
+    Switched(Box<Tunnelled>),
+}
+
+/// Why the upstream gave no answer, and what it may have seen of the request.
+pub(crate) struct NoAnswer {
+    pub(crate) failure: AnswerFailure,
+    /// Not a byte of the request was taken by the connection.
+    pub(crate) unsent: bool,
+    /// The whole request is still in hand.
+    pub(crate) repeatable: bool,
+}
+
+/// How far the request's body got.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Progress {
+    Running,
+    Whole,
+    /// The upstream takes no more of it; its answer may say why.
+    Stopped,
+}
+
+/// What both directions look at.
+pub(crate) struct Course<'a> {
+    pub(crate) telling: Telling<'a>,
+    pub(crate) timer: &'a Timer,
+    pub(crate) upstream: &'a Upstream,
+    pub(crate) progress: Cell<Progress>,
+    /// Bytes of the request's body read so far.
+    pub(crate) received: Cell<u64>,
+}
+
+impl Course<'_> {
+    pub(crate) fn wait(&self, slot: Slot, ms: u64) -> Wait<'_> {
+        Wait { timer: self.timer, clock: &self.telling.worker.clock, slot, ms }
+    }
+    pub(crate) fn listener(&self) -> &pylos_core::table::Listener {
+        &self.telling.snapshot.table.listeners[self.telling.listener]
+    }
+}
+
+/// Sends the request that lies in `out` and passes the answer on. `held`: the request's body lies in `out`, too.
+pub(crate) async fn exchange(
+    x: &mut Exchange<'_>, loan: Loan, route: RouteId, upstream: UpstreamId, held: bool,
+) -> Outcome {
+    let mut loan = loan;
+    let worker = std::rc::Rc::clone(&x.worker);
+    let snapshot = std::rc::Rc::clone(&x.snapshot);
+    let mut read = worker.buffers.small();
+    let ran = run(x, &mut loan, &mut read, route, upstream, held).await;
+    let (outcome, reusable) = match ran {
+        Ran::Done(outcome, reusable) => (outcome, reusable),
+        Ran::Switched => {
+            let early = read.bytes().to_vec();
+            worker.buffers.give(read);
+            let idle_ms = snapshot.table.routes[route.index()].timeouts.tunnel_idle;
+            let log = TunnelLog::default();
+            return Outcome::Switched(Box::new(Tunnelled { upstream: loan, early, idle_ms, log }));
+        }
+    };
+    if reusable && read.is_empty() {
+        let bounds = &snapshot.table.upstreams[upstream.index()].pool;
+        loan.give_back(worker.clock.ms(), bounds);
+    }
+    worker.buffers.give(read);
+    outcome
+}
+
+enum Ran {
+    Done(Outcome, bool),
+    Switched,
+}
+
+async fn run(
+    x: &mut Exchange<'_>, loan: &mut Loan, read: &mut Buffer, route: RouteId, upstream: UpstreamId, held: bool,
+) -> Ran {
+    let request = &x.scratch.request;
+    let telling = Telling {
+        worker: &x.worker,
+        snapshot: &x.snapshot,
+        listener: x.listener,
+        request,
+        route,
+        upstream,
+    };
+    let whole = held || request.length == Length::None;
+    let course = Course {
+        telling,
+        timer: &x.client.timer,
+        upstream: &x.snapshot.table.upstreams[upstream.index()],
+        progress: Cell::new(if whole { Progress::Whole } else { Progress::Running }),
+        received: Cell::new(0),
+    };
+    let (from_upstream, mut to_upstream) = loan.stream().split();
+    let (from_client, to_client) = x.client.stream.split();
+    if whole {
+        let mut sent = 0;
+        let wait = course.wait(Slot::Answer, course.upstream.timeouts.send_idle);
+        let sending = to_upstream.write_all(&mut [IoSlice::new(&x.scratch.out)], wait, &mut sent).await;
+        if let Err(broken) = sending
+            && sent == 0
+        {
+            let none = NoAnswer { failure: AnswerFailure::Broken(broken), unsent: true, repeatable: true };
+            return Ran::Done(Outcome::NoAnswer(none), false);
+        }
+        // A write that fails half-way may still be answered: the refusal of a large request, say.
+    }
+    let mut relay = Relay {
+        course: &course,
+        from: from_upstream,
+        read,
+        to: to_client,
+        watch: None,
+        answer: &mut x.scratch.answer,
+        reply: &mut x.scratch.reply,
+        record: &mut x.record,
+    };
+    if whole {
+        relay.watch = Some(Watch::new(from_client, &mut x.client.inbuf, &mut x.client.eof));
+        let relayed = relay.run().await;
+        return finish(relayed, true);
+    }
+    let upload = Upload {
+        course: &course,
+        from: from_client,
+        held: &mut x.client.inbuf,
+        eof: &mut x.client.eof,
+        to: to_upstream,
+        head: &x.scratch.out,
+        trailers: &mut x.scratch.trailers,
+    };
+    let both = side_by_side(upload, relay, &course.progress).await;
+    let received = course.received.get();
+    let whole = course.progress.get() == Progress::Whole;
+    x.record.bytes_in += received;
+    match both {
+        Both::Relayed(relayed) => finish(relayed, whole),
+        Both::Client(uploaded) => client_failed(uploaded, x.record.status != 0),
+    }
+}
+
+enum Both {
+    Relayed(Relayed),
+    /// The client spoiled its request, before the answer was over.
+    Client(Uploaded),
+}
+
+/// Runs both directions in one task. The answer's end is the end, wherever the request is.
+async fn side_by_side(upload: Upload<'_>, relay: Relay<'_>, progress: &Cell<Progress>) -> Both {
+    let mut upload = pin!(upload.run());
+    let mut relay = pin!(relay.run());
+    poll_fn(|cx| {
+        if progress.get() == Progress::Running
+            && let Poll::Ready(uploaded) = upload.as_mut().poll(cx)
+        {
+            match uploaded {
+                Uploaded::Whole => progress.set(Progress::Whole),
+                Uploaded::UpstreamDeaf => progress.set(Progress::Stopped),
+                failed => return Poll::Ready(Both::Client(failed)),
+            }
+        }
+        relay.as_mut().poll(cx).map(Both::Relayed)
+    })
+    .await
+}
+
+fn client_failed(uploaded: Uploaded, begun: bool) -> Ran {
+    let outcome = match uploaded {
+        Uploaded::Refused(refusal) if !begun => Outcome::Refused(refusal),
+        Uploaded::Refused(_) => Outcome::Cut("client_error"),
+        Uploaded::TimedOut if !begun => Outcome::Refused(
+            Refusal::client(408, "body_timeout", "The request body came too slowly.").closing(),
+        ),
+        Uploaded::TimedOut => Outcome::Cut("client_timeout"),
+        Uploaded::ClientGone | Uploaded::Whole | Uploaded::UpstreamDeaf => Outcome::Cut("client_gone"),
+    };
+    Ran::Done(outcome, false)
+}
+
+fn finish(relayed: Relayed, whole: bool) -> Ran {
+    match relayed {
+        Relayed::Done { keep, reusable } => Ran::Done(Outcome::Answered { keep: keep && whole }, reusable && whole),
+        Relayed::NoAnswer(failure) => Ran::Done(
+            Outcome::NoAnswer(NoAnswer { failure, unsent: false, repeatable: whole }),
+            false,
+        ),
+        Relayed::Cut(ended) => Ran::Done(Outcome::Cut(ended), false),
+        Relayed::Switched => Ran::Switched,
+    }
+}

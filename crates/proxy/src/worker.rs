@@ -1,0 +1,327 @@
+//! A worker: one thread, one event loop, everything of its own. Nothing that it writes per request is shared.
+
+use crate::buffer::Buffers;
+use crate::clock::{self, Clock};
+use crate::connection::accept::{self, Accepted, Listening, Socket};
+use crate::request::Scratch;
+use crate::shared::Shared;
+use crate::snapshot::Snapshot;
+use crate::telemetry::log_writer::{BLOCK, LogWriter};
+use crate::timer::{SWEEP_MS, Timers};
+use crate::upstream::pool::Pool;
+use crate::upstream::probe::Probes;
+use pylos_core::table::{Serve, Table};
+use std::cell::{Cell, RefCell, RefMut};
+use std::collections::HashMap;
+use std::hash::{BuildHasher, Hasher, RandomState};
+use std::net::IpAddr;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+use std::sync::mpsc::Sender;
+use std::time::Duration;
+use tokio::sync::mpsc::UnboundedReceiver;
+use tokio::task::JoinHandle;
+
+/// What a worker is told.
+pub(crate) enum Message {
+    Apply(Box<Update>),
+    Connection { key: Arc<str>, accepted: Accepted },
+    /// Take no new connection, finish what is there, end.
+    Drain,
+    /// End now.
+    Stop,
+}
+
+/// A new configuration for one worker.
+pub(crate) struct Update {
+    pub(crate) table: Arc<Table>,
+    pub(crate) generation: u64,
+    /// Sockets that it does not have yet.
+    pub(crate) sockets: Vec<(Arc<str>, StdListening)>,
+    pub(crate) log: Option<Arc<LogWriter>>,
+    pub(crate) done: Sender<()>,
+}
+
+pub(crate) enum StdListening {
+    Tcp(std::net::TcpListener),
+    Unix(std::os::unix::net::UnixListener),
+}
+
+/// Lines of the access log that were not handed over yet.
+#[derive(Default)]
+pub(crate) struct LogBlock {
+    pub(crate) block: Vec<u8>,
+    lines: u64,
+    writer: Option<Arc<LogWriter>>,
+    dropped: u64,
+}
+
+pub(crate) struct Worker {
+    pub(crate) id: usize,
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) clock: Clock,
+    pub(crate) buffers: Buffers,
+    pub(crate) timers: Timers,
+    snapshot: RefCell<Option<Rc<Snapshot>>>,
+    /// By upstream and target.
+    pools: RefCell<HashMap<(Box<str>, Box<str>), Rc<Pool>>>,
+    scratches: RefCell<Vec<Box<Scratch>>>,
+    sockets: RefCell<Vec<(Rc<Socket>, JoinHandle<()>)>>,
+    log: RefCell<LogBlock>,
+    random: Cell<[u64; 2]>,
+    draining: Cell<bool>,
+    connections: Cell<usize>,
+}
+
+/// The thread's whole life.
+pub(crate) fn run(id: usize, shared: Arc<Shared>, mail: UnboundedReceiver<Message>) {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_io()
+        .enable_time()
+        .on_thread_unpark(clock::woke_up)
+        .build_local(tokio::runtime::LocalOptions::default());
+    let runtime = match runtime {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            return crate::telemetry::events::error("worker_failed", &[("error", &error.to_string())]);
+        }
+    };
+    let worker = Rc::new(Worker::new(id, shared));
+    runtime.block_on(Rc::clone(&worker).live(mail));
+    worker.flush_log();
+}
+
+impl Worker {
+    fn new(id: usize, shared: Arc<Shared>) -> Self {
+        let seed = |n: u64| {
+            let mut hasher = RandomState::new().build_hasher();
+            hasher.write_u64(n);
+            hasher.finish() | 1
+        };
+        Worker {
+            id,
+            shared,
+            clock: Clock::new(),
+            buffers: Buffers::default(),
+            timers: Timers::default(),
+            snapshot: RefCell::new(None),
+            pools: RefCell::default(),
+            scratches: RefCell::default(),
+            sockets: RefCell::default(),
+            log: RefCell::default(),
+            random: Cell::new([seed(1), seed(2)]),
+            draining: Cell::new(false),
+            connections: Cell::new(0),
+        }
+    }
+
+    async fn live(self: Rc<Self>, mut mail: UnboundedReceiver<Message>) {
+        let mut sweep = tokio::time::interval(Duration::from_millis(SWEEP_MS));
+        sweep.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        let mut sweeps = 0u32;
+        // The side worker asks after targets; it has no traffic that could be held up.
+        let mut probes = self.is_side().then(Probes::default);
+        loop {
+            tokio::select! {
+                message = mail.recv() => match message {
+                    Some(Message::Apply(update)) => self.apply(*update, probes.as_mut()),
+                    Some(Message::Connection { key, accepted }) => self.arrived(&key, accepted),
+                    Some(Message::Drain) => self.drain(),
+                    Some(Message::Stop) | None => return,
+                },
+                _ = sweep.tick() => {
+                    sweeps = sweeps.wrapping_add(1);
+                    self.sweep(sweeps);
+                }
+            }
+            if self.draining.get() && self.connections.get() == 0 {
+                return;
+            }
+        }
+    }
+
+    pub(crate) fn is_side(&self) -> bool {
+        self.id == crate::shared::SIDE
+    }
+
+    fn apply(self: &Rc<Self>, update: Update, probes: Option<&mut Probes>) {
+        let Update { table, generation, sockets, log, done } = update;
+        let snapshot = Snapshot::new(Arc::clone(&table), generation, self, |upstream, target| {
+            let key = (upstream.into(), target.into());
+            let mut pools = self.pools.borrow_mut();
+            let pool = pools.entry(key).or_insert_with(|| {
+                let cells = self.shared.registry.target(self.id, upstream, target);
+                Rc::new(Pool::new(self.shared.target(upstream, target), cells))
+            });
+            Rc::clone(pool)
+        });
+        self.pools.borrow_mut().retain(|(upstream, target), pool| {
+            let kept = snapshot.names(upstream, target);
+            if !kept {
+                pool.close();
+            }
+            kept
+        });
+        if let Some(probes) = probes {
+            probes.follow(&table, &self.shared);
+        }
+        self.exchange_log(log);
+        *self.snapshot.borrow_mut() = Some(Rc::new(snapshot));
+        self.follow_sockets(&table, sockets);
+        // A connection of a listener that is gone must notice.
+        self.timers.wake_idle();
+        let _ = done.send(());
+    }
+
+    fn follow_sockets(self: &Rc<Self>, table: &Table, new: Vec<(Arc<str>, StdListening)>) {
+        let index = |key: &str| {
+            let has = |l: &pylos_core::table::Listener| l.binds.iter().any(|b| &*b.spelled == key);
+            table.listeners.iter().position(has)
+        };
+        let mut sockets = self.sockets.borrow_mut();
+        sockets.retain(|(socket, accepting)| {
+            socket.set_listener(index(&socket.key));
+            let kept = socket.listener().is_some();
+            if !kept {
+                accepting.abort();
+            }
+            kept
+        });
+        for (key, listening) in new {
+            let listener = index(&key);
+            let admin = listener.is_some_and(|i| matches!(table.listeners[i].serve, Serve::Admin { .. }));
+            if admin != self.is_side() {
+                continue;
+            }
+            let listening = match listening {
+                StdListening::Tcp(l) => tokio::net::TcpListener::from_std(l).map(Listening::Tcp),
+                StdListening::Unix(l) => tokio::net::UnixListener::from_std(l).map(Listening::Unix),
+            };
+            let Ok(listening) = listening else { continue };
+            let socket = Rc::new(Socket::new(key));
+            socket.set_listener(listener);
+            let run = accept::run(Rc::clone(self), Rc::clone(&socket), listening);
+            sockets.push((socket, tokio::task::spawn_local(run)));
+        }
+    }
+
+    fn arrived(self: &Rc<Self>, key: &str, accepted: Accepted) {
+        let sockets = self.sockets.borrow();
+        if let Some((socket, _)) = sockets.iter().find(|(s, _)| &*s.key == key) {
+            accept::arrived(self, socket, accepted);
+        }
+    }
+
+    fn drain(&self) {
+        self.draining.set(true);
+        self.sockets.borrow_mut().drain(..).for_each(|(_, accepting)| accepting.abort());
+        self.pools.borrow().values().for_each(|pool| pool.close());
+        self.timers.wake_all();
+    }
+
+    fn sweep(&self, sweeps: u32) {
+        let now = clock::exact_ms();
+        self.timers.sweep(now);
+        self.flush_log();
+        if sweeps % (1000 / SWEEP_MS as u32) != 0 {
+            return;
+        }
+        self.clock.follow_wall();
+        self.buffers.trim();
+        self.scratches.borrow_mut().truncate(1024);
+        let Some(snapshot) = self.snapshot.borrow().clone() else { return };
+        for (upstream, state) in snapshot.table.upstreams.iter().zip(&snapshot.upstreams) {
+            state.targets.iter().for_each(|t| t.pool.tidy(now, &upstream.pool));
+        }
+    }
+
+    /// The configuration in use now.
+    pub(crate) fn snapshot(&self) -> Rc<Snapshot> {
+        Rc::clone(self.snapshot.borrow().as_ref().expect("a worker accepts only after its first configuration"))
+    }
+
+    pub(crate) fn draining(&self) -> bool {
+        self.draining.get()
+    }
+
+    pub(crate) fn scratch(&self) -> Box<Scratch> {
+        self.scratches.borrow_mut().pop().unwrap_or_default()
+    }
+    pub(crate) fn give_scratch(&self, scratch: Box<Scratch>) {
+        self.scratches.borrow_mut().push(scratch);
+    }
+
+    /// Appends a fresh request id: 128 random bits in hex. Unpredictable enough to be unique, not a secret.
+    pub(crate) fn write_id(&self, out: &mut Vec<u8>) {
+        out.clear();
+        for _ in 0..2 {
+            let word = self.random();
+            out.extend((0..16).map(|i| b"0123456789abcdef"[(word >> (60 - 4 * i)) as usize & 15]));
+        }
+    }
+
+    /// xorshift128+.
+    pub(crate) fn random(&self) -> u64 {
+        let [mut x, y] = self.random.get();
+        x ^= x << 23;
+        x ^= x >> 17;
+        x ^= y ^ (y >> 26);
+        self.random.set([y, x]);
+        x.wrapping_add(y)
+    }
+
+    /// Another worker that has clearly fewer connections.
+    pub(crate) fn less_loaded(&self) -> Option<usize> {
+        if self.is_side() {
+            return None;
+        }
+        self.shared.less_loaded(self.id, self.random(), self.connections.get())
+    }
+
+    pub(crate) fn connection_opened(&self) {
+        self.connections.set(self.connections.get() + 1);
+        self.shared.set_load(self.id, self.connections.get());
+    }
+    pub(crate) fn connection_closed(&self, peer: Option<IpAddr>) {
+        self.connections.set(self.connections.get() - 1);
+        self.shared.set_load(self.id, self.connections.get());
+        self.shared.bounds.leave(peer);
+    }
+
+    /// Where log lines go, if anywhere.
+    pub(crate) fn log(&self) -> Option<RefMut<'_, LogBlock>> {
+        let log = self.log.borrow_mut();
+        log.writer.is_some().then_some(log)
+    }
+    pub(crate) fn flush_log(&self) {
+        let mut log = self.log.borrow_mut();
+        log.flush();
+        let dropped = std::mem::take(&mut log.dropped);
+        if dropped > 0 {
+            self.shared.log_dropped.fetch_add(dropped, Relaxed);
+        }
+    }
+    fn exchange_log(&self, writer: Option<Arc<LogWriter>>) {
+        let mut log = self.log.borrow_mut();
+        log.flush();
+        log.writer = writer;
+    }
+}
+
+impl LogBlock {
+    /// To be called behind each whole line.
+    pub(crate) fn line_done(&mut self) {
+        self.lines += 1;
+        if self.block.len() >= BLOCK {
+            self.flush();
+        }
+    }
+    fn flush(&mut self) {
+        let Some(writer) = self.writer.as_ref().filter(|_| self.lines > 0) else { return };
+        if !writer.hand_over(&mut self.block) {
+            self.dropped += self.lines;
+        }
+        self.lines = 0;
+    }
+}

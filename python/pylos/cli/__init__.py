@@ -1,0 +1,54 @@
+"""The command line: one command, one file; each says what it takes and hands it on.
+
+Exit codes: 0 all is well, 1 something is wrong with the input or at run time, 2 the command was not understood.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+
+from pylos._core import version
+from pylos.cli.check import check
+from pylos.cli.demo import demo
+from pylos.cli.routes import routes
+from pylos.cli.serve import serve
+from pylos.errors import PylosError
+
+app = typer.Typer(
+    name="pylos",
+    help="Reverse proxy, load balancer and API gateway in one program.",
+    no_args_is_help=True,
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+for command in (serve, check, routes, demo):
+    app.command()(command)
+
+
+def show_version(*, wanted: bool) -> None:
+    """Print the version and end."""
+    if wanted:
+        typer.echo(f"pylos {version()}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    *,
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version and end.", callback=show_version, is_eager=True)
+    ] = False,
+) -> None:
+    """Reverse proxy, load balancer and API gateway in one program."""
+
+
+def main() -> None:
+    """Run the command line, and tell what is wrong in words rather than by a traceback."""
+    try:
+        app()
+    except PylosError as error:
+        sys.exit(f"{error}")
