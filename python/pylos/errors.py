@@ -91,7 +91,8 @@ class Place:
         lines = [f"{self.line:5} | {text}"]
         if self.column:
             lead = "".join("\t" if character == "\t" else " " for character in text[: self.column - 1 - start])
-            room = max(1, len(text) - len(lead))
+            lead = lead.ljust(self.column - 1 - start)
+            room = len(text) - len(lead)
             lines.append(f"      | {lead}{'^' * max(1, min(self.length, room))}")
         return lines
 

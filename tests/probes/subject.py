@@ -19,7 +19,7 @@ access_log = false
 bind = "127.0.0.1:0"
 
 [listen.ops]
-bind = "127.0.0.1:0"
+bind = "127.0.0.5:0"
 serve = ["metrics", "health"]
 
 [upstream.app]

@@ -6,29 +6,20 @@ import sys
 from pathlib import Path
 
 import pytest
+
 from pylos import Gateway
 from pylos.testing import RawClient, Response, ScriptedUpstream
 from pylos.testing.plugin import GatewayFactory
 
 sys.path.insert(0, str(Path(__file__).parent.parent))  # for `probes` and `system.rig`
 
-from system.rig import CONFIG, NEXT, Front, Refusal
+from system.rig import NEXT, Front, Refusal, configuration
 
 
 @pytest.fixture
 def front(gateway: GatewayFactory) -> Front:
-    def start(
-        *targets: str | ScriptedUpstream,
-        pylos: str = "access_log = false",
-        listen: str = "",
-        upstream: str = "health = false",
-        route: str = 'match = "/{rest:path}"',
-        more: str = "",
-    ) -> Gateway:
-        urls = [target if isinstance(target, str) else target.url for target in targets]
-        spelled = ", ".join(f'"{url}"' for url in urls)
-        text = CONFIG.format(targets=spelled, pylos=pylos, listen=listen, upstream=upstream, route=route, more=more)
-        return gateway(text)
+    def start(*targets: str | ScriptedUpstream, **lines: str) -> Gateway:
+        return gateway(configuration(*targets, **lines))
 
     return start
 

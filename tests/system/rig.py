@@ -33,8 +33,22 @@ to = "app"
 NEXT = b"GET /next HTTP/1.1\r\nHost: a.example\r\n\r\n"
 
 
+def configuration(
+    *targets: str | ScriptedUpstream,
+    pylos: str = "access_log = false",
+    listen: str = "",
+    upstream: str = "health = false",
+    route: str = 'match = "/{rest:path}"',
+    more: str = "",
+) -> str:
+    """A document whose only route leads to these targets; each keyword adds lines to the table of that name."""
+    urls = [target if isinstance(target, str) else target.url for target in targets]
+    spelled = ", ".join(f'"{url}"' for url in urls)
+    return CONFIG.format(targets=spelled, pylos=pylos, listen=listen, upstream=upstream, route=route, more=more)
+
+
 class Front(Protocol):
-    """Start a gateway whose only route leads to these targets; each keyword adds lines to the table of that name."""
+    """Start a gateway with `configuration` of these arguments."""
 
     def __call__(
         self,

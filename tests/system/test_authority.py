@@ -5,10 +5,11 @@ from __future__ import annotations
 from http import HTTPStatus
 
 import pytest
+from system.rig import Front, Refusal
+
 from pylos.testing import RawClient
 from pylos.testing.echo import EchoUpstream
 from pylos.testing.plugin import GatewayFactory, UpstreamFactory
-from system.rig import Front, Refusal
 
 BY_HOST = """
 [pylos]

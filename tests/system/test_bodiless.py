@@ -6,9 +6,10 @@ import time
 from http import HTTPStatus
 
 import pytest
+from system.rig import Front
+
 from pylos.testing import RawClient, Response, UpstreamConnection, reply
 from pylos.testing.plugin import UpstreamFactory
-from system.rig import Front
 
 AT_ONCE = 0.1
 ONE_WORKER = "access_log = false\nworkers = 1"

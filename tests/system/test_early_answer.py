@@ -6,9 +6,10 @@ import threading
 from collections.abc import Callable
 
 import pytest
+from system.rig import Front
+
 from pylos.testing import RawClient, UpstreamConnection, reply
 from pylos.testing.plugin import UpstreamFactory
-from system.rig import Front
 
 SIZE = 20 << 20
 READ = 16 << 10

@@ -7,9 +7,10 @@ import time
 from dataclasses import dataclass, field
 
 import pytest
+from system.rig import Front
+
 from pylos.testing import RawClient, UpstreamConnection
 from pylos.testing.plugin import UpstreamFactory
-from system.rig import Front
 
 AT_ONCE = 0.1
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream; charset=utf-8\r\n"

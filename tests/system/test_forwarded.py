@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from system.rig import Front
+
 from pylos.testing import RawClient
 from pylos.testing.echo import EchoUpstream
-from system.rig import Front
 
 PROXY = "127.0.0.2"
 """A source address of this machine that stands for a proxy of ours."""

@@ -5,9 +5,10 @@ from __future__ import annotations
 from http import HTTPStatus
 
 import pytest
+from system.rig import Front, Refusal
+
 from pylos.testing import RawClient, reply
 from pylos.testing.plugin import UpstreamFactory
-from system.rig import Front, Refusal
 
 HEAD = b"POST / HTTP/1.1\r\nHost: a\r\n"
 BOTH = {

@@ -5,10 +5,11 @@ from __future__ import annotations
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
+from system.rig import Front
+
 from pylos import Gateway
 from pylos.testing import RawClient, Request, UpstreamConnection, reply
 from pylos.testing.plugin import UpstreamFactory
-from system.rig import Front
 
 RUNS = 50
 DELAY = 0.3

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from http import HTTPStatus
 
+from system.rig import Front
+
 from pylos.testing import RawClient, Request
 from pylos.testing.echo import EchoUpstream
 from pylos.testing.plugin import UpstreamFactory
-from system.rig import Front
 
 ONE_WORKER = "access_log = false\nworkers = 1"
 SWITCHES = b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n"

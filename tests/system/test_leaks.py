@@ -11,9 +11,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import pytest
+
 from pylos import Gateway
-from pylos.testing import Close, RawClient, Reply, Request, Reset, ScriptedUpstream, UpstreamConnection, Wait, reply
-from pylos.testing.script import perform
+from pylos.testing import Close, RawClient, Request, Reset, ScriptedUpstream, UpstreamConnection, Wait, reply
+from pylos.testing.script import Reply, perform
 
 ADDRESS = "127.0.0.77"
 NAME = "origin-seventy-seven.invalid"
@@ -87,6 +88,14 @@ def _told(*fields: str, status: str = "200 OK", **expected: str | None) -> Scena
 MAPPED = f"http://{PUBLIC}/login?x=1"
 MOVED = "302 Found"
 CHUNKED = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n"
+
+
+def _trailing(*fields: str) -> Scenario:
+    """An answer with these trailers, to a client that takes them."""
+    takes = (("Connection", "TE"), ("TE", "trailers"))
+    return Scenario((CHUNKED + "".join(f"{field}\r\n" for field in fields) + "\r\n").encode(), headers=takes)
+
+
 SCENARIOS: dict[str, Scenario] = {
     "location-address": _told("Location: http://{at}/login?x=1", status=MOVED, location=MAPPED),
     "location-name": _told("Location: http://{named}/login?x=1", status=MOVED, location=MAPPED),
@@ -109,8 +118,8 @@ SCENARIOS: dict[str, Scenario] = {
     "early-hints": Scenario(
         b"HTTP/1.1 103 Hints\r\nLink: <http://{named}/a.css>; rel=preload\r\nVia: {name}\r\n\r\n" + _answer()
     ),
-    "trailers": Scenario((CHUNKED + "Link: <http://{at}/2>; rel=next\r\nVia: 1.1 {name}\r\n\r\n").encode()),
-    "trailer-location": Scenario((CHUNKED + "Location: http://{at}/2\r\nServer: {name}\r\n\r\n").encode()),
+    "trailer-link": _trailing("Link: <http://{at}/2>; rel=next", "Via: 1.1 {name}"),
+    "trailer-location": _trailing("Location: http://{at}/2", "Server: {name}"),
     "redirect-below-prefix": Scenario(
         _answer("Location: http://{at}/login", status=MOVED),
         302,
@@ -123,7 +132,7 @@ SCENARIOS: dict[str, Scenario] = {
         (("location", MAPPED),),
         method="HEAD",
     ),
-    "refused-connection": Scenario(status=502, path="/dead"),
+    "refused-connection": Scenario(status=503, path="/dead"),
     "closed-without-answer": Scenario([Close()], 502),
     "reset": Scenario([Reset()], 502),
     "garbage": Scenario([b"{name} speaks something else\r\n\r\n", Close()], 502),

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import pytest
+from system.rig import Front
+
 from pylos.testing import RawClient
 from pylos.testing.echo import EchoUpstream
 from pylos.testing.plugin import GatewayFactory
-from system.rig import Front
 
 TWO_ROUTES = """
 [pylos]

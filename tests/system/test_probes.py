@@ -17,6 +17,7 @@ from probes.runner import Result, run
 from probes.subject import Pylos
 from probes.table import PROBES
 from probes.upstream import Upstream
+
 from pylos.testing import RawClient
 
 PAGE = Path(__file__).parents[2] / "docs" / "probes.md"

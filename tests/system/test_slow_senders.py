@@ -11,8 +11,9 @@ import time
 from collections.abc import AsyncIterator, Awaitable
 from contextlib import asynccontextmanager, suppress
 
-from pylos.testing.plugin import UpstreamFactory
 from system.rig import Front
+
+from pylos.testing.plugin import UpstreamFactory
 
 LISTEN = 'timeouts = { header = "5s", idle = "60s", body_idle = "5s" }'
 LIMIT = 5.0

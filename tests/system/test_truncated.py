@@ -8,9 +8,11 @@ import threading
 from pathlib import Path
 
 import pytest
-from pylos.testing import Close, RawClient, Reply, Wait, reply
-from pylos.testing.plugin import UpstreamFactory
 from system.rig import Front
+
+from pylos.testing import Close, RawClient, Wait, reply
+from pylos.testing.plugin import UpstreamFactory
+from pylos.testing.script import Reply
 
 CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
 NEVER = threading.Event()

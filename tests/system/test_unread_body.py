@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+
 from pylos import Gateway
 from pylos.testing import RawClient, ScriptedUpstream
 from pylos.testing.plugin import GatewayFactory, UpstreamFactory

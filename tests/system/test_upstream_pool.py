@@ -9,9 +9,10 @@ from collections.abc import Callable, Iterator
 from http import HTTPStatus
 
 import pytest
+from system.rig import Front
+
 from pylos.testing import RawClient, ScriptedUpstream, UpstreamConnection, reply
 from pylos.testing.plugin import UpstreamFactory
-from system.rig import Front
 
 ONE_WORKER = "access_log = false\nworkers = 1"
 ROUNDS = 500

@@ -14,9 +14,10 @@ from pathlib import Path
 import pytest
 import websockets.exceptions
 import websockets.sync.client
+from system.rig import ResidentMemory
+
 from pylos import Gateway
 from pylos.testing import RawClient, Response
-from system.rig import ResidentMemory
 
 CONFIG = """
 [pylos]
@@ -120,12 +121,11 @@ def test_websocket_echo(served: Gateway):
 
 
 def test_websocket_client_that_leaves_closes_the_upstream(served: Gateway):
-    connection = websockets.sync.client.connect(f"ws://{served.address()}/echo")
-    connection.send("hello")
-    assert connection.recv(timeout=10) == "hello"
-    connection.socket.shutdown(socket.SHUT_RDWR)
-    assert _get(served, "/left").json() == {"left": True}
-    connection.close()
+    with websockets.sync.client.connect(f"ws://{served.address()}/echo") as connection:
+        connection.send("hello")
+        assert connection.recv(timeout=10) == "hello"
+        connection.socket.shutdown(socket.SHUT_RDWR)
+        assert _get(served, "/left").json() == {"left": True}
 
 
 def test_events_come_one_by_one(served: Gateway):

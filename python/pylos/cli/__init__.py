@@ -5,20 +5,37 @@ Exit codes: 0 all is well, 1 something is wrong with the input or at run time, 2
 
 from __future__ import annotations
 
-import sys
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
 from pylos._core import version
 from pylos.cli.check import check
 from pylos.cli.demo import demo
+from pylos.cli.output import show_problems
 from pylos.cli.routes import routes
 from pylos.cli.serve import serve
-from pylos.errors import PylosError
+from pylos.errors import ConfigError, PylosError
+
+
+class Commands(TyperGroup):
+    """Tells what is wrong in words, not by a traceback."""
+
+    def invoke(self, ctx: Any) -> Any:  # noqa: ANN401 - typer's own context; what the command returns
+        """Run the command."""
+        try:
+            return super().invoke(ctx)
+        except ConfigError as error:
+            show_problems(error.problems)
+        except PylosError as error:
+            typer.echo(f"pylos: {error}", err=True)
+        raise typer.Exit(1)
+
 
 app = typer.Typer(
     name="pylos",
+    cls=Commands,
     help="Reverse proxy, load balancer and API gateway in one program.",
     no_args_is_help=True,
     rich_markup_mode="rich",
@@ -47,8 +64,5 @@ def options(
 
 
 def main() -> None:
-    """Run the command line, and tell what is wrong in words rather than by a traceback."""
-    try:
-        app()
-    except PylosError as error:
-        sys.exit(f"{error}")
+    """Run the command line."""
+    app()

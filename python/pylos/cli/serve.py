@@ -16,8 +16,11 @@ Targets = Annotated[
     list[str] | None,
     typer.Argument(metavar="[TARGET]...", help="Servers to proxy to, without any file: host:port or a URL."),
 ]
-Bind = Annotated[str | None, typer.Option(metavar="HOST:PORT", help="Where to listen, for targets.")]
-Port = Annotated[int, typer.Option(min=0, max=65535, help="The port to listen on, for targets; 0 takes a free one.")]
+Bind = Annotated[str | None, typer.Option(metavar="HOST:PORT", help="Where to listen. Only for targets.")]
+Port = Annotated[
+    int | None,
+    typer.Option(min=0, max=65535, help="The port to listen on; 0 takes a free one. Default: 8080. Only for targets."),
+]
 ReadyFd = Annotated[
     int | None,
     typer.Option(min=0, metavar="FD", help="Write one JSON line to this descriptor when requests are served."),
@@ -28,7 +31,7 @@ def serve(
     targets: Targets = None,
     *,
     config: ConfigFile = None,
-    port: Port = 8080,
+    port: Port = None,
     bind: Bind = None,
     ready_fd: ReadyFd = None,
 ) -> None:
@@ -45,13 +48,21 @@ def serve(
 
       pylos serve -c gateway.toml
     """
-    raise typer.Exit(supervisor.serve(source(targets or [], config, bind or f"0.0.0.0:{port}"), ready_fd))
+    if port is not None and bind is not None:
+        raise typer.BadParameter("give --bind or --port, not both", param_hint="--port")
+    where = f"0.0.0.0:{port}" if port is not None else bind
+    raise typer.Exit(supervisor.serve(source(targets or [], config, where), ready_fd))
 
 
-def source(targets: list[str], config: Path | None, bind: str) -> Path | Loaded:
+def source(targets: list[str], config: Path | None, bind: str | None) -> Path | Loaded:
     """Choose between a file and targets."""
-    if not targets:
-        return chosen(config)
-    if config is not None:
+    if targets and config is not None:
         raise typer.BadParameter("give targets or a file, not both", param_hint="--config")
-    return proxy_to(targets, bind, Place("command line"))
+    if targets:
+        return proxy_to(targets, bind or DEFAULT_BIND, Place("command line"))
+    if bind is not None:
+        raise typer.BadParameter("only for targets; a file says itself where it listens", param_hint="--bind, --port")
+    return chosen(config)
+
+
+DEFAULT_BIND = "0.0.0.0:8080"

@@ -13,11 +13,11 @@ from pathlib import Path
 from typing import Any
 
 from pylos import _core
-from pylos.config.lower import file_path, lower
+from pylos.config.lower import file_path, lower, lower_upstream
 from pylos.config.problems import Places, Report, closest, did_you_mean, listed
 from pylos.config.shape import shape
 from pylos.errors import ConfigError, KeyPath, Problem
-from pylos.model import Document
+from pylos.model import Document, Upstream
 from pylos.model.document import KINDS
 
 
@@ -125,13 +125,20 @@ def as_table(value: object) -> Mapping[str, Any]:
 
 
 def check_remains(table: dict[str, Any], document: Mapping[str, Any], report: Report) -> None:
-    """Let the compiler check what could be read: without what hangs on the wrong parts, and errors only."""
+    """Let the compiler check what could be read: without policies, and with stand-ins for upstreams, that could not."""
     policies, upstreams = table["policy"], table["upstream"]
     for user in (table["pylos"], *table["listen"].values(), *policies.values(), *table["route"].values()):
         for key in user.keys() & {"use", "without"}:
             user[key] = [name for name in user[key] if name in policies]
-    table["route"] = {name: route for name, route in table["route"].items() if route["to"] in (None, *upstreams)}
-    add_findings((found for found in _core.check(encoded(table)) if found["severity"] == "error"), document, report)
+    for route in table["route"].values():
+        if route["to"] is not None:
+            upstreams.setdefault(route["to"], lower_upstream(STAND_IN))
+    # Warnings would be about what is left of the document, not about what was written.
+    found = [one for one in _core.check(encoded(table)) if one["severity"] == "error"]
+    add_findings(found, document, report)
+
+
+STAND_IN = Upstream.model_validate({"targets": ["127.0.0.1:1"]})
 
 
 def encoded(table: Mapping[str, Any]) -> bytes:

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from pylos.model.base import OneOrMany, Table
-from pylos.model.units import BodySize, BufferSize, Duration, Rate
+from pylos.model.units import BodySize, Duration, HeadSize, LineSize, Rate
 
 Count = Annotated[int, Field(ge=0, le=1_000_000_000)]
 
@@ -15,13 +15,13 @@ Count = Annotated[int, Field(ge=0, le=1_000_000_000)]
 class Limits(Table):
     """Bounds of one listener's clients."""
 
-    line: BufferSize = "16KiB"
+    line: LineSize = "16KiB"
     """The longest request line, and the longest single field line.
 
     A longer request line is answered with 414, a longer field with 431. Default: `"16KiB"`. Example: `line = "8KiB"`.
     """
 
-    header: BufferSize = "64KiB"
+    header: HeadSize = "64KiB"
     """The head of a request as a whole, and its trailers as a whole.
 
     A larger one is answered with 431. Default: `"64KiB"`. Example: `header = "32KiB"`.

@@ -94,8 +94,14 @@ Duration = Annotated[str, DURATION.between("1ms", "8760h")]
 DurationOrZero = Annotated[str, DURATION.between("0ms", "8760h")]
 """A time; "0s" has a meaning of its own, told by the field."""
 
-BufferSize = Annotated[str, SIZE.between("1B", "1GiB")]
-"""Bytes that are held in memory: "16KiB"."""
+Interval = Annotated[str, DURATION.between("10ms", "8760h")]
+"""The time from one of many to the next."""
+
+LineSize = Annotated[str, SIZE.between("64B", "16MiB")]
+"""Bytes of a line, held in memory: "16KiB"."""
+
+HeadSize = Annotated[str, SIZE.between("128B", "16MiB")]
+"""Bytes of many lines, held in memory: "64KiB"."""
 
 Rate = Annotated[str, SIZE.between("0B", "1GiB")]
 """Bytes a second: "100B"."""

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field, Tag
 
 from pylos.model.base import Table, branch, one_of_shapes
-from pylos.model.units import Duration
+from pylos.model.units import Duration, Interval
 
 Times = Annotated[int, Field(ge=1, le=1000)]
 Count = Annotated[int, Field(ge=0, le=1_000_000_000)]
@@ -32,7 +32,7 @@ class Health(Table):
     Required. Example: `path = "/healthz"`.
     """
 
-    every: Duration = "5s"
+    every: Interval = "5s"
     """The time from one check of a target to the next.
 
     Default: `"5s"`. Example: `every = "2s"`.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 import time
+from contextlib import suppress
 from datetime import UTC, datetime
 
 
@@ -25,8 +26,9 @@ def error(event: str, text: str, **fields: object) -> None:
 
 def _write(level: str, event: str, text: str, fields: dict[str, object]) -> None:
     line = _human(level, text) if sys.stderr.isatty() else _json(level, event, text, fields)
-    sys.stderr.write(line + "\n")
-    sys.stderr.flush()
+    with suppress(OSError):  # a closed terminal or a full disk must not end the gateway
+        sys.stderr.write(line + "\n")
+        sys.stderr.flush()
 
 
 def _human(level: str, text: str) -> str:

@@ -23,12 +23,14 @@ from typing import Any
 from pylos.errors import BindError, ConfigError, PylosError
 from pylos.supervisor.channel import Channel, Message
 from pylos.supervisor.events import Reload, Shutdown
+from pylos.supervisor.limits import raise_descriptor_limit
 from pylos.supervisor.run import Supervisor
 from pylos.supervisor.source import Checked, Source
 
 
 async def serve_owner(control_fd: int) -> int:
     """Serve what the owner says, until it is gone or a signal ends the supervisor; gives the exit code."""
+    raise_descriptor_limit()
     channel = Channel(socket.socket(fileno=control_fd))
     first = await channel.receive()
     if first is None:

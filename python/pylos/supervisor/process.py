@@ -22,7 +22,7 @@ from pylos.supervisor.channel import Channel, Message
 HELLO_SECONDS = 30.0
 APPLY_SECONDS = 30.0
 STATUS_SECONDS = 5.0
-STOP_SECONDS = 2.0
+STOP_SECONDS = 5.0
 
 LOADER = """
 import sys

@@ -127,7 +127,7 @@ class Supervisor:
             code = await self._process.stop()
             if code:
                 log.warning("gateway_ended", f"gateway process {self._process.pid} {described(code)}")
-        log.info("ended", "ended")
+            log.info("ended", "ended")
 
     # -- a new configuration ------------------------------------------------------------------------------------------
 

@@ -7,10 +7,12 @@ import json
 import os
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 from pylos.config import Config, Loaded
 from pylos.errors import PylosError
+from pylos.supervisor.limits import raise_descriptor_limit
 from pylos.supervisor.run import Ready, Supervisor
 
 
@@ -24,7 +26,7 @@ def serve(source: Path | str | Config | Loaded, ready_fd: int | None = None) -> 
 
     def tell(ready: Ready) -> None:
         if ready_fd is not None:
-            with os.fdopen(ready_fd, "w") as pipe:
+            with suppress(OSError), os.fdopen(ready_fd, "w") as pipe:  # who asked may be gone by now
                 pipe.write(json.dumps(ready) + "\n")
 
     return supervise(source, tell)
@@ -32,6 +34,7 @@ def serve(source: Path | str | Config | Loaded, ready_fd: int | None = None) -> 
 
 def supervise(source: Path | str | Config | Loaded, on_ready: Callable[[Ready], None]) -> int:
     """Run a supervisor to its end; gives the exit code."""
+    raise_descriptor_limit()
     supervisor = Supervisor(Path(source) if isinstance(source, str) else source, on_ready=on_ready)
     try:
         asyncio.run(supervisor.run())

@@ -59,7 +59,8 @@ def gateway() -> Iterator[GatewayFactory]:
 
         def start(config: str | Path | Config) -> Gateway:
             made = Gateway.from_toml(config) if isinstance(config, str) else Gateway(config)
-            return stack.enter_context(made)
+            stack.callback(made.stop, drain=False)  # a test that is over waits for no request
+            return made.start()
 
         yield start
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from bench import process, procfs, stage
+from bench import process, stage
 from bench.job import Job, Site
 from bench.peers import PEERS, pylos, templates
 from bench.process import BenchError
@@ -111,6 +111,15 @@ def test_what_ignores_the_request_to_end_is_killed_with_its_children(site: Site,
     while "ready" not in started.log.read_text():
         os.sched_yield()
     family = started.pids()
-    started.stop()
     assert len(family) >= 2
-    assert [pid for pid in family[1:] if procfs.start_time(pid) is not None and pid in procfs.tree(1)] == []
+    started.stop()
+    # The kernel ends them in its own time; the test's time limit is the bound.
+    while any(_runs(pid) for pid in family):
+        os.sched_yield()
+
+
+def _runs(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in {"Z", "X"}
+    except (FileNotFoundError, ProcessLookupError):
+        return False

@@ -29,7 +29,7 @@ class FakeGateway:
         while True:
             message, descriptors = self.receive()
             if message is None:
-                return 0
+                self.finish(30)
             code = getattr(self, message["type"])(message, descriptors)
             if code is not None and not self.stubborn:
                 return code
@@ -54,15 +54,17 @@ class FakeGateway:
             self.close(bind)
         self.send({"type": "applied", "generation": self.generation, "workers": 1})
 
-    def drain(self, message: dict, _: list[int]) -> int | None:
-        if self.stubborn:
-            return None
+    def drain(self, message: dict, _: list[int]) -> None:
+        if not self.stubborn:
+            threading.Thread(target=self.finish, args=(message["deadline_ms"] / 1000,)).start()
+
+    def finish(self, seconds: float) -> None:
         for bind in list(self.listeners):
             self.close(bind)
         with self.changed:
-            self.changed.wait_for(lambda: self.busy == 0, message["deadline_ms"] / 1000)
+            self.changed.wait_for(lambda: self.busy == 0, seconds)
         self.send({"type": "drained"})
-        return 0
+        os._exit(0)
 
     def stop(self, _: dict, __: list[int]) -> int:
         return 0
@@ -85,14 +87,13 @@ class FakeGateway:
         with listener, woken:
             while woken not in select.select([listener, woken], [], [])[0]:
                 connection, _ = listener.accept()
+                self.count(1)
                 threading.Thread(target=self.serve, args=(connection,), daemon=True).start()
 
     def serve(self, connection: socket.socket) -> None:
         with connection:
-            head = connection.recv(65536)
-            self.count(1)
             try:
-                if b"/hold" in head:
+                if b"/hold" in connection.recv(65536):
                     connection.recv(1)
                 body = json.dumps({"pid": os.getpid(), "generation": self.generation}).encode()
                 connection.sendall(

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from pylos.errors import BindError, ConfigError, GatewayError
 from pylos.supervisor.events import Shutdown
 from pylos.supervisor.source import Checked, Source

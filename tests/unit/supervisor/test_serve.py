@@ -157,4 +157,6 @@ def test_a_killed_supervisor_takes_its_gateway_along(serve: Serve, file: Path) -
         client.send(b"GET /hold HTTP/1.1\r\nHost: a\r\n\r\n")
         served.get()
         served.process.kill()
+        client.send(b"x")
+        assert client.read_response().status == 200, "it drains"
         client.expect_eof()

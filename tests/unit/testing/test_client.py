@@ -18,7 +18,6 @@ from pylos.testing import (
     reply,
 )
 
-
 CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
 ANY = "0.0.0.0"  # noqa: S104 - how an upstream is told to take all addresses
 

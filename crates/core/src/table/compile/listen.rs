@@ -38,7 +38,9 @@ fn binds<'r>(
     for (index, spelled) in listen.bind.iter().enumerate() {
         let path = place!["listen", name, "bind", index];
         let Some(address) = bind_address(spelled, path.clone(), problems) else { continue };
-        if let Some((_, other)) = taken.iter().find(|(known, _)| *known == address) {
+        // Port 0 is another port each time.
+        let fixed = !matches!(address, BindAddress::Ip(address) if address.port() == 0);
+        if let Some((_, other)) = taken.iter().find(|(known, _)| fixed && *known == address) {
             let message = format!("`{spelled}` is bound by `listen.{other}` already");
             problems.report(Code::BadBind, path, message);
             continue;

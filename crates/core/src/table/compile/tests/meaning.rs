@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::route::{Captures, Found, PathEdit};
-use crate::table::{BindAddress, HostMode};
+use crate::table::{BindAddress, FieldLine, HostMode};
 
 fn effective(table: &Table, route: usize, listener: u32) -> Vec<&str> {
     let ids = table.routes[route].policies(ListenerId(listener));
@@ -161,7 +161,7 @@ fn the_security_preset() {
         "type": "headers", "preset": "security", "response": {"set": {"x-frame-options": "DENY"}},
     }}}));
     let PolicyKind::Headers(headers) = &table.policies[0].kind else { panic!("headers") };
-    let names = |fields: &[(Box<[u8]>, Box<[u8]>)]| -> Vec<String> {
+    let names = |fields: &[FieldLine]| -> Vec<String> {
         fields.iter().map(|(name, _)| String::from_utf8_lossy(name).into_owned()).collect()
     };
     assert_eq!(
