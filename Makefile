@@ -52,10 +52,10 @@ bench: $(RELEASED) ## against nginx, HAProxy and others; CELLS= chooses
 fuzz: ## every fuzz target, DURATION= seconds each (60)
 	fuzz/run $(or $(DURATION),60)
 
-conformance: $(BUILT) ## the table of raw HTTP/1.1 probes: Pylos, nginx, HAProxy
+conformance: $(BUILT) ## the table of raw HTTP/1.1 probes: Pylos, nginx, HAProxy; PAGE= writes it there
 	.ci/need nginx nginx-light
 	.ci/need haproxy haproxy
-	python -m tests.probes
+	PYTHONPATH=tests python -m probes $(PAGE)
 
 clean: ## all that was built
 	rm -rf .venv .venv-bench target fuzz/target dist

@@ -36,6 +36,9 @@ def main() -> int:
     except BenchError as error:
         print(f"bench: {error}", file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        print("\nbench: interrupted; all that was started has been ended", file=sys.stderr)
+        return 130
     return 0
 
 

@@ -72,7 +72,7 @@ class Probe:
     reply: Reply = field(default_factory=Reply)
     #: the first request is HEAD, so its answer has no body
     head: bool = False
-    #: write one byte at a time
+    #: client and upstream write one byte at a time
     trickle: bool = False
     #: bytes that follow on the same connection
     follow: bytes = NEXT

@@ -34,7 +34,7 @@ class Result:
 
 def run(probe: Probe, address: tuple[str, int], upstream: Upstream, patience: float = PATIENCE) -> Result:
     """One probe on a connection of its own."""
-    upstream.expect(probe.reply)
+    upstream.expect(probe.reply, trickle=probe.trickle)
     raw, closed = play(address, probe, patience)
     requests = upstream.take()
     answers, rest = read_answers(raw, closed=closed, first_is_head=probe.head)

@@ -13,13 +13,13 @@ if TYPE_CHECKING:
 CONFIG = """
 [pylos]
 version = 1
-access_log = false
+access_log = {{ path = "/dev/null" }}
 
 [listen.http]
 bind = "127.0.0.1:0"
 
 [listen.ops]
-bind = "127.0.0.5:0"
+bind = "127.0.0.1:0"
 serve = ["metrics", "health"]
 
 [upstream.app]

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 NEXT_REPLY = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(NEXT_BODY), NEXT_BODY)
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
+#: a longer answer goes in one write
+LONGEST_TRICKLE = 2000
 #: enough turns of the loop for a connection in the backlog to be accepted and read to its end
 TURNS = 24
 
@@ -26,6 +28,8 @@ class Stage:
 
     reply: Reply = field(default_factory=Reply)
     requests: list[Request] = field(default_factory=list)
+    #: write answers one byte at a time
+    trickle: bool = False
 
 
 class Upstream:
@@ -52,9 +56,9 @@ class Upstream:
         self._thread.join(10)
         self._loop.close()
 
-    def expect(self, reply: Reply) -> None:
+    def expect(self, reply: Reply, *, trickle: bool = False) -> None:
         """Forget what was recorded and answer with this from now on."""
-        asyncio.run_coroutine_threadsafe(self._set(reply), self._loop).result(10)
+        asyncio.run_coroutine_threadsafe(self._set(reply, trickle=trickle), self._loop).result(10)
 
     def take(self) -> list[Request]:
         """What arrived since `expect`; everything already on the wire is read first."""
@@ -74,9 +78,10 @@ class Upstream:
         for _ in range(TURNS):
             await asyncio.sleep(0)
 
-    async def _set(self, reply: Reply) -> None:
+    async def _set(self, reply: Reply, *, trickle: bool) -> None:
         await self._settle()
         self._stage.reply = reply
+        self._stage.trickle = trickle
         self._stage.requests = []
 
     async def _settle(self) -> list[Request]:
@@ -149,7 +154,7 @@ class Connection(asyncio.Protocol):
         self._request = request
         self._stage.requests.append(request)
         if request.target != b"/next":
-            self._transport.write(self._early(request))
+            self._write(self._early(request))
         return True
 
     def _early(self, request: Request) -> bytes:
@@ -157,14 +162,19 @@ class Connection(asyncio.Protocol):
         expects = [value.lower() for value in request.values(b"expect")] == [b"100-continue"]
         return (CONTINUE if reply.invites and expects else b"") + reply.early
 
+    def _write(self, data: bytes) -> None:
+        size = 1 if self._stage.trickle and len(data) <= LONGEST_TRICKLE else len(data) or 1
+        for start in range(0, len(data), size):
+            self._transport.write(data[start : start + size])
+
     def _finish(self, request: Request) -> None:
         request.complete = True
         self._request = None
         if request.target == b"/next":
-            self._transport.write(NEXT_REPLY)
+            self._write(NEXT_REPLY)
             return
         reply = self._stage.reply
-        self._transport.write(reply.late)
+        self._write(reply.late)
         self._tunnel = reply.echo
         if reply.close:
             self._transport.close()

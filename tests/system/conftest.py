@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,7 @@ from pylos.testing.plugin import GatewayFactory
 
 sys.path.insert(0, str(Path(__file__).parent.parent))  # for `probes` and `system.rig`
 
-from system.rig import NEXT, Front, Refusal, configuration
+from system.rig import NEXT, Front, Refusal, Served, configuration
 
 
 @pytest.fixture
@@ -24,17 +25,24 @@ def front(gateway: GatewayFactory) -> Front:
     return start
 
 
+@pytest.fixture(scope="module")
+def plain() -> Iterator[Served]:
+    """One gateway for a whole module, in front of an upstream that says "ok"."""
+    with ScriptedUpstream() as app, Gateway.from_toml(configuration(app)) as started:
+        yield Served(started, app)
+
+
 @pytest.fixture
 def refuses() -> Refusal:
     def send(
-        gateway: Gateway,
-        upstream: ScriptedUpstream,
+        served: Served,
         data: bytes,
         *,
         statuses: frozenset[int] = frozenset({400}),
         trickle: bool = False,
         begun: bool = False,
     ) -> Response:
+        gateway, upstream = served
         before = len(upstream.requests)
         with RawClient(gateway.address()) as client:
             if trickle:

@@ -6,7 +6,7 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Protocol, Self
+from typing import NamedTuple, Protocol, Self
 
 from pylos import Gateway
 from pylos.testing import Response, ScriptedUpstream
@@ -63,6 +63,13 @@ class Front(Protocol):
         ...
 
 
+class Served(NamedTuple):
+    """A running gateway and the upstream behind it."""
+
+    gateway: Gateway
+    app: ScriptedUpstream
+
+
 class Refusal(Protocol):
     """Send bytes that must be refused, and a sound request behind them.
 
@@ -72,8 +79,7 @@ class Refusal(Protocol):
 
     def __call__(
         self,
-        gateway: Gateway,
-        upstream: ScriptedUpstream,
+        served: Served,
         data: bytes,
         *,
         statuses: frozenset[int] = frozenset({400}),

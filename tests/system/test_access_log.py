@@ -48,6 +48,7 @@ HOSTILE = {
     "escape sequence": b"GET / HTTP/1.1\r\nHost: a\r\nUser-Agent: \x1b[31m\r\n\r\n",
     "100 KB": b"GET / HTTP/1.1\r\nHost: a\r\nUser-Agent: " + b"u" * 100_000 + b"\r\n\r\n",
     "backslashes": b'GET /?q=\\" HTTP/1.1\r\nHost: a\r\nUser-Agent: \\"\\\\\r\n\r\n',
+    "broken behind Accept": b"GET / HTTP/1.1\r\nHost: a\r\nAccept: text/html\r\nX-A: \x00\r\n\r\n",
     "odd host": b"GET / HTTP/1.1\r\nHost: a\r\nHost: \xff\r\n\r\n",
     "odd method": b"M!#$%&'*+-.^_`|~ / HTTP/1.1\r\nHost: a\r\n\r\n",
     "garbage": b"\x00\xff\r\n\r\n",

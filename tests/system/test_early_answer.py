@@ -26,10 +26,10 @@ def _answer_and_close(connection: UpstreamConnection) -> None:
 
 
 def _answer_and_read_on(connection: UpstreamConnection) -> None:
-    connection.read_head()
-    connection.read_exactly(READ)
-    connection.send(ANSWER)
-    connection.discard()
+    """The rest is read as it comes; where it comes whole, the connection is good for another request."""
+    while (request := connection.read_head()) is not None:
+        connection.send(ANSWER)
+        connection.read_body(request)
 
 
 Story = Callable[[UpstreamConnection], None]

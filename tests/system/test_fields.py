@@ -5,7 +5,7 @@ from __future__ import annotations
 from http import HTTPStatus
 
 import pytest
-from system.rig import Front, Refusal
+from system.rig import Front, Refusal, Served
 
 from pylos.testing import RawClient
 from pylos.testing.plugin import UpstreamFactory
@@ -29,11 +29,10 @@ ANSWERS = {
 
 
 @pytest.mark.parametrize("data", BAD.values(), ids=BAD.keys())
-def test_sloppy_line_is_refused(data: bytes, front: Front, upstream: UpstreamFactory, refuses: Refusal):
-    app = upstream()
-    refuses(front(app), app, data)
-    assert b"\r\n " not in app.received
-    assert b"\r\n\t" not in app.received
+def test_sloppy_line_is_refused(data: bytes, plain: Served, refuses: Refusal):
+    refuses(plain, data)
+    assert b"\r\n " not in plain.app.received
+    assert b"\r\n\t" not in plain.app.received
 
 
 @pytest.mark.parametrize("answer", ANSWERS.values(), ids=ANSWERS.keys())

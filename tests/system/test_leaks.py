@@ -19,6 +19,8 @@ from pylos.testing.script import Reply, perform
 ADDRESS = "127.0.0.77"
 NAME = "origin-seventy-seven.invalid"
 PUBLIC = "gateway.test"
+NOBODY = (502, 503)
+"""The upstream failed, or after it no other target was left."""
 NEVER = threading.Event()
 CONFIG = """
 [pylos]
@@ -50,7 +52,7 @@ match = "{public}/denied"
 to = "app"
 use = ["nobody"]
 [route.get_only]
-match = "GET {public}/get-only"
+match = "GET only.test/get-only"
 to = "app"
 [policy.nobody]
 type = "filter"
@@ -66,7 +68,7 @@ class Scenario:
     """
 
     reply: Reply = b""
-    status: int = 200
+    status: int | tuple[int, ...] = 200
     fields: tuple[tuple[str, str | None], ...] = ()
     method: str = "GET"
     path: str = ""
@@ -132,23 +134,23 @@ SCENARIOS: dict[str, Scenario] = {
         (("location", MAPPED),),
         method="HEAD",
     ),
-    "refused-connection": Scenario(status=503, path="/dead"),
-    "closed-without-answer": Scenario([Close()], 502),
-    "reset": Scenario([Reset()], 502),
+    "refused-connection": Scenario(status=NOBODY, path="/dead"),
+    "closed-without-answer": Scenario([Close()], NOBODY),
+    "reset": Scenario([Reset()], NOBODY),
     "garbage": Scenario([b"{name} speaks something else\r\n\r\n", Close()], 502),
     "bad-field": Scenario(_answer("{name}"), 502),
     "bad-length": Scenario(b"HTTP/1.1 200 {name}\r\nContent-Length: {at}\r\n\r\n", 502),
     "unasked-switch": Scenario(b"HTTP/1.1 101 {name}\r\nUpgrade: websocket\r\nLocation: http://{at}/\r\n\r\n", 502),
     "half-a-head": Scenario([b"HTTP/1.1 200 OK\r\nServer: {name}", Close()], 502),
     "silence": Scenario([Wait(NEVER)], 504),
-    "html-refusal": Scenario([Close()], 502, headers=(("Accept", "text/html"),)),
-    "text-refusal": Scenario([Close()], 502, headers=(("Accept", "text/plain"),)),
+    "html-refusal": Scenario([Close()], NOBODY, headers=(("Accept", "text/html"),)),
+    "text-refusal": Scenario([Close()], NOBODY, headers=(("Accept", "text/plain"),)),
     "truncated-length": Scenario(
         [b"HTTP/1.1 200 OK\r\nServer: {name}\r\nContent-Length: 100\r\n\r\nhalf", Close()], cut=True
     ),
     "truncated-chunks": Scenario([CHUNKED[:-3].encode() + b"5\r\nhal", Close()], cut=True),
     "no-route": Scenario(status=404, headers=(("Host", "elsewhere.test"),)),
-    "method-not-allowed": Scenario(status=405, method="POST", path="/get-only"),
+    "method-not-allowed": Scenario(status=405, method="POST", path="/get-only", headers=(("Host", "only.test"),)),
     "denied": Scenario(status=403, path="/denied"),
     "too-large": Scenario(status=413, method="POST", body=bytes(2000)),
     "bad-request": Scenario(status=400, headers=(("Bad Name", "1"),)),
@@ -208,7 +210,7 @@ def test_origin_is_not_told(name: str, served: Gateway, origin: Origin):
         else:
             client.close()
         received = client.received.lower()
-    assert head.status == scenario.status
+    assert head.status in (scenario.status if isinstance(scenario.status, tuple) else (scenario.status,))
     for hidden in (ADDRESS, NAME, f":{origin.port}"):
         assert hidden.encode() not in received, received
     for field, value in scenario.fields:

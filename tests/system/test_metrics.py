@@ -72,6 +72,7 @@ def test_series_are_bounded(front: Front, upstream: UpstreamFactory):
     gateway = front(upstream(), more=ADMIN, route='match = "known.example/{rest:path}"')
     with RawClient(gateway.address()) as client:
         assert client.get("/", [("Host", "a")]).status == 400
+    with RawClient(gateway.address()) as client:
         assert client.get("/").status == 404
         assert client.request("GET", host="known.example").status == 200
         before = _series(_metrics(gateway))

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-import pytest
-from system.rig import Front
+from collections.abc import Iterator
 
+import pytest
+from system.rig import Front, Served
+
+from pylos import Gateway
 from pylos.testing import RawClient
 from pylos.testing.echo import EchoUpstream
-from pylos.testing.plugin import GatewayFactory
 
 TWO_ROUTES = """
 [pylos]
@@ -53,20 +55,27 @@ EDITS = [
 TARGET = "/p/http://x//y?b=2&a=1&b=3&flag&sig=%E9%FF&s=1;2&q=a%20b+c&e="
 
 
+@pytest.fixture(scope="module")
+def two_routes() -> Iterator[Served]:
+    with EchoUpstream() as app, Gateway.from_toml(TWO_ROUTES.format(url=app.url)) as gateway:
+        yield Served(gateway, app)
+
+
 @pytest.mark.parametrize("target, status", CROSSING)
-def test_dots_do_not_cross_a_policy_line(target: str, status: int, gateway: GatewayFactory, echo: EchoUpstream):
-    with RawClient(gateway(TWO_ROUTES.format(url=echo.url)).address()) as client:
+def test_dots_do_not_cross_a_policy_line(target: str, status: int, two_routes: Served):
+    before = len(two_routes.app.requests)
+    with RawClient(two_routes.gateway.address()) as client:
         client.send(f"GET {target} HTTP/1.1\r\nHost: a\r\n\r\n".encode())
         assert client.read_response().status == status
-    assert echo.requests == []
+    assert len(two_routes.app.requests) == before
 
 
 @pytest.mark.parametrize(
     "target, normal",
     [("/../x", "/x"), ("/open/./a/../b", "/open/b"), ("/secret/../open/y", "/open/y"), ("/open/%7eu", "/open/~u")],
 )
-def test_upstream_sees_the_normal_path(target: str, normal: str, gateway: GatewayFactory, echo: EchoUpstream):
-    with RawClient(gateway(TWO_ROUTES.format(url=echo.url)).address()) as client:
+def test_upstream_sees_the_normal_path(target: str, normal: str, two_routes: Served):
+    with RawClient(two_routes.gateway.address()) as client:
         client.send(f"GET {target} HTTP/1.1\r\nHost: a\r\n\r\n".encode())
         assert client.read_response().json()["target"] == normal
 

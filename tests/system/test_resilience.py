@@ -67,8 +67,9 @@ def targets() -> Iterator[list[Target]]:
         yield made
 
 
-def _states(gateway: Gateway) -> list[str]:
-    return [target["state"] for target in gateway.status()["upstreams"]["app"]]
+def _state(gateway: Gateway, target: Target) -> str:
+    states: dict[str, str] = {one["target"]: one["state"] for one in gateway.status()["upstreams"]["app"]}
+    return states[target.url]
 
 
 def test_killed_target_goes_and_comes_back(targets: list[Target], front: Front):
@@ -77,12 +78,12 @@ def test_killed_target_goes_and_comes_back(targets: list[Target], front: Front):
         load.more(300)
         assert set(load.bodies) == {b"one", b"two", b"three"}
         targets[1].kill()
-        until(lambda: _states(gateway)[1] != "up")
+        until(lambda: _state(gateway, targets[1]) != "up")
         before = load.bodies[b"two"]
         load.more(300)
         assert load.bodies[b"two"] == before
         targets[1].start()
-        until(lambda: _states(gateway) == ["up"] * 3)
+        until(lambda: _state(gateway, targets[1]) == "up")
         load.more(300)
         assert load.bodies[b"two"] > before
     assert load.failures == []
@@ -95,7 +96,7 @@ def test_killed_target_without_health_checks(targets: list[Target], front: Front
         load.more(300)
         targets[1].kill()
         load.more(300)
-        until(lambda: _states(gateway)[1] == "ejected")
+        until(lambda: _state(gateway, targets[1]) == "ejected")
         targets[1].start()
         before = load.bodies[b"two"]
         until(lambda: load.bodies[b"two"] > before, seconds=30)
@@ -196,10 +197,25 @@ def test_drain_closes_idle_connections_at_once(front: Front, upstream: UpstreamF
         assert time.monotonic() - started < 5
 
 
-def test_drain_has_a_deadline(front: Front, upstream: UpstreamFactory):
-    gateway = front(upstream([Wait(threading.Event())]), pylos='access_log = false\ndrain = "1s"')
+def test_drain_serves_what_was_queued(front: Front, upstream: UpstreamFactory):
+    """A request sent before SIGTERM over a connection that nobody had time to accept."""
+    gateway = front(upstream())
+    pid = gateway.gateway_pid
+    os.kill(pid, signal.SIGSTOP)
     with RawClient(gateway.address()) as client:
         client.send(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+        gateway.signal(signal.SIGTERM)
+        os.kill(pid, signal.SIGCONT)
+        assert client.read_response().status == 200
+    assert gateway.wait(10) == 0
+
+
+def test_drain_has_a_deadline(front: Front, upstream: UpstreamFactory):
+    app = upstream([Wait(threading.Event())])
+    gateway = front(app, pylos='access_log = false\ndrain = "1s"')
+    with RawClient(gateway.address()) as client:
+        client.send(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+        app.wait_for_requests(1)
         started = time.monotonic()
         gateway.signal(signal.SIGTERM)
         gateway.wait(10)

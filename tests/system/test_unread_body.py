@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import pytest
+from system.rig import Served
 
 from pylos import Gateway
 from pylos.testing import RawClient, ScriptedUpstream
-from pylos.testing.plugin import GatewayFactory, UpstreamFactory
 
 CONFIG = """
 [pylos]
@@ -50,13 +52,10 @@ BY_LENGTH = b"Content-Length: %d\r\n\r\n%s" % (len(SMUGGLED), SMUGGLED)
 BY_CHUNKS = b"Transfer-Encoding: chunked\r\n\r\n%x\r\n%s\r\n0\r\n\r\n" % (len(SMUGGLED), SMUGGLED)
 
 
-Served = tuple[Gateway, ScriptedUpstream]
-
-
-@pytest.fixture
-def served(gateway: GatewayFactory, upstream: UpstreamFactory) -> Served:
-    app = upstream()
-    return gateway(CONFIG.format(url=app.url)), app
+@pytest.fixture(scope="module")
+def served() -> Iterator[Served]:
+    with ScriptedUpstream() as app, Gateway.from_toml(CONFIG.format(url=app.url)) as gateway:
+        yield Served(gateway, app)
 
 
 @pytest.mark.parametrize("path, status", CASES)

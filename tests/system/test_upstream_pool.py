@@ -75,9 +75,11 @@ def test_reset_upon_second_get(front: Front, upstream: UpstreamFactory):
 def test_reset_upon_second_post(front: Front, upstream: UpstreamFactory):
     """Bytes have been sent: 502, and the upstream sees it once."""
     app = upstream(serve=_once(_reset_second))
-    with RawClient(front(app, pylos=ONE_WORKER).address()) as client:
+    gateway = front(app, pylos=ONE_WORKER)
+    with RawClient(gateway.address()) as client:
         assert client.get("/warm").status == HTTPStatus.OK
         assert client.request("POST", "/", body=b"once").status == HTTPStatus.BAD_GATEWAY
+    with RawClient(gateway.address()) as client:
         assert client.get("/after").status == HTTPStatus.OK
     assert _bodies(app)[b"once"] == 1
 

@@ -17,9 +17,15 @@ const MOST_BYTES: usize = 256 << 20;
 #[serde(tag = "type", rename_all = "snake_case")]
 pub(crate) enum Order {
     /// Use this table from now on. One descriptor came along for each of `sockets`, in order.
-    Apply { generation: u64, table: Box<RawTable>, sockets: Vec<NewSocket> },
+    Apply {
+        generation: u64,
+        table: Box<RawTable>,
+        sockets: Vec<NewSocket>,
+    },
     /// Take nothing new, finish what is there, end.
-    Drain { deadline_ms: u64 },
+    Drain {
+        deadline_ms: u64,
+    },
     Stop,
     Status,
 }

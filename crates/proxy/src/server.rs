@@ -124,7 +124,8 @@ impl Server {
             self.sockets.insert(Arc::clone(&key), listening);
             new.push(key);
         }
-        self.sockets.retain(|key, _| table.listeners.iter().any(|l| l.binds.iter().any(|b| *b.spelled == **key)));
+        self.sockets
+            .retain(|key, _| table.listeners.iter().any(|l| l.binds.iter().any(|b| *b.spelled == **key)));
         self.resolve_new(&table);
         self.follow_log(&table);
         let workers = wanted_workers(&table);
@@ -138,8 +139,10 @@ impl Server {
             let keys: Vec<_> = if fresh { self.sockets.keys().cloned().collect() } else { new.clone() };
             let update = Update {
                 table: Arc::clone(&table),
-                generation,
-                sockets: keys.iter().filter_map(|k| copy(self.sockets.get(k)?).map(|l| (Arc::clone(k), l))).collect(),
+                sockets: keys
+                    .iter()
+                    .filter_map(|k| copy(self.sockets.get(k)?).map(|l| (Arc::clone(k), l)))
+                    .collect(),
                 log: self.log.clone(),
                 done: done.clone(),
             };
@@ -212,13 +215,16 @@ impl Server {
         let known = self.shared.registry.lock();
         let now = crate::clock::exact_ms();
         let requests = known.routes.values().flatten().map(|c| c.requests.read().iter().sum::<u64>()).sum();
-        let mut upstreams = BTreeMap::<Box<str>, Vec<TargetStatus>>::new();
-        for (pair, state) in self.shared.states() {
-            let cells = known.targets.get(&pair);
-            let active = cells.map_or(0, |c| c.iter().map(|c| c.active.read()).fold(0, u64::wrapping_add));
-            let (upstream, target) = pair;
-            let status = TargetStatus { target, state: state.state_name(now), active };
-            upstreams.entry(upstream).or_default().push(status);
+        let mut upstreams = BTreeMap::new();
+        for upstream in self.table.iter().flat_map(|t| &t.upstreams) {
+            let targets = upstream.targets.iter().map(|target| {
+                let cells = known.targets.get(&(upstream.name.clone(), target.url.clone()));
+                let active =
+                    cells.map_or(0, |c| c.iter().map(|c| c.active.read()).fold(0, u64::wrapping_add));
+                let state = self.shared.target(&upstream.name, &target.url).state_name(now);
+                TargetStatus { target: target.url.clone(), state, active }
+            });
+            upstreams.insert(upstream.name.clone(), targets.collect());
         }
         Status {
             generation: self.shared.generation.load(Relaxed),
@@ -235,7 +241,9 @@ impl Server {
         let end = Instant::now() + Duration::from_millis(deadline_ms);
         self.sockets.clear();
         let workers = self.shared.workers.load(Relaxed);
-        (1..=workers).for_each(|id| drop(self.shared.send(id, Message::Drain)));
+        (1..=workers).for_each(|id| {
+            self.shared.send(id, Message::Drain);
+        });
         while self.threads.iter().any(|(id, thread)| *id != SIDE && !thread.is_finished()) {
             if Instant::now() >= end || self.told_to_stop(Duration::from_millis(20)) {
                 break;

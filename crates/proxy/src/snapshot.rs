@@ -6,7 +6,7 @@ use crate::telemetry::cells::{ListenerCells, RouteCells};
 use crate::telemetry::registry::NO_ROUTE;
 use crate::upstream::pool::Pool;
 use pylos_core::balance::RoundRobin;
-use pylos_core::table::{RouteId, Table};
+use pylos_core::table::{RouteId, Serve, Table};
 use std::cell::Cell;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -14,7 +14,6 @@ use std::sync::atomic::Ordering::Relaxed;
 
 pub(crate) struct Snapshot {
     pub(crate) table: Arc<Table>,
-    pub(crate) generation: u64,
     pub(crate) upstreams: Vec<UpstreamState>,
     /// By listener, then by route; the last one counts what no route took.
     cells: Vec<Vec<Arc<RouteCells>>>,
@@ -45,12 +44,13 @@ const MOST_RETRIES: u32 = 100 * 10;
 
 impl Snapshot {
     pub(crate) fn new(
-        table: Arc<Table>, generation: u64, worker: &crate::worker::Worker,
-        pool: impl Fn(&str, &str) -> Rc<Pool>,
+        table: Arc<Table>, worker: &crate::worker::Worker, pool: impl Fn(&str, &str) -> Rc<Pool>,
     ) -> Self {
         let registry = &worker.shared.registry;
         let cells = table.listeners.iter().map(|listener| {
-            let names = table.routes.iter().map(|r| &*r.name).chain([NO_ROUTE]);
+            // No route ever serves an admin listener.
+            let routes = if listener.serve == Serve::Proxy { &table.routes[..] } else { &[] };
+            let names = routes.iter().map(|r| &*r.name).chain([NO_ROUTE]);
             names.map(|route| registry.route(worker.id, &listener.name, route)).collect()
         });
         let cells = cells.collect();
@@ -70,7 +70,7 @@ impl Snapshot {
         let upstreams = upstreams.collect();
         let shared = Arc::clone(&worker.shared);
         shared.snapshots.fetch_add(1, Relaxed);
-        Snapshot { table, generation, upstreams, cells, listeners, shared }
+        Snapshot { table, upstreams, cells, listeners, shared }
     }
 
     /// Whether the table has this target of this upstream.

@@ -111,6 +111,14 @@ impl Stream {
         read.is_pending()
     }
 
+    /// Makes the coming close a reset: what was sent and not yet received is lost with it.
+    pub(crate) fn reset_on_close(&self) {
+        if let Stream::Tcp(s) = self {
+            // Fails only on a connection that is gone already.
+            let _ = socket2::SockRef::from(s).set_linger(Some(std::time::Duration::ZERO));
+        }
+    }
+
     /// Sends FIN; what was written before still arrives.
     pub(crate) fn shut_writing(&mut self) {
         let mut cx = Context::from_waker(Waker::noop());
@@ -180,7 +188,9 @@ impl WriteHalf<'_> {
         let done = poll_fn(|cx| {
             while !parts.is_empty() {
                 match self.poll_write(cx, parts) {
-                    Poll::Ready(Ok(0)) => return Poll::Ready(Err(io::Error::from(io::ErrorKind::WriteZero).into())),
+                    Poll::Ready(Ok(0)) => {
+                        return Poll::Ready(Err(io::Error::from(io::ErrorKind::WriteZero).into()));
+                    }
                     Poll::Ready(Ok(n)) => {
                         *written += n as u64;
                         wait.over();

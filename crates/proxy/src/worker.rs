@@ -21,12 +21,14 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::sync::mpsc::Sender;
 use std::time::Duration;
 use tokio::sync::mpsc::UnboundedReceiver;
-use tokio::task::JoinHandle;
 
 /// What a worker is told.
 pub(crate) enum Message {
     Apply(Box<Update>),
-    Connection { key: Arc<str>, accepted: Accepted },
+    Connection {
+        key: Arc<str>,
+        accepted: Accepted,
+    },
     /// Take no new connection, finish what is there, end.
     Drain,
     /// End now.
@@ -36,7 +38,6 @@ pub(crate) enum Message {
 /// A new configuration for one worker.
 pub(crate) struct Update {
     pub(crate) table: Arc<Table>,
-    pub(crate) generation: u64,
     /// Sockets that it does not have yet.
     pub(crate) sockets: Vec<(Arc<str>, StdListening)>,
     pub(crate) log: Option<Arc<LogWriter>>,
@@ -66,11 +67,13 @@ pub(crate) struct Worker {
     snapshot: RefCell<Option<Rc<Snapshot>>>,
     /// By upstream and target.
     pools: RefCell<HashMap<(Box<str>, Box<str>), Rc<Pool>>>,
+    #[expect(clippy::vec_box, reason = "a scratch moves between here and its request: as a pointer")]
     scratches: RefCell<Vec<Box<Scratch>>>,
-    sockets: RefCell<Vec<(Rc<Socket>, JoinHandle<()>)>>,
+    sockets: RefCell<Vec<Rc<Socket>>>,
     log: RefCell<LogBlock>,
     random: Cell<[u64; 2]>,
-    draining: Cell<bool>,
+    /// Since when, ms.
+    draining: Cell<Option<u64>>,
     connections: Cell<usize>,
 }
 
@@ -111,7 +114,7 @@ impl Worker {
             sockets: RefCell::default(),
             log: RefCell::default(),
             random: Cell::new([seed(1), seed(2)]),
-            draining: Cell::new(false),
+            draining: Cell::new(None),
             connections: Cell::new(0),
         }
     }
@@ -135,7 +138,11 @@ impl Worker {
                     self.sweep(sweeps);
                 }
             }
-            if self.draining.get() && self.connections.get() == 0 {
+            // One more sweep after the order: the queue of the listening sockets is taken first.
+            if self.draining()
+                && self.connections.get() == 0
+                && self.sockets.borrow().iter().all(|s| s.is_closed())
+            {
                 return;
             }
         }
@@ -146,8 +153,8 @@ impl Worker {
     }
 
     fn apply(self: &Rc<Self>, update: Update, probes: Option<&mut Probes>) {
-        let Update { table, generation, sockets, log, done } = update;
-        let snapshot = Snapshot::new(Arc::clone(&table), generation, self, |upstream, target| {
+        let Update { table, sockets, log, done } = update;
+        let snapshot = Snapshot::new(Arc::clone(&table), self, |upstream, target| {
             let key = (upstream.into(), target.into());
             let mut pools = self.pools.borrow_mut();
             let pool = pools.entry(key).or_insert_with(|| {
@@ -180,11 +187,11 @@ impl Worker {
             table.listeners.iter().position(has)
         };
         let mut sockets = self.sockets.borrow_mut();
-        sockets.retain(|(socket, accepting)| {
+        sockets.retain(|socket| {
             socket.set_listener(index(&socket.key));
             let kept = socket.listener().is_some();
             if !kept {
-                accepting.abort();
+                socket.close();
             }
             kept
         });
@@ -202,20 +209,21 @@ impl Worker {
             let socket = Rc::new(Socket::new(key));
             socket.set_listener(listener);
             let run = accept::run(Rc::clone(self), Rc::clone(&socket), listening);
-            sockets.push((socket, tokio::task::spawn_local(run)));
+            sockets.push(socket);
+            tokio::task::spawn_local(run);
         }
     }
 
     fn arrived(self: &Rc<Self>, key: &str, accepted: Accepted) {
         let sockets = self.sockets.borrow();
-        if let Some((socket, _)) = sockets.iter().find(|(s, _)| &*s.key == key) {
+        if let Some(socket) = sockets.iter().find(|s| &*s.key == key) {
             accept::arrived(self, socket, accepted);
         }
     }
 
     fn drain(&self) {
-        self.draining.set(true);
-        self.sockets.borrow_mut().drain(..).for_each(|(_, accepting)| accepting.abort());
+        self.draining.set(Some(clock::exact_ms()));
+        self.sockets.borrow().iter().for_each(|socket| socket.close());
         self.pools.borrow().values().for_each(|pool| pool.close());
         self.timers.wake_all();
     }
@@ -224,7 +232,7 @@ impl Worker {
         let now = clock::exact_ms();
         self.timers.sweep(now);
         self.flush_log();
-        if sweeps % (1000 / SWEEP_MS as u32) != 0 {
+        if !sweeps.is_multiple_of(1000 / SWEEP_MS as u32) {
             return;
         }
         self.clock.follow_wall();
@@ -238,10 +246,15 @@ impl Worker {
 
     /// The configuration in use now.
     pub(crate) fn snapshot(&self) -> Rc<Snapshot> {
-        Rc::clone(self.snapshot.borrow().as_ref().expect("a worker accepts only after its first configuration"))
+        Rc::clone(
+            self.snapshot.borrow().as_ref().expect("a worker accepts only after its first configuration"),
+        )
     }
 
     pub(crate) fn draining(&self) -> bool {
+        self.draining.get().is_some()
+    }
+    pub(crate) fn draining_since(&self) -> Option<u64> {
         self.draining.get()
     }
 

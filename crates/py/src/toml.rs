@@ -25,8 +25,7 @@ type Position<'py> = (Bound<'py, PyTuple>, usize, usize, usize, usize, usize, us
 /// with its line. An element of an array has no key: its own place stands for it.
 #[pyfunction]
 pub(crate) fn parse_toml<'py>(
-    py: Python<'py>,
-    text: &str,
+    py: Python<'py>, text: &str,
 ) -> PyResult<(Bound<'py, PyDict>, Vec<Position<'py>>)> {
     let lines = Lines::of(text);
     match Document::parse(text) {

@@ -4,6 +4,9 @@ use crate::Message;
 use socket2::SockRef;
 use std::io::{ErrorKind, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::panic::resume_unwind;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 /// How long a step may take. Far longer than any should: a test never waits for it when all is well.
@@ -12,10 +15,15 @@ pub const DEADLINE: Duration = Duration::from_secs(10);
 /// Used by clients and upstreams alike.
 #[derive(Debug)]
 pub struct Connection {
-    stream: TcpStream,
+    stream: Arc<TcpStream>,
     /// Read, and not yet asked for.
     ahead: Vec<u8>,
+    /// Set when the upstream of this connection ends.
+    ending: Arc<AtomicBool>,
 }
+
+/// What a script unwinds with when its upstream ends under it: no failure, and nothing to be printed.
+pub(crate) struct Ended;
 
 impl Connection {
     pub fn to(address: SocketAddr) -> Self {
@@ -26,7 +34,16 @@ impl Connection {
     pub fn over(stream: TcpStream) -> Self {
         let set = stream.set_nodelay(true).and(stream.set_read_timeout(Some(DEADLINE)));
         set.and(stream.set_write_timeout(Some(DEADLINE))).expect("options of an open socket");
-        Connection { stream, ahead: Vec::new() }
+        Connection { stream: Arc::new(stream), ahead: Vec::new(), ending: Arc::default() }
+    }
+
+    pub(crate) fn ending_with(self, ending: Arc<AtomicBool>) -> Self {
+        Connection { ending, ..self }
+    }
+
+    /// For ending it from elsewhere; does not keep it open.
+    pub(crate) fn handle(&self) -> Weak<TcpStream> {
+        Arc::downgrade(&self.stream)
     }
 
     pub fn local_address(&self) -> SocketAddr {
@@ -34,12 +51,15 @@ impl Connection {
     }
 
     pub fn send(&mut self, bytes: impl AsRef<[u8]>) {
-        self.try_send(bytes).unwrap_or_else(|error| panic!("cannot send: {error}"));
+        if let Err(error) = self.try_send(bytes) {
+            self.leave_when_ending();
+            panic!("cannot send: {error}");
+        }
     }
 
     /// For sending to a peer that may have gone.
     pub fn try_send(&mut self, bytes: impl AsRef<[u8]>) -> std::io::Result<()> {
-        self.stream.write_all(bytes.as_ref())
+        (&*self.stream).write_all(bytes.as_ref())
     }
 
     /// Ends the sending side; the other goes on.
@@ -49,12 +69,26 @@ impl Connection {
 
     /// Ends the connection with a reset instead of a FIN.
     pub fn reset(self) {
-        SockRef::from(&self.stream).set_linger(Some(Duration::ZERO)).expect("options of an open socket");
+        SockRef::from(&*self.stream).set_linger(Some(Duration::ZERO)).expect("options of an open socket");
     }
 
     /// What has been read and not been asked for.
     pub fn ahead(&self) -> &[u8] {
         &self.ahead
+    }
+
+    /// Waits, without a deadline, for more bytes or the end.
+    pub fn has_more(&mut self) -> bool {
+        loop {
+            if !self.ahead.is_empty() {
+                return true;
+            }
+            match self.read_some() {
+                Ok(length) => return length > 0,
+                Err(error) if is_timeout(&error) => {}
+                Err(_) => return false,
+            }
+        }
     }
 
     pub fn read_exactly(&mut self, length: usize) -> Vec<u8> {
@@ -76,7 +110,7 @@ impl Connection {
 
     /// Everything until the peer ends its side, or resets.
     pub fn read_to_end(&mut self) -> Vec<u8> {
-        while self.read_some("the end") > 0 {}
+        while self.read_within("the end") > 0 {}
         std::mem::take(&mut self.ahead)
     }
 
@@ -147,21 +181,38 @@ impl Connection {
     }
 
     fn read_more(&mut self, waiting_for: &str) {
-        if self.read_some(waiting_for) == 0 {
+        if self.read_within(waiting_for) == 0 {
             panic!("the end came before {waiting_for}, after {}", self.ahead.escape_ascii());
         }
     }
 
     /// 0 at the end.
-    fn read_some(&mut self, waiting_for: &str) -> usize {
-        let mut buffer = [0; 16 * 1024];
-        match self.stream.read(&mut buffer) {
-            Ok(length) => {
-                self.ahead.extend_from_slice(&buffer[..length]);
-                length
-            }
+    fn read_within(&mut self, waiting_for: &str) -> usize {
+        let read = self.read_some();
+        if matches!(read, Ok(0) | Err(_)) {
+            self.leave_when_ending();
+        }
+        match read {
+            Ok(length) => length,
             Err(error) if error.kind() == ErrorKind::ConnectionReset => 0,
             Err(error) => panic!("waiting for {waiting_for}: {error}, after {}", self.ahead.escape_ascii()),
         }
     }
+
+    fn leave_when_ending(&self) {
+        if self.ending.load(Ordering::SeqCst) {
+            resume_unwind(Box::new(Ended));
+        }
+    }
+
+    fn read_some(&mut self) -> std::io::Result<usize> {
+        let mut buffer = [0; 16 * 1024];
+        let length = (&*self.stream).read(&mut buffer)?;
+        self.ahead.extend_from_slice(&buffer[..length]);
+        Ok(length)
+    }
+}
+
+fn is_timeout(error: &std::io::Error) -> bool {
+    matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut)
 }

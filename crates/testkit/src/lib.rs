@@ -6,7 +6,7 @@
 //! ```
 //! use pylos_testkit::{Connection, Upstream};
 //!
-//! let upstream = Upstream::serving(|connection| {
+//! let upstream = Upstream::serving(|mut connection, _number| {
 //!     let request = connection.read_request();
 //!     assert_eq!(request.start_line(), "GET /hello HTTP/1.1");
 //!     connection.send("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi");

@@ -1,10 +1,12 @@
 //! A server that does as the test says.
 
+use crate::connection::Ended;
 use crate::{Connection, DEADLINE, Message};
 use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, channel};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, Weak};
 use std::thread::JoinHandle;
 
 /// Listens from its making to its end, which ends its connections and passes on the panics of its script.
@@ -17,22 +19,25 @@ pub struct Upstream {
 
 #[derive(Default)]
 struct Shared {
-    ending: AtomicBool,
+    /// From here on a script that waits for its connection unwinds quietly.
+    ending: Arc<AtomicBool>,
+    failed: AtomicBool,
     accepted: AtomicUsize,
-    connections: Mutex<Vec<(TcpStream, JoinHandle<()>)>>,
+    connections: Mutex<Vec<(Weak<TcpStream>, JoinHandle<()>)>>,
 }
 
 impl Upstream {
-    /// Runs `serve` for each connection, on a thread of its own.
-    pub fn serving(serve: impl Fn(&mut Connection) + Send + Sync + 'static) -> Self {
-        Self::start(move |connection, _| serve(connection), Receiver::from(channel().1))
+    /// Runs `serve` for each connection, on a thread of its own. The number counts connections from 0; the
+    /// connection ends when it is dropped. A script that waits for what may not come asks [`Connection::has_more`].
+    pub fn serving(serve: impl Fn(Connection, usize) + Send + Sync + 'static) -> Self {
+        Self::start(serve, channel().1)
     }
 
     /// Answers every request with the same bytes, on kept connections. What it got: [`Upstream::next_request`].
     pub fn answering(response: impl AsRef<[u8]>) -> Self {
         let response = response.as_ref().to_vec();
         let (sender, requests) = channel();
-        let serve = move |connection: &mut Connection, _: usize| {
+        let serve = move |mut connection: Connection, _: usize| {
             while connection.has_more() {
                 let request = connection.read_request();
                 // The test may be over.
@@ -45,10 +50,7 @@ impl Upstream {
         Self::start(serve, requests)
     }
 
-    fn start(
-        serve: impl Fn(&mut Connection, usize) + Send + Sync + 'static,
-        requests: Receiver<Message>,
-    ) -> Self {
+    fn start(serve: impl Fn(Connection, usize) + Send + Sync + 'static, requests: Receiver<Message>) -> Self {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
         let address = listener.local_addr().expect("a bound socket has an address");
         let shared = Arc::new(Shared::default());
@@ -79,19 +81,25 @@ impl Upstream {
     }
 }
 
-fn accept<S>(listener: &TcpListener, shared: &Shared, serve: &Arc<S>)
+fn accept<S>(listener: &TcpListener, shared: &Arc<Shared>, serve: &Arc<S>)
 where
-    S: Fn(&mut Connection, usize) + Send + Sync + 'static,
+    S: Fn(Connection, usize) + Send + Sync + 'static,
 {
     for stream in listener.incoming() {
         if shared.ending.load(Ordering::SeqCst) {
             return;
         }
-        let stream = stream.expect("a connection");
-        let handle = stream.try_clone().expect("a descriptor");
+        let connection = Connection::over(stream.expect("a connection")).ending_with(shared.ending.clone());
+        let handle = connection.handle();
         let number = shared.accepted.fetch_add(1, Ordering::SeqCst);
         let serve = serve.clone();
-        let thread = std::thread::spawn(move || serve(&mut Connection::over(stream), number));
+        let watched = shared.clone();
+        let thread = std::thread::spawn(move || {
+            let script = catch_unwind(AssertUnwindSafe(|| serve(connection, number)));
+            if script.is_err_and(|panic| !panic.is::<Ended>()) {
+                watched.failed.store(true, Ordering::SeqCst);
+            }
+        });
         shared.connections.lock().expect("no panic while it is held").push((handle, thread));
     }
 }
@@ -101,13 +109,67 @@ impl Drop for Upstream {
         self.shared.ending.store(true, Ordering::SeqCst);
         // Wakes the accepting thread.
         let _ = TcpStream::connect(self.address);
-        let mut ended = self.accepting.take().map(JoinHandle::join).into_iter().collect::<Vec<_>>();
-        let connections = std::mem::take(&mut *self.shared.connections.lock().expect("no panic while it is held"));
+        let accepting = self.accepting.take().map(JoinHandle::join);
+        let connections =
+            std::mem::take(&mut *self.shared.connections.lock().expect("no panic while it is held"));
         for (stream, thread) in connections {
-            let _ = stream.shutdown(Shutdown::Both);
-            ended.push(thread.join());
+            if let Some(stream) = stream.upgrade() {
+                let _ = stream.shutdown(Shutdown::Both);
+            }
+            let _ = thread.join();
         }
-        let failed = ended.iter().any(Result::is_err);
+        let failed = self.shared.failed.load(Ordering::SeqCst) || !matches!(accepting, Some(Ok(())));
         assert!(!failed || std::thread::panicking(), "a script of the upstream failed");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn requests_of_kept_connections_are_told() {
+        let upstream = Upstream::answering(
+            "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2;x\r\nhi\r\n0\r\nA: b\r\n\r\n",
+        );
+        let mut client = Connection::to(upstream.address());
+        for body in ["", "abc"] {
+            client.send(format!("POST / HTTP/1.1\r\nContent-Length: {}\r\n\r\n{body}", body.len()));
+            let response = client.read_response();
+            assert_eq!((response.status(), response.text()), (200, "hi".to_owned()));
+            assert_eq!(response.trailers, ["A: b"]);
+            assert_eq!(upstream.next_request().text(), body);
+        }
+        assert_eq!((upstream.accepted(), upstream.further_requests().len()), (1, 0));
+    }
+
+    #[test]
+    #[should_panic(expected = "a script of the upstream failed")]
+    fn a_failed_script_fails_the_test() {
+        let upstream = Upstream::serving(|mut connection, number| {
+            connection.send("x");
+            panic!("connection {number}");
+        });
+        assert_eq!(Connection::to(upstream.address()).read_to_end(), b"x");
+    }
+
+    #[test]
+    fn a_script_that_still_waits_is_no_failure() {
+        let upstream = Upstream::serving(|mut connection, _| {
+            connection.send("x");
+            connection.read_head();
+        });
+        let mut client = Connection::to(upstream.address());
+        assert_eq!(client.read_exactly(1), b"x");
+        drop(upstream);
+        client.expect_end();
+    }
+
+    #[test]
+    fn resets_end_the_reading() {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
+        let mut client = Connection::to(listener.local_addr().expect("an address"));
+        Connection::over(listener.accept().expect("a connection").0).reset();
+        client.expect_end();
     }
 }

@@ -32,7 +32,7 @@ def columns(row: dict[str, Any]) -> list[str]:
     return [
         row["route"],
         ",".join(row["methods"]) if row["methods"] is not None else "any",
-        row["host"],
+        row["host"] or "any",
         row["path"],
         " ".join(filter(None, [row["action"], row["to"]])),
         ",".join(row["listeners"]),

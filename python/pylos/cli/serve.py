@@ -14,7 +14,7 @@ from pylos.errors import Place
 
 Targets = Annotated[
     list[str] | None,
-    typer.Argument(metavar="[TARGET]...", help="Servers to proxy to, without any file: host:port or a URL."),
+    typer.Argument(metavar="TARGET", help="Servers to proxy to, without any file: host:port or a URL."),
 ]
 Bind = Annotated[str | None, typer.Option(metavar="HOST:PORT", help="Where to listen. Only for targets.")]
 Port = Annotated[

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pylos import _core
+from pylos._core import check as compile_table
+from pylos._core import routes as list_routes
 from pylos.config.lower import file_path, lower, lower_upstream
 from pylos.config.problems import Places, Report, closest, did_you_mean, listed
 from pylos.config.shape import shape
@@ -35,7 +36,7 @@ class Loaded:
 
     def routes(self) -> list[dict[str, Any]]:
         """List the routes, in the order in which they are tried: route, methods, host, path, action, to, ..."""
-        return _core.routes(encoded(self.table))
+        return list_routes(encoded(self.table))
 
 
 def check(document: Mapping[str, Any], places: Places, watch: list[Path]) -> Loaded:
@@ -48,7 +49,7 @@ def check(document: Mapping[str, Any], places: Places, watch: list[Path]) -> Loa
     if report.wrong:
         check_remains(table, document, report)
     else:
-        add_findings(_core.check(encoded(table)), document, report)
+        add_findings(compile_table(encoded(table)), document, report)
     if report.wrong:
         raise ConfigError(report.problems)
     return Loaded(config, table, report.problems, watch)
@@ -134,7 +135,7 @@ def check_remains(table: dict[str, Any], document: Mapping[str, Any], report: Re
         if route["to"] is not None:
             upstreams.setdefault(route["to"], lower_upstream(STAND_IN))
     # Warnings would be about what is left of the document, not about what was written.
-    found = [one for one in _core.check(encoded(table)) if one["severity"] == "error"]
+    found = [one for one in compile_table(encoded(table)) if one["severity"] == "error"]
     add_findings(found, document, report)
 
 

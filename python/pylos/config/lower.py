@@ -9,6 +9,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from pylos.config.problems import holds
 from pylos.errors import KeyPath
 from pylos.model import (
     AccessLog,
@@ -209,10 +210,3 @@ def spelling(step: str, table: object) -> str:
     if step == "body":
         candidates = ["text", "json", "html"]
     return next((key for key in candidates if isinstance(table, dict) and key in table), step)
-
-
-def holds(value: object, key: str | int) -> bool:
-    """Whether a document goes on at `key`."""
-    if isinstance(value, list):
-        return isinstance(key, int) and key < len(value)
-    return isinstance(value, dict) and key in value

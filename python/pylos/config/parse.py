@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from pylos import _core
+from pylos._core import TomlError, parse_toml
 from pylos.config.problems import Part
 from pylos.errors import ConfigError, KeyPath, Place, Problem
 
@@ -17,8 +17,8 @@ def parse(text: str, name: str) -> tuple[dict[str, Any], FilePlaces]:
     """Parse a document. Raises ConfigError (P101) at the first place that is no TOML."""
     lines = text.split("\n")
     try:
-        document, parts = _core.parse_toml(text)
-    except _core.TomlError as error:
+        document, parts = parse_toml(text)
+    except TomlError as error:
         raise ConfigError([syntax_problem(error, name, lines)]) from None
     positions = {
         path: ((key_line, key_column, key_length), (line, column, length))
@@ -27,7 +27,7 @@ def parse(text: str, name: str) -> tuple[dict[str, Any], FilePlaces]:
     return document, FilePlaces(name, lines, positions)
 
 
-def syntax_problem(error: _core.TomlError, name: str, lines: list[str]) -> Problem:
+def syntax_problem(error: TomlError, name: str, lines: list[str]) -> Problem:
     """Tell where the text stops to be TOML."""
     source = lines[error.line - 1] if 0 < error.line <= len(lines) else ""
     place = Place(name, error.line, error.column, 1, source.rstrip("\r"))

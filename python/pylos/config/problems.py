@@ -89,9 +89,22 @@ def listed(names: Iterable[str]) -> str:
     return f"{', '.join(first)} and {last}" if first else last
 
 
-def key_path(error: ErrorDetails) -> KeyPath:
-    """Give the path of a validation error as the document has it."""
-    return tuple(step for step in error["loc"] if not is_branch(step))
+def key_path(error: ErrorDetails, value: Any) -> KeyPath:  # noqa: ANN401 - any part of a document
+    """Give the path of an error in `value` as the document has it, without the names of branches."""
+    path: list[str | int] = []
+    for step in error["loc"]:
+        if is_branch(step) and not holds(value, step):
+            continue
+        path.append(step)
+        value = value[step] if holds(value, step) else None
+    return tuple(path)
+
+
+def holds(value: object, step: str | int) -> bool:
+    """Whether a part of a document goes on at `step`."""
+    if isinstance(value, list):
+        return isinstance(step, int) and step < len(value)
+    return isinstance(value, dict) and step in value
 
 
 def message_of(error: ErrorDetails) -> str:

@@ -108,7 +108,7 @@ class Reader:
 
     def note(self, model: type[Table], error: ErrorDetails) -> KeyPath | None:
         """Report an error; give the path of what to read without, None when something is missing instead."""
-        path = key_path(error)
+        path = key_path(error, self._value)
         match error["type"]:
             case "extra_forbidden":
                 return self.note_unknown(model, path)

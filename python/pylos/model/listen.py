@@ -34,9 +34,9 @@ class Limits(Table):
     """
 
     connections: Count = 0
-    """Open connections in all; 0 takes as many as the process may have descriptors for.
+    """Open connections of the gateway at which this listener takes no more; 0 leaves it to the descriptors there are.
 
-    Beyond it, connections wait to be accepted. Default: 0. Example: `connections = 20000`.
+    One more is closed at once. Default: 0. Example: `connections = 20000`.
     """
 
     connections_per_address: Count = 10_000

@@ -51,9 +51,9 @@ class Headers(Table):
     """
 
     preset: Literal["security"] | None = None
-    """`"security"` sets HSTS, nosniff, frame options and the referrer policy where the answer has none.
+    """`"security"` sets what every site should tell a browser: nosniff, frame options, referrer policy, HSTS on HTTPS.
 
-    Default: absent. Example: `preset = "security"`.
+    Where this policy names the same field itself, its own word counts. Default: absent. Example: `preset = "security"`.
     """
 
 

@@ -15,8 +15,10 @@ def json_value(value: Any) -> Any:  # noqa: ANN401 - any JSON value
     """Check that a value has a JSON form."""
     try:
         json.dumps(value, allow_nan=False)
-    except (TypeError, ValueError):
-        raise wrong("P104", "has no JSON form", hint="JSON knows no dates, no infinity and no NaN") from None
+    except ValueError:
+        raise wrong("P104", "has no JSON form", hint="JSON knows no infinity and no NaN") from None
+    except TypeError as error:
+        raise wrong("P104", f"has no JSON form: {error}") from None
     return value
 
 
@@ -26,7 +28,7 @@ class Redirect(Table):
     to: str
     """An absolute URL or a path, with the captures of `match`.
 
-    The query is kept unless there is one in `to`. Required. Example: `to = "https://shop.example.com{rest}"`.
+    The query is kept unless there is one in `to`. Required. Example: `to = "https://shop.example.com/{rest}"`.
     """
 
     status: Literal[301, 302, 303, 307, 308] = 308
@@ -88,7 +90,7 @@ class RouteTimeouts(Table):
     total: DurationOrZero = "0s"
     """The whole exchange, bodies included; `"0s"` is no bound. Tunnels do not know it.
 
-    Then the answer is 504 or, when it has begun, cut. Default: `"0s"`. Example: `total = "1h"`.
+    Then the answer is cut, so that the client sees that it is not whole. Default: `"0s"`. Example: `total = "1h"`.
     """
 
     tunnel_idle: Duration = "1h"
@@ -124,7 +126,7 @@ class Route(Table):
     ) = None
     """Sends the client elsewhere: a URL (status 308), or a table of `to` and `status`.
 
-    Default: absent. Example: `redirect = "https://shop.example.com{rest}"`.
+    Default: absent. Example: `redirect = "https://shop.example.com/{rest}"`.
     """
 
     respond: Respond | None = None

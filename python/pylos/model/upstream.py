@@ -110,7 +110,8 @@ class UpstreamTimeouts(Table):
     send_idle: Duration = "30s"
     """A target that does not read the request.
 
-    Then the answer is 504. Default: `"30s"`. Example: `send_idle = "1m"`.
+    Then no more of it is sent: an answer that is already there is passed on, else it is a failure of the upstream.
+    Default: `"30s"`. Example: `send_idle = "1m"`.
     """
 
 
@@ -128,7 +129,7 @@ class Upstream(Table):
     ]
     """The servers: `"http://host:port"`, `"host:port"`, `"unix:/path"`, or a table with `url`.
 
-    A name is looked up again as its addresses age. Required.
+    A name is looked up again every 10 s. Required.
     Example: `targets = ["http://10.0.0.1:8000", "unix:/run/app.sock"]`.
     """
 

@@ -4,7 +4,7 @@ DOCUMENT = """\
 [listen.http]
 bind = "127.0.0.1:0"
 [listen.ops]
-bind = "127.0.0.1:0"
+bind = "127.0.0.2:0"
 serve = ["health"]
 [upstream.web]
 targets = ["localhost:8000"]
@@ -27,7 +27,7 @@ def test_the_most_specific_comes_first(pylos, file):
     assert done.stdout.splitlines() == [
         "ROUTE  METHODS   HOST              PATH          ACTION       LISTENERS  POLICIES",
         "one    GET,HEAD  shop.example.com  /items/{id}   respond 204  http       -",
-        "rest   any       *                 /{rest:path}  to web       http       shield",
+        "rest   any       any               /{rest:path}  forward web  http       shield",
     ]
 
 

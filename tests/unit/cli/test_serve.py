@@ -61,7 +61,7 @@ def test_the_exit_code_is_the_supervisors(pylos, monkeypatch):
     [
         (["localhost:8000", "-c", "gateway.toml"], "targets or a file, not both"),
         ([], "there is no pylos.toml"),
-        (["--port", "70000", "localhost:8000"], "70000"),
+        (["--port", "70000", "localhost:8000"], "--port"),
         (["--port", "9000", "--bind", "127.0.0.1:0", "localhost:8000"], "--bind or --port, not both"),
         (["-c", "gateway.toml", "--port", "9000"], "only for targets"),
         (["--nonsense"], "No such option"),

@@ -1,13 +1,17 @@
 """`pylos serve` and `pylos demo` as a user starts them, over the real gateway process."""
 
+import errno
 import json
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -89,7 +93,8 @@ def test_sighup_puts_a_changed_file_into_use_and_no_request_fails(serve: Serve, 
                 load.wait_for(20)
                 file.write_text(CONFIG.format(target=upstream.url))
                 program.process.send_signal(signal.SIGHUP)
-                program.hears("reloaded")
+                while "SIGHUP" not in program.hears("reloaded")["message"]:
+                    pass  # the watched file tells of the same change
             load.wait_for(20)
         assert load.failures == []
         with RawClient(program.address) as client:
@@ -126,18 +131,27 @@ def test_sigterm_finishes_what_is_in_flight(serve: Serve) -> None:
     go = threading.Event()
     with ScriptedUpstream([Wait(go), reply(b"late")]) as upstream:
         program = serve(upstream.url)
-        with RawClient(program.address) as client, RawClient(program.address) as idle:
+        with RawClient(program.address) as client:
             client.send(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
             upstream.wait_for_requests(1)
             program.process.send_signal(signal.SIGTERM)
-            idle.expect_eof()
-            with pytest.raises(ConnectionRefusedError):
-                RawClient(program.address)
+            wait_until_refused(program.address)
             go.set()
             response = client.read_response()
             assert (response.text, response.header("connection")) == ("late", "close")
             client.expect_eof()
         assert program.process.wait(10) == 0
+
+
+def wait_until_refused(address: str) -> None:
+    """Connect until nobody listens any more: then the drain has begun in the gateway process, too."""
+    host, _, port = address.rpartition(":")
+    end = time.monotonic() + 10
+    while time.monotonic() < end:
+        with socket.socket() as probe:
+            if probe.connect_ex((host, int(port))) == errno.ECONNREFUSED:
+                return
+    raise TimeoutError(f"{address} still takes connections")
 
 
 def test_a_killed_supervisor_is_followed_by_its_gateway(serve: Serve) -> None:
@@ -158,13 +172,13 @@ def test_the_demo_does_what_it_says() -> None:
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
         try:
             assert process.stdout is not None
-            lines = list(iter(process.stdout.readline, "Ctrl-C ends it.\n"))
+            lines = list(takewhile(lambda line: line != "Ctrl-C ends it.\n", process.stdout))
             tries = [re.findall(r"(?:-X (\w+) )?http://([^/]+)(/\S*)", line) for line in lines if "  curl" in line]
             statuses = [answered(address, method or "GET", path) for [(method, address, path)] in tries]
         finally:
             process.send_signal(signal.SIGINT)
         assert process.wait(20) == 0
-    assert statuses == [200, 200, 403, 308, 200, 200]
+    assert statuses == [200, 200, 405, 308, 200, 200]
 
 
 def answered(address: str, method: str, path: str) -> int:

@@ -52,7 +52,8 @@ impl FieldsParser {
         let done = loop {
             let Some(found) = memchr::memchr(b'\n', &block[self.searched..]) else {
                 self.searched = block.len();
-                if block.len() - self.at > limits.line {
+                // The CR may be there without its LF.
+                if block.len() - self.at > limits.line + 1 {
                     return Err(FieldError::LineTooLong);
                 }
                 break None;

@@ -73,6 +73,11 @@ impl<L: FirstLine> HeadParser<L> {
         HeadParser { line: None, searched: 0, fields: FieldsParser::default() }
     }
 
+    /// The first line, once it is there: also when what follows it turns out to be wrong.
+    pub fn line(&self) -> Option<L> {
+        self.line
+    }
+
     /// Goes on with what `block` now holds; `block` starts at the first line and only ever grows.
     pub fn feed(
         &mut self, block: &[u8], fields: &mut Fields, limits: &HeadLimits,
@@ -91,7 +96,7 @@ impl<L: FirstLine> HeadParser<L> {
     fn first_line(&mut self, block: &[u8], limits: &HeadLimits) -> Result<Option<L>, HeadError> {
         let Some(found) = memchr::memchr(b'\n', &block[self.searched..]) else {
             self.searched = block.len();
-            let long = block.len() > limits.line;
+            let long = block.len() > limits.line + 1;
             return if long { Err(HeadError::FirstLineTooLong) } else { Ok(None) };
         };
         let lf = self.searched + found;
@@ -154,7 +159,11 @@ fn version(bytes: &[u8]) -> Result<Version, HeadError> {
         [b'H', b'T', b'T', b'P', b'/', major, b'.', minor]
             if major.is_ascii_digit() && minor.is_ascii_digit() =>
         {
-            if *major == b'1' { Ok(Version::Http11) } else { Err(HeadError::BadVersion) }
+            if *major == b'1' {
+                Ok(Version::Http11)
+            } else {
+                Err(HeadError::BadVersion)
+            }
         }
         _ => Err(HeadError::BadFirstLine),
     }
@@ -240,7 +249,8 @@ mod tests {
         let parse = |line: &[u8]| StatusLine::parse(line, Span::new(0, line.len())).map(|l| l.status);
         assert_eq!(parse(b"HTTP/1.1 200 OK"), Ok(200));
         assert_eq!(parse(b"HTTP/1.0 404"), Ok(404));
-        for bad in [&b"HTTP/1.1 20 OK"[..], b"HTTP/1.1 2000", b"HTTP/1.1  200", b"HTTP/1.1 099 x", b"ICY 200 OK"]
+        for bad in
+            [&b"HTTP/1.1 20 OK"[..], b"HTTP/1.1 2000", b"HTTP/1.1  200", b"HTTP/1.1 099 x", b"ICY 200 OK"]
         {
             assert!(parse(bad).is_err());
         }

@@ -64,9 +64,7 @@ impl ClientAddress {
 /// From a trusted peer the entries are walked from the right to the first untrusted address; when all are
 /// trusted, the leftmost is the client; an entry that is no address ends the walk at the last one that was.
 pub fn client_address<'a>(
-    peer: Option<IpAddr>,
-    trusted: &TrustedProxies,
-    xff_values: impl DoubleEndedIterator<Item = &'a [u8]>,
+    peer: Option<IpAddr>, trusted: &TrustedProxies, xff_values: impl DoubleEndedIterator<Item = &'a [u8]>,
 ) -> ClientAddress {
     let peer_trusted = trusted.trusts_peer(peer);
     let mut hops = SmallVec::new();

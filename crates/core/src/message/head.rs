@@ -67,6 +67,15 @@ impl Fields {
         self.all(block, known).next()
     }
 
+    /// Likewise, and what an application behind CGI would take for that name, where `_` and `-` are one.
+    pub fn drop_for_cgi(&mut self, block: &[u8], name: &[u8]) {
+        for field in &mut self.list {
+            let sent = field.name.of(block);
+            let twin = || sent.iter().zip(name).all(|(a, b)| cgi(*a) == cgi(*b));
+            field.dropped |= sent.len() == name.len() && twin();
+        }
+    }
+
     /// Keeps every field of this name from being forwarded.
     pub fn drop_named(&mut self, block: &[u8], name: &[u8]) {
         for field in &mut self.list {
@@ -75,6 +84,10 @@ impl Fields {
             }
         }
     }
+}
+
+fn cgi(byte: u8) -> u8 {
+    if byte == b'_' { b'-' } else { byte.to_ascii_lowercase() }
 }
 
 /// The version that the sender speaks, as far as semantics go.

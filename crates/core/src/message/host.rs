@@ -52,7 +52,8 @@ pub fn parse(value: &[u8]) -> Result<Host<'_>, HostError> {
         [b'[', ..] => split_ipv6(value)?,
         _ => split_name(value)?,
     };
-    let port = match port {
+    // `a.example:` has a port that says nothing (RFC 3986, 3.2.3).
+    let port = match port.filter(|digits| !digits.is_empty()) {
         Some(digits) => Some(parse_port(digits)?),
         None => None,
     };
@@ -89,7 +90,7 @@ fn split_name(value: &[u8]) -> Result<Split<'_>, HostError> {
 }
 
 fn parse_port(digits: &[u8]) -> Result<u16, HostError> {
-    if digits.is_empty() || digits.len() > 5 {
+    if digits.len() > 5 {
         return Err(HostError::Port);
     }
     let mut port = 0u32;
@@ -130,6 +131,8 @@ mod tests {
             ("[2001:DB8::1]:443", "[2001:DB8::1]", Some(443), true),
             ("[::1]", "[::1]", None, false),
             ("a:080", "a", Some(80), false),
+            ("a:", "a", None, false),
+            ("[::1]:", "[::1]", None, false),
         ] {
             let host = parse(value.as_bytes()).expect(value);
             assert_eq!(
@@ -165,7 +168,6 @@ mod tests {
             ("%61", HostError::Name),
             ("\u{e9}", HostError::Name),
             (long.as_str(), HostError::Name),
-            ("a:", HostError::Port),
             ("a:0", HostError::Port),
             ("a:65536", HostError::Port),
             ("a:123456", HostError::Port),
@@ -178,7 +180,7 @@ mod tests {
             ("[::1%25eth0]", HostError::Ipv6),
             ("[1.2.3.4]", HostError::Ipv6),
             ("[v1.x]", HostError::Ipv6),
-            ("[::1]:", HostError::Port),
+            ("[::1]:x", HostError::Port),
         ] {
             assert_eq!(parse(value.as_bytes()), Err(error), "{value}");
             assert!(!error.reason().is_empty());

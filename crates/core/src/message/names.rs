@@ -109,10 +109,9 @@ pub fn known(name: &[u8]) -> Known {
             (b"content-location", Known::ContentLocation),
             (b"proxy-connection", Known::ProxyConnection),
         ],
-        17 => &[
-            (b"transfer-encoding", Known::TransferEncoding),
-            (b"x-forwarded-proto", Known::XForwardedProto),
-        ],
+        17 => {
+            &[(b"transfer-encoding", Known::TransferEncoding), (b"x-forwarded-proto", Known::XForwardedProto)]
+        }
         _ => &[],
     };
     for (spelled, known) in candidates {

@@ -72,11 +72,7 @@ fn rows_of(table: &Table, route: &Route, pattern: &Pattern) -> Vec<Row> {
 }
 
 fn row(
-    table: &Table,
-    route: &Route,
-    pattern: &Pattern,
-    policies: &[PolicyId],
-    listeners: Vec<String>,
+    table: &Table, route: &Route, pattern: &Pattern, policies: &[PolicyId], listeners: Vec<String>,
 ) -> Row {
     let (action, to) = match &route.action {
         Action::Forward { upstream, .. } => ("forward", table.upstreams[upstream.index()].name.to_string()),

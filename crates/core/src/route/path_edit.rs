@@ -36,10 +36,7 @@ impl PathEdit {
     /// The public path of `upstream_path`, which the upstream named in its answer to `request_path`. `None`:
     /// leave it as it is, for it is public already or cannot be told.
     pub fn map_back(
-        &self,
-        upstream_path: &[u8],
-        request_path: &[u8],
-        captures: &Captures,
+        &self, upstream_path: &[u8], request_path: &[u8], captures: &Captures,
     ) -> Option<Vec<u8>> {
         let mut public = match self {
             PathEdit::Keep => return None,

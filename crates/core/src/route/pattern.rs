@@ -301,10 +301,14 @@ fn literal(text: &str) -> Result<Box<[u8]>, Unreadable> {
 impl fmt::Display for Segment {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Segment::Literal(bytes) => bytes.iter().try_for_each(|&byte| {
-                let plain = byte != b'%' && byte != b'{' && byte != b'}' && PLAIN[byte as usize];
-                if plain { write!(f, "{}", byte as char) } else { write!(f, "%{byte:02X}") }
-            }),
+            Segment::Literal(bytes) => {
+                let stars = bytes.iter().all(|byte| *byte == b'*');
+                bytes.iter().try_for_each(|&byte| {
+                    let meant = matches!(byte, b'%' | b'{' | b'}') || (stars && byte == b'*');
+                    let plain = PLAIN[byte as usize] && !meant;
+                    if plain { write!(f, "{}", byte as char) } else { write!(f, "%{byte:02X}") }
+                })
+            }
             Segment::Capture(name) => write!(f, "{{{name}}}"),
             Segment::Rest(name) => write!(f, "{{{name}:path}}"),
         }

@@ -85,10 +85,7 @@ impl Router {
 
     /// Adds a pattern. `slots[i]` tells which capture of the pattern is the route's `i`-th.
     pub(crate) fn add(
-        &mut self,
-        route: RouteId,
-        pattern: &Pattern,
-        slots: Option<Box<[u8]>>,
+        &mut self, route: RouteId, pattern: &Pattern, slots: Option<Box<[u8]>>,
     ) -> Result<(), NotAdded> {
         let methods = match &pattern.methods {
             Some(names) => Some(self.methods.set(names).ok_or(NotAdded::TooManyMethods)?),

@@ -113,11 +113,7 @@ impl Tree {
 
     /// Looks on from `node`; `at` is the end of the path or its next slash.
     fn visit(
-        &self,
-        node: u32,
-        at: usize,
-        search: &mut Search<'_>,
-        captures: &mut Captures,
+        &self, node: u32, at: usize, search: &mut Search<'_>, captures: &mut Captures,
     ) -> Option<&Endpoint> {
         let node = &self.nodes[node as usize];
         let path = search.path;
@@ -130,7 +126,7 @@ impl Tree {
             let end = if node.literals.is_empty() && node.capture.is_none() {
                 path.len()
             } else {
-                memchr(b'/', &path[start..]).map_or(path.len(), |length| start + length)
+                segment_end(path, start)
             };
             let literal = node.literals.find_encoded(&path[start..end], search.escapes);
             if let Some(endpoint) = literal.and_then(|child| self.visit(child, end, search, captures)) {
@@ -148,6 +144,11 @@ impl Tree {
         captures.push((at as u32, path.len() as u32));
         Some(endpoint)
     }
+}
+
+/// Segments are short: a plain loop is quicker than a search that sets itself up for long texts.
+fn segment_end(path: &[u8], start: usize) -> usize {
+    path[start..].iter().position(|&byte| byte == b'/').map_or(path.len(), |length| start + length)
 }
 
 fn choose<'t>(endpoints: &'t [Endpoint], search: &mut Search<'_>) -> Option<&'t Endpoint> {

@@ -77,11 +77,7 @@ impl FilterPolicy {
     /// `client_ip` is `None` for a client on a Unix socket: no `allow_ip` lets it in, no `deny_ip` keeps it out.
     /// `path` is in normal form, without a query.
     pub fn verdict(
-        &self,
-        client_ip: Option<IpAddr>,
-        method: &[u8],
-        path: &[u8],
-        content_length: Option<u64>,
+        &self, client_ip: Option<IpAddr>, method: &[u8], path: &[u8], content_length: Option<u64>,
     ) -> Option<Denied> {
         let allowed = self.allow_ip.is_empty() || client_ip.is_some_and(|ip| self.allow_ip.contains(ip));
         if !allowed || client_ip.is_some_and(|ip| self.deny_ip.contains(ip)) {

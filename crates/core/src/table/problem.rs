@@ -109,10 +109,7 @@ pub(crate) struct Problems(Vec<Problem>);
 
 impl Problems {
     pub(crate) fn report(
-        &mut self,
-        code: Code,
-        path: Vec<PathPart>,
-        message: impl Into<String>,
+        &mut self, code: Code, path: Vec<PathPart>, message: impl Into<String>,
     ) -> &mut Problem {
         self.0.push(Problem { code, severity: code.severity(), path, message: message.into(), hint: None });
         self.0.last_mut().expect("one was pushed just now")

@@ -5,12 +5,16 @@ use super::{Client, serve_h1};
 use crate::stream::Stream;
 use crate::worker::{Message, Worker};
 use std::cell::Cell;
+use std::future::{Future, poll_fn};
 use std::io;
 use std::net::IpAddr;
+use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 use tokio::net::{TcpListener, UnixListener};
+use tokio::sync::Notify;
 
 /// Connections taken before others get their turn: a burst must not starve those that are served already.
 const PER_WAKE: u32 = 4;
@@ -23,11 +27,30 @@ pub(crate) struct Socket {
     pub(crate) key: Arc<str>,
     /// Index of its listener in the worker's current snapshot; none when a reload has dropped it.
     listener: Cell<Option<usize>>,
+    /// No longer listened on: what is queued is still taken.
+    closing: Cell<bool>,
+    closed: Cell<bool>,
+    notice: Notify,
 }
 
 impl Socket {
     pub(crate) fn new(key: Arc<str>) -> Self {
-        Socket { key, listener: Cell::new(None) }
+        Socket {
+            key,
+            listener: Cell::new(None),
+            closing: Cell::new(false),
+            closed: Cell::new(false),
+            notice: Notify::new(),
+        }
+    }
+    /// Nothing is accepted any more.
+    pub(crate) fn is_closed(&self) -> bool {
+        self.closed.get()
+    }
+    /// Ends the listening, once the queue is empty.
+    pub(crate) fn close(&self) {
+        self.closing.set(true);
+        self.notice.notify_one();
     }
     pub(crate) fn listener(&self) -> Option<usize> {
         self.listener.get()
@@ -48,11 +71,15 @@ pub(crate) enum Accepted {
     Unix(std::os::unix::net::UnixStream),
 }
 
-/// Accepts for as long as the listener stays.
+/// Accepts for as long as the listener stays; at its end what clients have queued up already.
 pub(crate) async fn run(worker: Rc<Worker>, socket: Rc<Socket>, listening: Listening) {
     let mut taken = 0;
-    loop {
-        match accept(&listening).await {
+    while !socket.closing.get() {
+        let accepted = tokio::select! {
+            accepted = accept(&listening) => accepted,
+            () = socket.notice.notified() => break,
+        };
+        match accepted {
             Ok((stream, peer)) => take(&worker, &socket, stream, peer),
             // Descriptors or memory have run out: others must close first. Errors of one connection pass.
             Err(error) if is_exhaustion(&error) => tokio::time::sleep(PAUSE).await,
@@ -63,6 +90,20 @@ pub(crate) async fn run(worker: Rc<Worker>, socket: Rc<Socket>, listening: Liste
             tokio::task::yield_now().await;
         }
     }
+    while let Some(Ok((stream, peer))) = at_once(accept(&listening)).await {
+        begin(&worker, &socket, stream, peer);
+    }
+    socket.closed.set(true);
+}
+
+/// What the future gives without waiting.
+async fn at_once<T>(future: impl Future<Output = T>) -> Option<T> {
+    let mut future = pin!(future);
+    poll_fn(|cx| match future.as_mut().poll(cx) {
+        Poll::Ready(value) => Poll::Ready(Some(value)),
+        Poll::Pending => Poll::Ready(None),
+    })
+    .await
 }
 
 async fn accept(listening: &Listening) -> io::Result<(Stream, Option<IpAddr>)> {

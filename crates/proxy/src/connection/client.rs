@@ -14,6 +14,9 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::task::Poll;
 
+/// How long a new connection is waited for while the gateway drains.
+const DRAIN_GRACE_MS: u64 = 300;
+
 pub(crate) struct Client {
     pub(crate) stream: Stream,
     /// Read and not used yet. No block behind it while the connection waits.
@@ -24,19 +27,32 @@ pub(crate) struct Client {
     pub(crate) socket: Rc<Socket>,
     pub(crate) worker: Rc<Worker>,
     cells: Arc<ListenerCells>,
+    /// A request has come on it.
+    pub(crate) served: bool,
     /// The client has shut its sending side.
     pub(crate) eof: bool,
 }
 
 impl Client {
     pub(crate) fn new(
-        stream: Stream, peer: Option<IpAddr>, socket: Rc<Socket>, worker: Rc<Worker>, cells: Arc<ListenerCells>,
+        stream: Stream, peer: Option<IpAddr>, socket: Rc<Socket>, worker: Rc<Worker>,
+        cells: Arc<ListenerCells>,
     ) -> Self {
         let timer = worker.timers.add();
         cells.connections.add(1);
         cells.accepted.add(1);
         worker.connection_opened();
-        Client { stream, inbuf: Buffer::default(), timer, peer, socket, worker, cells, eof: false }
+        Client {
+            stream,
+            inbuf: Buffer::default(),
+            timer,
+            peer,
+            socket,
+            worker,
+            cells,
+            served: false,
+            eof: false,
+        }
     }
 
     /// Waits for a request, holding nothing. False when none comes: the client left, stayed silent for too long,
@@ -45,17 +61,18 @@ impl Client {
         if self.eof {
             return false;
         }
-        let (timer, worker, stream) = (&self.timer, &self.worker, &self.stream);
+        let (timer, worker, stream, served) = (&self.timer, &self.worker, &self.stream, &self.served);
         timer.idle.set(true);
         let wait = Wait { timer, clock: &worker.clock, slot: Slot::Client, ms };
         let readable = poll_fn(|cx| {
             if stream.poll_readable(cx).is_ready() {
                 return Poll::Ready(true);
             }
-            if worker.draining() || wait.pending(cx).is_some() {
-                return Poll::Ready(false);
+            if let Some(since) = worker.draining_since() {
+                // A request may be on its way on a connection that is new: it gets a moment.
+                timer.set(Slot::Client, since + if *served { 1 } else { DRAIN_GRACE_MS });
             }
-            Poll::Pending
+            if wait.pending(cx).is_some() { Poll::Ready(false) } else { Poll::Pending }
         })
         .await;
         wait.over();

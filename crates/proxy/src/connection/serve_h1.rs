@@ -3,14 +3,13 @@
 
 use super::{Client, linger, tunnel};
 use crate::error::Refusal;
-use crate::request::incoming::Request;
+use crate::request::incoming::{Request, Text};
 use crate::request::record::Record;
 use crate::request::{self, End, Exchange, refuse};
 use crate::stream::{Broken, Wait};
 use crate::telemetry::events;
 use crate::timer::Slot;
 use pylos_core::http1::{FieldError, FramingError, HeadError, HeadLimits, HeadParser, RequestLine, framing};
-use pylos_core::message::head::{Span, Version};
 use pylos_core::table::Listener;
 use std::future::{Future, poll_fn};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -87,24 +86,39 @@ async fn tell_defect(client: &mut Client) -> End {
 
 async fn request_and_answer(x: &mut Exchange<'_>) -> End {
     match read_head(x).await {
-        Ok(true) => {}
-        Ok(false) => return End::Close,
+        Ok(Arrived::Head) => x.client.served = true,
+        // Nothing has come, after all: back to waiting without a buffer.
+        Ok(Arrived::Nothing) => return End::Again,
+        Ok(Arrived::End) => return End::Close,
         Err(refusal) => return refused_unread(x, &refusal).await,
     }
     request::serve(x).await
 }
 
-/// A head that was not understood is answered without looking at the rest of it.
+enum Arrived {
+    Head,
+    Nothing,
+    /// The client has left.
+    End,
+}
+
+/// A head that was not understood is answered without looking at the rest of it. What was understood of it goes
+/// to the log, and says in which form the answer is wanted.
 async fn refused_unread(x: &mut Exchange<'_>, refusal: &Refusal) -> End {
-    x.worker.write_id(&mut x.scratch.request.id);
-    x.scratch.request.keep_alive = false;
+    let request = &mut x.scratch.request;
+    if !request.block.is_lent() {
+        request.block = std::mem::take(&mut x.client.inbuf);
+    }
+    x.worker.write_id(&mut request.id);
+    request.path = Text::Sent(request.target);
+    request.keep_alive = false;
     let end = refuse::refuse(x, refusal).await;
     request::record::record(x);
     end
 }
 
-/// Reads until a head is whole. False when the client left before its first byte.
-async fn read_head(x: &mut Exchange<'_>) -> Result<bool, Refusal> {
+/// Reads until a head is whole.
+async fn read_head(x: &mut Exchange<'_>) -> Result<Arrived, Refusal> {
     let snapshot = Rc::clone(&x.snapshot);
     let listener = &snapshot.table.listeners[x.listener];
     let limits = HeadLimits {
@@ -126,16 +140,21 @@ async fn read_head(x: &mut Exchange<'_>) -> Result<bool, Refusal> {
                 x.record.started_us = now;
                 now / 1000 + listener.timeouts.header
             });
-            let fed = parser.feed(x.client.inbuf.bytes(), &mut x.scratch.request.fields, &limits);
+            let request = &mut x.scratch.request;
+            let fed = parser.feed(x.client.inbuf.bytes(), &mut request.fields, &limits);
+            if let Some(line) = parser.line() {
+                (request.method, request.target, request.version) = (line.method, line.target, line.version);
+            }
             if let Some(head) = fed.map_err(bad_head)? {
-                understand(x, head.line, head.len)?;
-                return Ok(true);
+                understand(x, head.len)?;
+                return Ok(Arrived::Head);
             }
             // From the first byte on, whatever trickles in: the whole head has its time.
             x.client.timer.set(Slot::Client, deadline);
         }
-        if !read_more(x, listener, limits.total).await? {
-            return Ok(false);
+        match read_more(x, listener, limits.total).await? {
+            Arrived::Head => {}
+            other => return Ok(other),
         }
     }
 }
@@ -148,30 +167,39 @@ fn skip_blank_line(x: &mut Exchange<'_>, skipped: &mut u32) {
     }
 }
 
-async fn read_more(x: &mut Exchange<'_>, listener: &Listener, most: usize) -> Result<bool, Refusal> {
+/// Reads once; `Head` means that something came. Waits only when a head has begun.
+async fn read_more(x: &mut Exchange<'_>, listener: &Listener, most: usize) -> Result<Arrived, Refusal> {
     let client = &mut *x.client;
     if client.inbuf.room().is_empty() && !client.inbuf.grow(most + 1024) {
         return Err(too_large());
     }
     let began = !client.inbuf.is_empty();
-    let ms = if began { listener.timeouts.header } else { listener.timeouts.idle };
+    let ms = listener.timeouts.header;
     let wait = Wait { timer: &client.timer, clock: &x.worker.clock, slot: Slot::Client, ms };
     let (mut from, _) = client.stream.split();
-    match from.read(&mut client.inbuf, wait).await {
+    let read = if began {
+        from.read(&mut client.inbuf, wait).await
+    } else {
+        match poll_fn(|cx| Poll::Ready(from.poll_read(cx, &mut client.inbuf))).await {
+            Poll::Ready(read) => read.map_err(Broken::from),
+            Poll::Pending => return Ok(Arrived::Nothing),
+        }
+    };
+    match read {
         Ok(0) => {
             client.eof = true;
-            Ok(false)
+            Ok(Arrived::End)
         }
-        Ok(_) => Ok(true),
+        Ok(_) => Ok(Arrived::Head),
         Err(Broken::Timeout(_)) if began => {
             Err(Refusal::client(408, "header_timeout", "The request head came too slowly.").closing())
         }
-        Err(_) => Ok(false),
+        Err(_) => Ok(Arrived::End),
     }
 }
 
 /// Takes the head out of the read buffer and tells how its body is framed.
-fn understand(x: &mut Exchange<'_>, line: RequestLine, len: usize) -> Result<(), Refusal> {
+fn understand(x: &mut Exchange<'_>, len: usize) -> Result<(), Refusal> {
     let rest_is_empty = x.client.inbuf.len() == len;
     let mut block = std::mem::take(&mut x.client.inbuf);
     if !rest_is_empty {
@@ -182,13 +210,8 @@ fn understand(x: &mut Exchange<'_>, line: RequestLine, len: usize) -> Result<(),
     }
     let request: &mut Request = &mut x.scratch.request;
     request.block = block;
-    request.method = line.method;
-    request.target = line.target;
-    request.version = line.version;
     request.length =
-        framing::of_request(request.block.bytes(), &request.fields, line.version).map_err(bad_framing)?;
-    // An empty Content-Length body of HTTP/1.0 and all of HTTP/1.1 are framed by their fields alone.
-    debug_assert!(request.version == Version::Http10 || request.target != Span::default());
+        framing::of_request(request.block.bytes(), &request.fields, request.version).map_err(bad_framing)?;
     Ok(())
 }
 
@@ -206,8 +229,12 @@ fn bad_head(error: HeadError) -> Refusal {
             Refusal::malformed("bad_field", "A field has a control character in it.")
         }
         HeadError::Field(FieldError::Folded) => Refusal::malformed("folded_field", "A field line is folded."),
-        HeadError::Field(FieldError::BadName) => Refusal::malformed("bad_field", "A field name is malformed."),
-        HeadError::Field(FieldError::LineTooLong | FieldError::TooManyFields | FieldError::TooLarge) => too_large(),
+        HeadError::Field(FieldError::BadName) => {
+            Refusal::malformed("bad_field", "A field name is malformed.")
+        }
+        HeadError::Field(FieldError::LineTooLong | FieldError::TooManyFields | FieldError::TooLarge) => {
+            too_large()
+        }
     }
 }
 
@@ -220,7 +247,9 @@ fn bad_framing(error: FramingError) -> Refusal {
         FramingError::Both => {
             Refusal::malformed("two_framings", "There are both Content-Length and Transfer-Encoding.")
         }
-        FramingError::BadLength => Refusal::malformed("bad_length", "Content-Length is malformed or repeated."),
+        FramingError::BadLength => {
+            Refusal::malformed("bad_length", "Content-Length is malformed or repeated.")
+        }
         FramingError::BadTransferEncoding | FramingError::CodingInHttp10 => {
             Refusal::malformed("bad_transfer_encoding", "Transfer-Encoding is malformed or not allowed here.")
         }

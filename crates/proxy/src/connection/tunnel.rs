@@ -36,10 +36,10 @@ pub(crate) async fn run(mut client: Client, tunnelled: Tunnelled) {
         let mut down = pin!(both.pump(from_upstream, to_client, early, Slot::Answer, &down_bytes));
         let (mut up_over, mut down_over) = (false, false);
         poll_fn(|cx| {
-            for (pump, over) in [(up.as_mut() as std::pin::Pin<&mut dyn Future<Output = _>>, &mut up_over), (
-                down.as_mut(),
-                &mut down_over,
-            )] {
+            for (pump, over) in [
+                (up.as_mut() as std::pin::Pin<&mut dyn Future<Output = _>>, &mut up_over),
+                (down.as_mut(), &mut down_over),
+            ] {
                 if !*over && let Poll::Ready(end) = pump.poll(cx) {
                     match end {
                         Ok(()) => *over = true,

@@ -28,19 +28,23 @@ pub(crate) fn edits<'t>(
 pub(crate) enum Direction {
     Request,
     /// `https`: the public scheme, for the fields that only make sense there.
-    Response { https: bool },
+    Response {
+        https: bool,
+    },
 }
 
 /// Takes the removed and the replaced fields out; gives the known names that were set, so that the gateway's
 /// own value does not stand beside the policy's.
-pub(crate) fn clear<'t>(fields: &mut Fields, block: &[u8], edits: impl Iterator<Item = &'t FieldEdits>) -> NameSet {
+pub(crate) fn clear<'t>(
+    fields: &mut Fields, block: &[u8], edits: impl Iterator<Item = &'t FieldEdits>,
+) -> NameSet {
     let mut set = NameSet::default();
     for edit in edits {
         for name in &edit.remove {
-            fields.drop_named(block, name);
+            fields.drop_for_cgi(block, name);
         }
         for (name, _) in &edit.set {
-            fields.drop_named(block, name);
+            fields.drop_for_cgi(block, name);
             set = set.with(known(name));
         }
     }

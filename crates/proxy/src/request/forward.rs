@@ -44,7 +44,9 @@ pub(crate) async fn forward(x: &mut Exchange<'_>, route: RouteId) -> End {
     end
 }
 
-async fn attempts(x: &mut Exchange<'_>, route: RouteId, upstream: UpstreamId, state: &UpstreamState, held: bool) -> End {
+async fn attempts(
+    x: &mut Exchange<'_>, route: RouteId, upstream: UpstreamId, state: &UpstreamState, held: bool,
+) -> End {
     let mut tried = Tried::default();
     loop {
         tried.attempts += 1;
@@ -66,9 +68,7 @@ async fn attempts(x: &mut Exchange<'_>, route: RouteId, upstream: UpstreamId, st
             }
         };
         let reused = loan.reused;
-        if let Some(Ok(authority)) = x.record.host_at.map(|_| Ok::<_, ()>(state.authority(target))) {
-            rewrite::set_target_host(x, authority);
-        }
+        rewrite::set_target_host(x, state.authority(target));
         let cells = &state.targets[target].pool.cells;
         cells.active.add(1);
         let outcome = exchange(x, loan, route, upstream, held).await;
@@ -111,6 +111,11 @@ async fn ended(x: &mut Exchange<'_>, outcome: Outcome) -> End {
             x.record.ended = Some(ended);
             End::Close
         }
+        Outcome::Reset(ended) => {
+            x.record.ended = Some(ended);
+            x.client.stream.reset_on_close();
+            End::Close
+        }
         Outcome::NoAnswer(none) => refuse::refuse(x, &no_answer(&none.failure)).await,
     }
 }
@@ -118,10 +123,14 @@ async fn ended(x: &mut Exchange<'_>, outcome: Outcome) -> End {
 /// A small body that has arrived already goes out with the head, in one piece, and can be sent a second time.
 fn hold_body(x: &mut Exchange<'_>) -> bool {
     let Length::Known(n) = x.scratch.request.length else { return false };
-    let Some(body) = usize::try_from(n).ok().and_then(|n| x.client.inbuf.bytes().get(..n)) else { return false };
+    let Some(body) = usize::try_from(n).ok().and_then(|n| x.client.inbuf.bytes().get(..n)) else {
+        return false;
+    };
     x.scratch.out.extend_from_slice(body);
     x.record.bytes_in += n;
     x.client.inbuf.consume(n as usize);
+    // Nothing of it is left on the client's connection.
+    x.scratch.request.length = Length::None;
     true
 }
 
@@ -153,7 +162,9 @@ async fn connection(
             pool.cells.connect_failures.add(1);
             if let Some(ms) = pool.state.connect_failed(now) {
                 let (name, url) = (&settings.name, &settings.targets[target].url);
-                let facts = [("upstream", &**name), ("target", &**url), ("for_ms", &ms.to_string())];
+                let why = failure.to_string();
+                let facts =
+                    [("upstream", &**name), ("target", &**url), ("for_ms", &ms.to_string()), ("why", &why)];
                 events::warn("target_ejected", &facts);
             }
             Err(no_connection(&failure))
@@ -166,7 +177,9 @@ async fn connection(
 fn may_retry(x: &Exchange<'_>, state: &UpstreamState, tried: &Tried, reused: bool, none: &NoAnswer) -> bool {
     let lost = match &none.failure {
         AnswerFailure::Silent | AnswerFailure::Broken(Broken::Failed(_)) => true,
-        AnswerFailure::Broken(Broken::Timeout(_)) | AnswerFailure::Truncated | AnswerFailure::Malformed => false,
+        AnswerFailure::Broken(Broken::Timeout(_)) | AnswerFailure::Truncated | AnswerFailure::Malformed => {
+            false
+        }
     };
     let safe = none.unsent || (none.repeatable && x.scratch.request.is_idempotent());
     // A dead kept connection is an everyday thing and not the target's failure: it needs no budget.

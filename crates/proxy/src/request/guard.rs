@@ -15,12 +15,15 @@ pub(crate) fn guard(x: &mut Exchange<'_>) -> Result<(), Refusal> {
     authority(request)?;
     connection(request)?;
     expectation(request)?;
+    max_forwards(request)?;
     normal_path(request)
 }
 
 fn method(request: &Request) -> Result<(), Refusal> {
     match request.method() {
-        b"CONNECT" => Err(Refusal::client(501, "connect_unsupported", "This is not a forward proxy.").closing()),
+        b"CONNECT" => {
+            Err(Refusal::client(501, "connect_unsupported", "This is not a forward proxy.").closing())
+        }
         // It would show the upstream's view of the request, credentials included.
         b"TRACE" => {
             let refusal = Refusal::client(405, "trace_refused", "TRACE is not allowed here.");
@@ -45,7 +48,8 @@ fn target(request: &mut Request) -> Result<(), Refusal> {
             return if own { Err(options_of_the_server()) } else { Err(bad()) };
         }
         let colon = memchr::memchr(b':', target).ok_or_else(bad)?;
-        let known = target[..colon].eq_ignore_ascii_case(b"http") || target[..colon].eq_ignore_ascii_case(b"https");
+        let known =
+            target[..colon].eq_ignore_ascii_case(b"http") || target[..colon].eq_ignore_ascii_case(b"https");
         if !known || !target[colon..].starts_with(b"://") {
             return Err(bad());
         }
@@ -53,6 +57,14 @@ fn target(request: &mut Request) -> Result<(), Refusal> {
         let len = target[from..].iter().position(|b| matches!(b, b'/' | b'?')).unwrap_or(target.len() - from);
         request.authority = Span::new(start + from, start + from + len);
         request.absolute = true;
+        // What was meant for TLS did not come by it (RFC 9110, 7.4).
+        if target[..colon].len() == 5 && !request.https {
+            return Err(Refusal::client(421, "misdirected", "This connection is not secure."));
+        }
+        // The server as a whole, in absolute form (RFC 9112, 3.2.4).
+        if from + len == target.len() && request.method() == b"OPTIONS" {
+            return Err(options_of_the_server());
+        }
         start += from + len;
     }
     let rest = &request.block.bytes()[start..span.end()];
@@ -137,8 +149,12 @@ fn connection(request: &mut Request) -> Result<(), Refusal> {
         }
     }
     let block = request.block.bytes();
-    request.takes_trailers =
-        te && request.fields.all(block, Known::Te).flat_map(members).any(|m| m.eq_ignore_ascii_case(b"trailers"));
+    request.takes_trailers = te
+        && request
+            .fields
+            .all(block, Known::Te)
+            .flat_map(members)
+            .any(|m| m.eq_ignore_ascii_case(b"trailers"));
     // A protocol is switched once, in HTTP/1.1, by a request without a body.
     let may = upgrade && request.version == Version::Http11 && request.length == Length::None;
     let wanted = request.fields.list.iter().find(|f| f.known == Known::Upgrade);
@@ -158,6 +174,21 @@ fn expectation(request: &mut Request) -> Result<(), Refusal> {
     }
     request.expects_continue = request.length != Length::None;
     Ok(())
+}
+
+/// OPTIONS that may go no further is answered here (RFC 9110, 7.6.2); for other methods the field means nothing.
+fn max_forwards(request: &mut Request) -> Result<(), Refusal> {
+    let Some(value) = request.first(Known::MaxForwards) else { return Ok(()) };
+    let hops = std::str::from_utf8(value).ok().filter(|v| v.bytes().all(|b| b.is_ascii_digit()));
+    let Some(hops) = hops.and_then(|v| v.parse::<u64>().ok()) else {
+        return Err(Refusal::malformed("bad_max_forwards", "Max-Forwards is not a number."));
+    };
+    if request.method() != b"OPTIONS" {
+        request.max_forwards = Some(hops);
+        return Ok(());
+    }
+    request.max_forwards = hops.checked_sub(1);
+    if request.max_forwards.is_some() { Ok(()) } else { Err(options_of_the_server()) }
 }
 
 fn normal_path(request: &mut Request) -> Result<(), Refusal> {

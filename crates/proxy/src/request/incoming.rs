@@ -41,6 +41,8 @@ pub(crate) struct Request {
     /// `close` was not asked for (HTTP/1.1), or `keep-alive` was (HTTP/1.0).
     pub(crate) keep_alive: bool,
     pub(crate) expects_continue: bool,
+    /// What is left of Max-Forwards for the next hop.
+    pub(crate) max_forwards: Option<u64>,
     /// Takes trailers (`TE: trailers`).
     pub(crate) takes_trailers: bool,
     /// The protocol that an allowed Upgrade asks for.

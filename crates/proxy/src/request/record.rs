@@ -38,12 +38,15 @@ pub(crate) fn record(x: &mut Exchange<'_>) {
     cells.duration.observe(now.saturating_sub(record.started_us));
     let Some(mut log) = x.worker.log() else { return };
     access_log::begin(&mut log.block, x);
-    access_log::end(&mut log.block, &access_log::Outcome {
-        bytes_in: record.bytes_in,
-        bytes_out: record.bytes_out,
-        duration_us: now.saturating_sub(record.started_us),
-        ended: record.ended.unwrap_or("ok"),
-    });
+    access_log::end(
+        &mut log.block,
+        &access_log::Outcome {
+            bytes_in: record.bytes_in,
+            bytes_out: record.bytes_out,
+            duration_us: now.saturating_sub(record.started_us),
+            ended: record.ended.unwrap_or("ok"),
+        },
+    );
     log.line_done();
 }
 

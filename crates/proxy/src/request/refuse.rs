@@ -13,8 +13,7 @@ pub(crate) async fn refuse(x: &mut Exchange<'_>, refusal: &Refusal) -> End {
     x.record.reason = Some(refusal.reason);
     x.record.ended.get_or_insert(match refusal.fault {
         Fault::Client => "refused",
-        Fault::Upstream => "upstream_failed",
-        Fault::Gateway => "gateway_refused",
+        Fault::Upstream | Fault::Gateway => refusal.reason,
     });
     let form = preferred(&x.scratch.request.fields, x.scratch.request.block.bytes());
     let body = if refusal.status == 204 { Vec::new() } else { form.render(refusal, &x.scratch.request.id) };
@@ -86,7 +85,8 @@ impl Form {
             Form::Json => json(refusal, title, &id),
             Form::Text => {
                 let detail = &refusal.detail;
-                format!("{} {title}\n{detail}\nreason: {}\nrequest: {id}\n", refusal.status, refusal.reason).into()
+                format!("{} {title}\n{detail}\nreason: {}\nrequest: {id}\n", refusal.status, refusal.reason)
+                    .into()
             }
             Form::Html => {
                 let (status, detail) = (refusal.status, html_escaped(&refusal.detail));
@@ -215,7 +215,8 @@ mod tests {
             let body = String::from_utf8(form.render(&refusal, b"<id>")).expect("text");
             assert!(form == Form::Text || !body.contains("<id>") || form == Form::Json);
         }
-        let json: serde_json::Value = serde_json::from_slice(&json(&refusal, "Not Found", "x")).expect("JSON");
+        let json: serde_json::Value =
+            serde_json::from_slice(&json(&refusal, "Not Found", "x")).expect("JSON");
         assert_eq!(json["detail"], "a<b>\"c");
     }
 }

@@ -11,7 +11,7 @@ use crate::worker::Worker;
 use pylos_core::http1::{Length, framing};
 use pylos_core::message::head::{Field, Version, members};
 use pylos_core::message::location::{self, Kind, MapBack};
-use pylos_core::message::names::{Known, NameSet, known};
+use pylos_core::message::names::{Known, NameSet, known, known_as_cgi};
 use pylos_core::table::{Action, RouteId, UpstreamId};
 use std::io::IoSlice;
 
@@ -36,7 +36,10 @@ const MAPPED: NameSet =
     NameSet::of(&[Known::Location, Known::ContentLocation, Known::Refresh, Known::Link, Known::SetCookie]);
 /// What no trailer may say (RFC 9110, 6.5.1), or could leak by.
 const NO_TRAILER: NameSet = NameSet(
-    HIDDEN.0 | MAPPED.0 | NameSet::of(&[Known::Host, Known::Trailer, Known::ContentType, Known::Expect]).0,
+    HIDDEN.0
+        | MAPPED.0
+        | super::rewrite::OURS.0
+        | NameSet::of(&[Known::Host, Known::Trailer, Known::ContentType, Known::Expect]).0,
 );
 
 /// All that the head of an answer depends on.
@@ -118,12 +121,16 @@ impl Telling<'_> {
         let table = &self.snapshot.table;
         let Action::Forward { path, .. } = &table.routes[self.route.index()].action else { return None };
         let (request_path, captures) = (self.request.path(), &self.request.captures);
-        location::map(kind, value, &MapBack {
-            hidden: &table.upstreams[self.upstream.index()].hidden,
-            public_scheme: self.request.scheme(),
-            public_authority: self.request.authority(),
-            path: &|upstream_path| path.map_back(upstream_path, request_path, captures),
-        })
+        location::map(
+            kind,
+            value,
+            &MapBack {
+                hidden: &table.upstreams[self.upstream.index()].hidden,
+                public_scheme: self.request.scheme(),
+                public_authority: self.request.authority(),
+                path: &|upstream_path| path.map_back(upstream_path, request_path, captures),
+            },
+        )
     }
 
     /// Trailers that may pass.
@@ -132,10 +139,15 @@ impl Telling<'_> {
     }
 }
 
-/// Writes the field lines of a trailer section, less what must not stand there.
+/// Writes the field lines of a trailer section, less what must not stand there: under that name, or under one that
+/// an application may take for it.
 pub(crate) fn write_trailers(block: &[u8], fields: &[Field], out: &mut Vec<u8>) {
-    for field in fields.iter().filter(|f| !NO_TRAILER.has(f.known)) {
-        line(out, field.name.of(block), field.value.of(block));
+    for field in fields {
+        let name = field.name.of(block);
+        let twin = field.underscore && NO_TRAILER.has(known_as_cgi(name));
+        if !twin && !NO_TRAILER.has(field.known) {
+            line(out, name, field.value.of(block));
+        }
     }
 }
 

@@ -12,7 +12,7 @@ use std::net::IpAddr;
 use std::rc::Rc;
 
 /// Fields that end at the gateway or that it writes itself.
-const OURS: NameSet = NameSet::of(&[
+pub(crate) const OURS: NameSet = NameSet::of(&[
     Known::Host,
     Known::ContentLength,
     Known::TransferEncoding,
@@ -31,6 +31,7 @@ const OURS: NameSet = NameSet::of(&[
     Known::XRealIp,
     Known::XRequestId,
     Known::Via,
+    Known::MaxForwards,
     // CGI would make HTTP_PROXY of it, which libraries take for their proxy (httpoxy).
     Known::Proxy,
 ]);
@@ -123,7 +124,9 @@ fn ours(x: &mut Exchange<'_>, set: NameSet) {
     let block = request.block.bytes();
     let client = request.client.as_ref();
     let trusted = client.is_some_and(|c| c.peer_trusted);
-    if !set.has(Known::XForwardedFor) && (x.client.peer.is_some() || client.is_some_and(|c| !c.hops.is_empty())) {
+    if !set.has(Known::XForwardedFor)
+        && (x.client.peer.is_some() || client.is_some_and(|c| !c.hops.is_empty()))
+    {
         out.extend_from_slice(b"x-forwarded-for: ");
         match client.filter(|c| !c.hops.is_empty()) {
             Some(client) => client.write_forwarded_for(x.client.peer, out),
@@ -150,7 +153,11 @@ fn ours(x: &mut Exchange<'_>, set: NameSet) {
             out.extend_from_slice(via);
             out.extend_from_slice(b", ");
         }
-        out.extend_from_slice(if request.version == pylos_core::message::head::Version::Http10 { b"1.0" } else { b"1.1" });
+        out.extend_from_slice(if request.version == pylos_core::message::head::Version::Http10 {
+            b"1.0"
+        } else {
+            b"1.1"
+        });
         out.extend_from_slice(b" pylos\r\n");
     }
 }
@@ -159,7 +166,9 @@ fn ours(x: &mut Exchange<'_>, set: NameSet) {
 fn framing(request: &Request, out: &mut Vec<u8>) {
     match request.length {
         // A client that says that there is no body says more than one that says nothing (RFC 9110, 8.6).
-        Length::None if request.fields.seen.has(Known::ContentLength) => out.extend_from_slice(b"content-length: 0\r\n"),
+        Length::None if request.fields.seen.has(Known::ContentLength) => {
+            out.extend_from_slice(b"content-length: 0\r\n")
+        }
         Length::None | Length::UntilClose => {}
         Length::Known(n) => {
             out.extend_from_slice(b"content-length: ");
@@ -167,6 +176,11 @@ fn framing(request: &Request, out: &mut Vec<u8>) {
             out.extend_from_slice(b"\r\n");
         }
         Length::Chunked => out.extend_from_slice(b"transfer-encoding: chunked\r\n"),
+    }
+    if let Some(hops) = request.max_forwards {
+        out.extend_from_slice(b"max-forwards: ");
+        out.extend_from_slice(itoa::Buffer::new().format(hops).as_bytes());
+        out.extend_from_slice(b"\r\n");
     }
     if request.expects_continue {
         out.extend_from_slice(b"expect: 100-continue\r\n");

@@ -62,7 +62,9 @@ pub(crate) fn end(out: &mut Vec<u8>, outcome: &Outcome) {
 }
 
 /// The line of a tunnel that has ended. One that began without a log has none.
-pub(crate) fn tunnel_ended(worker: &Worker, tunnel: TunnelLog, bytes_in: u64, bytes_out: u64, ended: &'static str) {
+pub(crate) fn tunnel_ended(
+    worker: &Worker, tunnel: TunnelLog, bytes_in: u64, bytes_out: u64, ended: &'static str,
+) {
     let TunnelLog { mut line, started_us } = tunnel;
     let Some(mut log) = worker.log().filter(|_| !line.is_empty()) else { return };
     let duration_us = crate::clock::exact_us().saturating_sub(started_us);

@@ -9,14 +9,18 @@ use pylos_core::table::Serve;
 use std::sync::atomic::Ordering::Relaxed;
 
 pub(crate) async fn answer(x: &mut Exchange<'_>) -> End {
-    let Serve::Admin { metrics, health } = x.snapshot.table.listeners[x.listener].serve else { return End::Close };
+    let Serve::Admin { metrics, health } = x.snapshot.table.listeners[x.listener].serve else {
+        return End::Close;
+    };
     if !matches!(x.scratch.request.method(), b"GET" | b"HEAD") {
         let refusal = Refusal::client(405, "method_not_allowed", "Only GET and HEAD are served here.");
         return refuse::refuse(x, &Refusal { allow: Some("GET, HEAD".into()), ..refusal }).await;
     }
     let shared = &x.worker.shared;
     let (status, content_type, body) = match x.scratch.request.path() {
-        b"/metrics" if metrics => (200, "text/plain; version=0.0.4; charset=utf-8", page(shared, x.worker.clock.ms())),
+        b"/metrics" if metrics => {
+            (200, "text/plain; version=0.0.4; charset=utf-8", page(shared, x.worker.clock.ms()))
+        }
         b"/livez" if health => (200, "text/plain; charset=utf-8", "ok\n".to_owned()),
         b"/readyz" if health => {
             let (status, text) = readiness(shared);

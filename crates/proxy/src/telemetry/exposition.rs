@@ -17,7 +17,9 @@ pub(crate) struct Process {
 }
 
 /// The whole page.
-pub(crate) fn render(known: &Known, states: &[(Pair, Arc<TargetState>)], process: &Process, now_ms: u64) -> String {
+pub(crate) fn render(
+    known: &Known, states: &[(Pair, Arc<TargetState>)], process: &Process, now_ms: u64,
+) -> String {
     let mut page = String::with_capacity(16 * 1024);
     routes(&mut page, known);
     targets(&mut page, known, states, now_ms);
@@ -85,7 +87,12 @@ fn histogram(page: &mut String, route: &str, buckets: &[u64; BUCKETS + 1], sum_u
 fn targets(page: &mut String, known: &Known, states: &[(Pair, Arc<TargetState>)], now_ms: u64) {
     head(page, &names::UPSTREAM_REQUESTS);
     for (pair, cells) in &known.targets {
-        classes(page, &names::UPSTREAM_REQUESTS, &target_labels(pair), cells.iter().map(|c| c.requests.read()));
+        classes(
+            page,
+            &names::UPSTREAM_REQUESTS,
+            &target_labels(pair),
+            cells.iter().map(|c| c.requests.read()),
+        );
     }
     for (metric, pick) in [
         (&names::UPSTREAM_FAILURES, (|c| c.failures.read()) as fn(&super::cells::TargetCells) -> u64),

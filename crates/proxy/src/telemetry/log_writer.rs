@@ -26,11 +26,13 @@ pub(crate) struct LogWriter {
 impl LogWriter {
     /// `-` is standard output; anything else a file, appended to.
     pub(crate) fn open(path: &str) -> io::Result<Arc<LogWriter>> {
-        let file = if path == "-" { stdout()? } else { OpenOptions::new().append(true).create(true).open(path)? };
+        let file =
+            if path == "-" { stdout()? } else { OpenOptions::new().append(true).create(true).open(path)? };
         let (to, from) = sync_channel(QUEUE);
         let empty = Arc::new(Mutex::new(Vec::new()));
         let back = Arc::clone(&empty);
-        let thread = std::thread::Builder::new().name("pylos-log".into()).spawn(move || write(file, &from, &back))?;
+        let thread =
+            std::thread::Builder::new().name("pylos-log".into()).spawn(move || write(file, &from, &back))?;
         Ok(Arc::new(LogWriter { to, empty, thread: Mutex::new(Some(thread)), path: path.into() }))
     }
 

@@ -35,9 +35,12 @@ pub(crate) const UPSTREAM_STATE: Metric =
 pub(crate) const UPSTREAM_CONNECTIONS: Metric =
     gauge("pylos_upstream_connections", "Open connections to a target, idle ones included.");
 pub(crate) const CONNECTIONS: Metric = gauge("pylos_connections", "Open client connections.");
-pub(crate) const ACCEPTED: Metric = counter("pylos_connections_accepted_total", "Client connections accepted.");
-pub(crate) const REFUSED: Metric =
-    counter("pylos_connections_refused_total", "Client connections closed at once because a bound was reached.");
+pub(crate) const ACCEPTED: Metric =
+    counter("pylos_connections_accepted_total", "Client connections accepted.");
+pub(crate) const REFUSED: Metric = counter(
+    "pylos_connections_refused_total",
+    "Client connections closed at once because a bound was reached.",
+);
 pub(crate) const LOG_DROPPED: Metric =
     counter("pylos_log_lines_dropped_total", "Access log lines lost because the output was blocked.");
 pub(crate) const PANICS: Metric = counter("pylos_panics_total", "Requests ended by a defect of the gateway.");

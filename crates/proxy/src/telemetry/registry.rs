@@ -41,7 +41,8 @@ impl Registry {
 
     /// Forgets what a new configuration does not name: a name's series must not outlive it by more than a reload.
     pub(crate) fn retain(
-        &self, listener: impl Fn(&str) -> bool, route: impl Fn(&str) -> bool, target: impl Fn(&str, &str) -> bool,
+        &self, listener: impl Fn(&str) -> bool, route: impl Fn(&str) -> bool,
+        target: impl Fn(&str, &str) -> bool,
     ) {
         let mut known = self.lock();
         known.routes.retain(|(l, r), _| listener(l) && (&**r == NO_ROUTE || route(r)));

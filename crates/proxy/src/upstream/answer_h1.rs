@@ -30,10 +30,13 @@ pub(crate) fn parse(
     parser: &mut HeadParser<StatusLine>, bytes: &[u8], answer: &mut Answer, request: &Request,
 ) -> Result<Option<usize>, AnswerFailure> {
     let malformed = |_: HeadError| AnswerFailure::Malformed;
-    let Some(head) = parser.feed(bytes, &mut answer.fields, &LIMITS).map_err(malformed)? else { return Ok(None) };
+    let Some(head) = parser.feed(bytes, &mut answer.fields, &LIMITS).map_err(malformed)? else {
+        return Ok(None);
+    };
     answer.status = head.line.status;
     answer.version = head.line.version;
-    let length = framing::of_response(bytes, &answer.fields, answer.version, answer.status, request.is_head());
+    let length =
+        framing::of_response(bytes, &answer.fields, answer.version, answer.status, request.is_head());
     answer.length = length.map_err(|_| AnswerFailure::Malformed)?;
     let listed = |token: &[u8]| {
         let mut tokens = answer.fields.all(bytes, Known::Connection).flat_map(members);

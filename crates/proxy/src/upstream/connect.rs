@@ -3,6 +3,7 @@
 use super::target::TargetState;
 use crate::stream::{Broken, Stream, Wait};
 use pylos_core::table::TargetAddress;
+use std::fmt;
 use std::future::{Future, poll_fn};
 use std::io;
 use std::pin::pin;
@@ -15,6 +16,16 @@ pub(crate) enum NoConnection {
     /// The name has never resolved.
     NoAddress,
     Broken(Broken),
+}
+
+impl fmt::Display for NoConnection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            NoConnection::NoAddress => f.write_str("the name does not resolve"),
+            NoConnection::Broken(Broken::Timeout(_)) => f.write_str("no connection in time"),
+            NoConnection::Broken(Broken::Failed(error)) => error.fmt(f),
+        }
+    }
 }
 
 /// Connects to the target; with several addresses to the first that answers, beginning with the last good one.

@@ -23,13 +23,17 @@ use std::task::Poll;
 /// What came of it.
 pub(crate) enum Outcome {
     /// A whole answer was passed on. `keep`: the client's connection goes on, as far as the answer is concerned.
-    Answered { keep: bool },
+    Answered {
+        keep: bool,
+    },
     /// Nothing was said to the client yet, and the upstream did not answer.
     NoAnswer(NoAnswer),
     /// The client's own fault, and it can still be told.
     Refused(Refusal),
     /// The answer was begun and cannot be finished, or nobody is there to take it.
     Cut(&'static str),
+    /// Cut, and only a reset tells.
+    Reset(&'static str),
     Switched(Box<Tunnelled>),
 }
 
@@ -103,17 +107,12 @@ enum Ran {
 }
 
 async fn run(
-    x: &mut Exchange<'_>, loan: &mut Loan, read: &mut Buffer, route: RouteId, upstream: UpstreamId, held: bool,
+    x: &mut Exchange<'_>, loan: &mut Loan, read: &mut Buffer, route: RouteId, upstream: UpstreamId,
+    held: bool,
 ) -> Ran {
     let request = &x.scratch.request;
-    let telling = Telling {
-        worker: &x.worker,
-        snapshot: &x.snapshot,
-        listener: x.listener,
-        request,
-        route,
-        upstream,
-    };
+    let telling =
+        Telling { worker: &x.worker, snapshot: &x.snapshot, listener: x.listener, request, route, upstream };
     let whole = held || request.length == Length::None;
     let course = Course {
         telling,
@@ -145,6 +144,7 @@ async fn run(
         answer: &mut x.scratch.answer,
         reply: &mut x.scratch.reply,
         record: &mut x.record,
+        begun: false,
     };
     if whole {
         relay.watch = Some(Watch::new(from_client, &mut x.client.inbuf, &mut x.client.eof));
@@ -210,12 +210,14 @@ fn client_failed(uploaded: Uploaded, begun: bool) -> Ran {
 
 fn finish(relayed: Relayed, whole: bool) -> Ran {
     match relayed {
-        Relayed::Done { keep, reusable } => Ran::Done(Outcome::Answered { keep: keep && whole }, reusable && whole),
-        Relayed::NoAnswer(failure) => Ran::Done(
-            Outcome::NoAnswer(NoAnswer { failure, unsent: false, repeatable: whole }),
-            false,
-        ),
+        Relayed::Done { keep, reusable } => {
+            Ran::Done(Outcome::Answered { keep: keep && whole }, reusable && whole)
+        }
+        Relayed::NoAnswer(failure) => {
+            Ran::Done(Outcome::NoAnswer(NoAnswer { failure, unsent: false, repeatable: whole }), false)
+        }
         Relayed::Cut(ended) => Ran::Done(Outcome::Cut(ended), false),
+        Relayed::Reset(ended) => Ran::Done(Outcome::Reset(ended), false),
         Relayed::Switched => Ran::Switched,
     }
 }

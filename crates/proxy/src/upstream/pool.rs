@@ -99,9 +99,6 @@ impl Loan {
     pub(crate) fn stream(&mut self) -> &mut Stream {
         self.stream.as_mut().expect("a loan has its stream until it is given back")
     }
-    pub(crate) fn pool(&self) -> &Rc<Pool> {
-        &self.pool
-    }
 
     /// Gives the connection back. Only for one on which a whole exchange has ended.
     pub(crate) fn give_back(mut self, now_ms: u64, bounds: &Bounds) {

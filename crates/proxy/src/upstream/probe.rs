@@ -105,7 +105,9 @@ async fn keep_resolved(plan: &Plan, state: &Arc<TargetState>) {
 async fn keep_checked(plan: &Plan, check: &HealthCheck, state: &TargetState) {
     let mut verdicts = FallRise::new(check.fall, check.rise);
     if !state.is_up() {
-        (0..check.fall).for_each(|_| drop(verdicts.observe(false)));
+        for _ in 0..check.fall {
+            verdicts.observe(false);
+        }
     }
     // Not all at once: the first one somewhere within an interval, the others 10 % around it.
     tokio::time::sleep(share(check.every_ms, 0.0, 0.2)).await;
@@ -146,10 +148,7 @@ async fn ask(plan: &Plan, check: &HealthCheck, state: &TargetState) -> Result<u1
     let (timers, clock, buffers) = (Timers::default(), Clock::new(), Buffers::default());
     let timer = timers.add();
     let wait = Wait { timer: &timer, clock: &clock, slot: Slot::Answer, ms: 0 };
-    let mut stream = connect(&plan.address, state, wait).await.map_err(|e| match e {
-        super::connect::NoConnection::NoAddress => "the name does not resolve".to_owned(),
-        super::connect::NoConnection::Broken(_) => "no connection".to_owned(),
-    })?;
+    let mut stream = connect(&plan.address, state, wait).await.map_err(|e| e.to_string())?;
     let request = format!(
         "GET {} HTTP/1.1\r\nhost: {}\r\nuser-agent: pylos-health\r\naccept: */*\r\nconnection: close\r\n\r\n",
         check.path, plan.host

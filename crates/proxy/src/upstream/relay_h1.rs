@@ -25,6 +25,8 @@ pub(crate) enum Relayed {
     NoAnswer(AnswerFailure),
     /// The answer was begun.
     Cut(&'static str),
+    /// Likewise, and the client can tell only by a reset.
+    Reset(&'static str),
     /// 101 was passed on.
     Switched,
 }
@@ -40,6 +42,8 @@ pub(crate) struct Relay<'a> {
     pub(crate) answer: &'a mut Answer,
     pub(crate) reply: &'a mut Vec<u8>,
     pub(crate) record: &'a mut Record,
+    /// Bytes of the final answer have left for the client.
+    pub(crate) begun: bool,
 }
 
 /// Why a read from the upstream gave nothing.
@@ -78,9 +82,17 @@ impl Relay<'_> {
         };
         match body {
             Ok(()) => {
-                let reusable = !self.answer.close && self.answer.length != Length::UntilClose && self.read.is_empty();
+                let reusable =
+                    !self.answer.close && self.answer.length != Length::UntilClose && self.read.is_empty();
                 Relayed::Done { keep: shape.keep, reusable }
             }
+            // Nobody has seen the head yet: the client can still be told what happened.
+            Err(ended) if !self.begun && ended.starts_with("upstream") => {
+                self.record.status = 0;
+                Relayed::NoAnswer(AnswerFailure::Malformed)
+            }
+            // A client that takes the end of the connection for the end of the body must not see an orderly one.
+            Err(ended) if shape.length == Length::UntilClose => Relayed::Reset(ended),
             Err(ended) => Relayed::Cut(ended),
         }
     }
@@ -97,7 +109,11 @@ impl Relay<'_> {
                     Some(len) if self.answer.status >= 200 => return Ok(len),
                     Some(len) if self.answer.status == 101 => {
                         let asked = request.upgrade.is_some();
-                        return if asked { Ok(len) } else { Err(Relayed::NoAnswer(AnswerFailure::Malformed)) };
+                        return if asked {
+                            Ok(len)
+                        } else {
+                            Err(Relayed::NoAnswer(AnswerFailure::Malformed))
+                        };
                     }
                     Some(len) => {
                         interim += 1;
@@ -150,6 +166,12 @@ impl Relay<'_> {
         let request = self.course.telling.request;
         let Some(token) = request.upgrade else { return Relayed::NoAnswer(AnswerFailure::Malformed) };
         let token = token.of(request.block.bytes());
+        // It may switch to what was offered and to nothing else (RFC 9110, 7.8).
+        let mut chosen = self.answer.fields.all(self.read.bytes(), Known::Upgrade);
+        if !chosen.next().is_some_and(|c| c.eq_ignore_ascii_case(token)) || chosen.next().is_some() {
+            return Relayed::NoAnswer(AnswerFailure::Malformed);
+        }
+        drop(chosen);
         self.course.telling.switching(self.read.bytes(), self.answer, token, self.reply);
         self.record.status = 101;
         self.read.consume(head);
@@ -164,13 +186,20 @@ impl Relay<'_> {
         let request = telling.request;
         let http11 = request.version == Version::Http11;
         let length = match self.answer.length {
-            Length::Chunked | Length::UntilClose => if http11 { Length::Chunked } else { Length::UntilClose },
+            Length::Chunked | Length::UntilClose => {
+                if http11 {
+                    Length::Chunked
+                } else {
+                    Length::UntilClose
+                }
+            }
             length => length,
         };
         // An upstream that stops reading the request and closes will not read the rest of it.
         let unread = self.course.progress.get() == Progress::Stopped
             || (self.course.progress.get() == Progress::Running && self.answer.close);
-        let keep = request.keep_alive && length != Length::UntilClose && !unread && !telling.worker.draining();
+        let keep =
+            request.keep_alive && length != Length::UntilClose && !unread && !telling.worker.draining();
         Shape { length, keep }
     }
 
@@ -211,7 +240,8 @@ impl Relay<'_> {
         let mut trailers = Fields::default();
         let limits = answer_h1::LIMITS.section();
         loop {
-            let step = decoder.step(self.read.bytes(), &mut trailers, &limits).map_err(|_| "upstream_malformed")?;
+            let step =
+                decoder.step(self.read.bytes(), &mut trailers, &limits).map_err(|_| "upstream_malformed")?;
             match step {
                 Step::Data { skip, len } => {
                     self.read.consume(skip);
@@ -294,6 +324,7 @@ impl Relay<'_> {
             self.to.write_all(&mut [IoSlice::new(self.reply), IoSlice::new(body)], wait, out).await
         };
         self.reply.clear();
+        self.begun |= self.record.status != 0;
         sent.map_err(|broken| match broken {
             Broken::Timeout(Slot::Whole) => "timeout",
             Broken::Timeout(_) => "client_timeout",

@@ -43,11 +43,14 @@ pub(crate) fn resolve_first(names: Vec<Named>, most: Duration) {
 pub(crate) fn resolve(named: &Named) {
     let failed = |error: &str| {
         let stale = !named.state.addresses().0.is_empty();
-        events::warn("name_not_resolved", &[
-            ("name", &named.host),
-            ("error", error),
-            ("goes_on_with", if stale { "the last good answer" } else { "nothing: requests get 503" }),
-        ]);
+        events::warn(
+            "name_not_resolved",
+            &[
+                ("name", &named.host),
+                ("error", error),
+                ("goes_on_with", if stale { "the last good answer" } else { "nothing: requests get 503" }),
+            ],
+        );
     };
     match (&*named.host, named.port).to_socket_addrs() {
         Ok(found) => {

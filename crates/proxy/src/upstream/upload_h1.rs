@@ -162,7 +162,11 @@ impl Upload<'_> {
         if self.held.room().is_empty() && !self.held.grow(listener.limits.header_bytes as usize + SMALL) {
             return Err(Uploaded::Refused(bad_chunk()));
         }
-        let ms = pace.allowance(self.course.received.get(), listener.limits.body_rate, listener.timeouts.body_idle);
+        let ms = pace.allowance(
+            self.course.received.get(),
+            listener.limits.body_rate,
+            listener.timeouts.body_idle,
+        );
         let wait = self.course.wait(Slot::Client, ms.max(1));
         let began = worker.clock.ms();
         let read = self.from.read(self.held, wait).await;

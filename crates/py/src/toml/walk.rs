@@ -22,8 +22,7 @@ impl<'py, 't> Walk<'py, 't> {
     }
 
     pub(crate) fn document(
-        mut self,
-        table: &dyn TableLike,
+        mut self, table: &dyn TableLike,
     ) -> PyResult<(Bound<'py, PyDict>, Vec<Position<'py>>)> {
         let dict = self.table(table)?;
         Ok((dict, self.positions))

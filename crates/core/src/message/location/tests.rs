@@ -14,11 +14,7 @@ fn told(kind: Kind, value: &str, path: &dyn Fn(&[u8]) -> Option<Vec<u8>>) -> Str
 }
 
 fn told_as(
-    kind: Kind,
-    value: &str,
-    path: &dyn Fn(&[u8]) -> Option<Vec<u8>>,
-    scheme: &str,
-    authority: &str,
+    kind: Kind, value: &str, path: &dyn Fn(&[u8]) -> Option<Vec<u8>>, scheme: &str, authority: &str,
 ) -> String {
     let hidden = hidden(&[("127.0.0.77", 9000), ("origin.internal", 80), ("web", 8000), ("[fd00::7]", 80)]);
     let how = MapBack {

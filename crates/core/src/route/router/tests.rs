@@ -83,6 +83,21 @@ fn literals_compare_decoded() {
 }
 
 #[test]
+fn patterns_are_told_as_they_can_be_read() {
+    for (text, told) in [
+        ("GET,HEAD Shop.Example./a b/{id}/{rest:path}", "GET,HEAD shop.example/a%20b/{id}/{rest:path}"),
+        ("GET,GET /", "GET /"),
+        ("[0:0::1]/%7Bx%7d", "[::1]/%7Bx%7D"),
+        ("**.a/%2a/%2A*/a*", "**.a/%2A/%2A%2A/a*"),
+        ("/é%25", "/%C3%A9%25"),
+    ] {
+        let pattern = Pattern::parse(text).expect(text);
+        assert_eq!(pattern.to_string(), told);
+        assert_eq!(Pattern::parse(told), Ok(pattern));
+    }
+}
+
+#[test]
 fn exact_host_before_wildcards_before_any() {
     let patterns = [
         "a.x.example/p",

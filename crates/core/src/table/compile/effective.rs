@@ -6,10 +6,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 
 /// Fills in the lists of `listeners` and `routes`, which are in the order of the raw maps.
 pub(super) fn compile(
-    raw: &RawTable,
-    policies: &[Policy],
-    listeners: &mut [Listener],
-    routes: &mut [Route],
+    raw: &RawTable, policies: &[Policy], listeners: &mut [Listener], routes: &mut [Route],
     problems: &mut Problems,
 ) {
     let ids = policies.iter().enumerate().map(|(index, policy)| (&*policy.name, PolicyId::at(index)));
@@ -98,11 +95,7 @@ impl Names<'_> {
     }
 
     fn follow<'n>(
-        &'n self,
-        name: &'n str,
-        way: &mut Vec<&'n str>,
-        done: &mut Vec<&'n str>,
-        problems: &mut Problems,
+        &'n self, name: &'n str, way: &mut Vec<&'n str>, done: &mut Vec<&'n str>, problems: &mut Problems,
     ) -> bool {
         if let Some(start) = way.iter().position(|known| *known == name) {
             let round = [&way[start..], &[name]].concat().join("` -> `");

@@ -20,9 +20,7 @@ pub(super) fn edits(raw: &RawFieldEdits, place: Vec<PathPart>, problems: &mut Pr
 }
 
 pub(super) fn fields(
-    raw: &BTreeMap<String, String>,
-    place: &[PathPart],
-    problems: &mut Problems,
+    raw: &BTreeMap<String, String>, place: &[PathPart], problems: &mut Problems,
 ) -> Vec<FieldLine> {
     let mut fields: Vec<FieldLine> = Vec::with_capacity(raw.len());
     for (name, value) in raw {

@@ -26,10 +26,7 @@ pub(super) fn compile(raw: &BTreeMap<String, RawListen>, problems: &mut Problems
 }
 
 fn binds<'r>(
-    name: &'r str,
-    listen: &'r RawListen,
-    taken: &mut Vec<(BindAddress, &'r str)>,
-    problems: &mut Problems,
+    name: &'r str, listen: &'r RawListen, taken: &mut Vec<(BindAddress, &'r str)>, problems: &mut Problems,
 ) -> Vec<Bind> {
     if listen.bind.is_empty() {
         problems.report(Code::BadBind, place!["listen", name, "bind"], "a listener needs an address");

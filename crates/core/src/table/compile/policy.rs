@@ -38,10 +38,7 @@ pub(super) fn compile(raw: &BTreeMap<String, RawPolicy>, problems: &mut Problems
 }
 
 fn headers(
-    name: &str,
-    request: &RawFieldEdits,
-    response: &RawFieldEdits,
-    preset: Option<&str>,
+    name: &str, request: &RawFieldEdits, response: &RawFieldEdits, preset: Option<&str>,
     problems: &mut Problems,
 ) -> HeadersPolicy {
     let mut headers = HeadersPolicy {

@@ -18,11 +18,7 @@ pub(super) fn wait_or_off(value: u64, path: Vec<PathPart>, problems: &mut Proble
 }
 
 pub(super) fn range<N: PartialOrd + Display>(
-    value: N,
-    range: RangeInclusive<N>,
-    unit: &str,
-    path: Vec<PathPart>,
-    problems: &mut Problems,
+    value: N, range: RangeInclusive<N>, unit: &str, path: Vec<PathPart>, problems: &mut Problems,
 ) {
     if !range.contains(&value) {
         let (least, most) = range.into_inner();

@@ -237,7 +237,7 @@ fn servers() -> Vec<Case> {
         bind("127.0.0.1", "no address"),
         bind("unix:x", "no address"),
         (
-            json!({"listen": {"a": {"bind": ["127.0.0.1:0"]}, "b": {"bind": ["[::1]:0", "localhost:0"]}}}),
+            json!({"listen": {"a": {"bind": ["127.0.0.1:80"]}, "b": {"bind": ["[::1]:80", "localhost:80"]}}}),
             BadBind,
             "listen.b.bind.1",
             "listen.a",

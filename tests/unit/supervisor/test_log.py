@@ -1,0 +1,41 @@
+import json
+import sys
+from io import StringIO
+
+import pytest
+
+from pylos.supervisor import log
+
+
+class Terminal(StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+class Broken(StringIO):
+    def write(self, _: str) -> int:
+        raise BrokenPipeError
+
+
+def test_a_line_for_machines(monkeypatch: pytest.MonkeyPatch) -> None:
+    stream = StringIO()
+    monkeypatch.setattr(sys, "stderr", stream)
+    log.warning("odd", "something\nis odd", count=2)
+    [line] = stream.getvalue().splitlines()
+    told = json.loads(line)
+    assert told.pop("ts").endswith("Z")
+    assert told == {"level": "warn", "event": "odd", "message": "something\nis odd", "count": 2}
+
+
+@pytest.mark.parametrize("tell,text", [(log.info, "pylos  well"), (log.error, "pylos  error: well")])
+def test_a_line_for_people(monkeypatch: pytest.MonkeyPatch, tell: object, text: str) -> None:
+    stream = Terminal()
+    monkeypatch.setattr(sys, "stderr", stream)
+    assert callable(tell)
+    tell("event", "well", count=2)
+    assert stream.getvalue().endswith(f"{text}\n")
+
+
+def test_nobody_who_reads_is_no_reason_to_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stderr", Broken())
+    log.info("event", "well")
