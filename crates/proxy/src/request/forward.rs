@@ -177,9 +177,9 @@ async fn connection(
 fn may_retry(x: &Exchange<'_>, state: &UpstreamState, tried: &Tried, reused: bool, none: &NoAnswer) -> bool {
     let lost = match &none.failure {
         AnswerFailure::Silent | AnswerFailure::Broken(Broken::Failed(_)) => true,
-        AnswerFailure::Broken(Broken::Timeout(_)) | AnswerFailure::Truncated | AnswerFailure::Malformed => {
-            false
-        }
+        // On a kept connection this may be a surplus of the answer before, and nothing of this request's.
+        AnswerFailure::Malformed => reused,
+        AnswerFailure::Broken(Broken::Timeout(_)) | AnswerFailure::Truncated => false,
     };
     let safe = none.unsent || (none.repeatable && x.scratch.request.is_idempotent());
     // A dead kept connection is an everyday thing and not the target's failure: it needs no budget.
