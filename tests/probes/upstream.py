@@ -164,7 +164,7 @@ class Connection(asyncio.Protocol):
 
     def _write(self, data: bytes) -> None:
         size = 1 if self._stage.trickle and len(data) <= LONGEST_TRICKLE else len(data) or 1
-        for start in range(0, len(data), size):
+        for start in range(0, 0 if self._transport.is_closing() else len(data), size):
             self._transport.write(data[start : start + size])
 
     def _finish(self, request: Request) -> None:

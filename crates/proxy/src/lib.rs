@@ -16,6 +16,7 @@ mod telemetry;
 mod error;
 mod bounds;
 mod stream;
+mod socket;
 mod timer;
 mod buffer;
 mod clock;

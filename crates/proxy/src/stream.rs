@@ -2,12 +2,13 @@
 
 use crate::buffer::Buffer;
 use crate::clock::Clock;
+use crate::socket::{poll_recv, poll_send};
 use crate::timer::{Slot, Timer};
 use std::future::poll_fn;
 use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker, ready};
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::AsyncWrite;
 use tokio::net::{TcpStream, UnixStream, tcp, unix};
 
 /// A connected socket.
@@ -100,13 +101,12 @@ impl Stream {
 
     /// Whether an idle connection is still what it was: open, and with nothing said unasked. Costs no system
     /// call unless the event loop has seen something happen on it.
-    pub(crate) fn is_quiet(&mut self) -> bool {
+    pub(crate) fn is_quiet(&self) -> bool {
         let mut byte = [0u8; 1];
-        let mut room = ReadBuf::new(&mut byte);
         let mut cx = Context::from_waker(Waker::noop());
         let read = match self {
-            Stream::Tcp(s) => Pin::new(s).poll_read(&mut cx, &mut room),
-            Stream::Unix(s) => Pin::new(s).poll_read(&mut cx, &mut room),
+            Stream::Tcp(s) => poll_recv(s, &mut cx, &mut byte),
+            Stream::Unix(s) => poll_recv(s, &mut cx, &mut byte),
         };
         read.is_pending()
     }
@@ -133,13 +133,12 @@ impl Stream {
 impl ReadHalf<'_> {
     /// Reads once into the buffer's room; 0 is the end of the stream.
     pub(crate) fn poll_read(&mut self, cx: &mut Context<'_>, into: &mut Buffer) -> Poll<io::Result<usize>> {
-        let mut room = ReadBuf::new(into.room());
-        debug_assert!(room.remaining() > 0);
-        ready!(match self {
-            ReadHalf::Tcp(s) => Pin::new(s).poll_read(cx, &mut room),
-            ReadHalf::Unix(s) => Pin::new(s).poll_read(cx, &mut room),
+        let room = into.room();
+        debug_assert!(!room.is_empty());
+        let n = ready!(match self {
+            ReadHalf::Tcp(s) => poll_recv(s.as_ref(), cx, room),
+            ReadHalf::Unix(s) => poll_recv(s.as_ref(), cx, room),
         })?;
-        let n = room.filled().len();
         into.filled(n);
         Poll::Ready(Ok(n))
     }
@@ -168,8 +167,8 @@ impl WriteHalf<'_> {
         // A plain send is a little cheaper than a vectored one.
         if let [one] = parts {
             return match self {
-                WriteHalf::Tcp(s) => Pin::new(s).poll_write(cx, one),
-                WriteHalf::Unix(s) => Pin::new(s).poll_write(cx, one),
+                WriteHalf::Tcp(s) => poll_send(s.as_ref(), cx, one),
+                WriteHalf::Unix(s) => poll_send(s.as_ref(), cx, one),
             };
         }
         match self {

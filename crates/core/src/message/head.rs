@@ -39,6 +39,46 @@ pub struct Field {
     pub dropped: bool,
 }
 
+/// Copies field lines, those that stand side by side in one piece. A line that is not spelled in the usual way,
+/// `name: value` with one blank, is written anew so.
+pub struct LineCopier<'a> {
+    block: &'a [u8],
+    from: usize,
+    to: usize,
+}
+
+impl<'a> LineCopier<'a> {
+    pub fn new(block: &'a [u8]) -> Self {
+        LineCopier { block, from: 0, to: 0 }
+    }
+
+    /// The next line to be copied.
+    pub fn push(&mut self, field: &Field, out: &mut Vec<u8>) {
+        let (start, end) = (field.name.at as usize, field.value.end());
+        let usual = field.value.at as usize == field.name.end() + 2
+            && self.block[field.name.end() + 1] == b' '
+            && self.block.get(end..end + 2) == Some(b"\r\n");
+        if usual && start == self.to && self.to > self.from {
+            self.to = end + 2;
+            return;
+        }
+        self.flush(out);
+        if usual {
+            (self.from, self.to) = (start, end + 2);
+        } else {
+            for part in [field.name.of(self.block), b": ", field.value.of(self.block), b"\r\n"] {
+                out.extend_from_slice(part);
+            }
+        }
+    }
+
+    /// Writes what is still held back.
+    pub fn flush(&mut self, out: &mut Vec<u8>) {
+        out.extend_from_slice(&self.block[self.from..self.to]);
+        (self.from, self.to) = (0, 0);
+    }
+}
+
 /// The fields of a head or of a trailer section.
 #[derive(Debug, Default)]
 pub struct Fields {
@@ -101,4 +141,24 @@ pub enum Version {
 /// Splits a comma-separated list value (RFC 9110, 5.6.1), blanks trimmed, empty members left out.
 pub fn members(value: &[u8]) -> impl Iterator<Item = &[u8]> {
     value.split(|b| *b == b',').map(<[u8]>::trim_ascii).filter(|m| !m.is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::http1::{HeadLimits, HeadParser, RequestLine};
+
+    #[test]
+    fn lines_are_copied_in_the_usual_spelling() {
+        let block = b"GET / HTTP/1.1\r\nA: 1\r\nB: 2\r\nC:3\r\nD:\t4 \r\nE: 5\r\nF:\r\nG: 6\r\n\r\n";
+        let (mut fields, limits) = (Fields::default(), HeadLimits { line: 99, total: 999, fields: 9 });
+        let head = HeadParser::<RequestLine>::new().feed(block, &mut fields, &limits);
+        assert!(head.is_ok_and(|h| h.is_some()));
+        let (mut copier, mut out) = (LineCopier::new(block), Vec::new());
+        for field in fields.list.iter().filter(|f| f.name.of(block) != b"B") {
+            copier.push(field, &mut out);
+        }
+        copier.flush(&mut out);
+        assert_eq!(out, b"A: 1\r\nC: 3\r\nD: 4\r\nE: 5\r\nF: \r\nG: 6\r\n");
+    }
 }

@@ -161,5 +161,5 @@ fn begin(worker: &Rc<Worker>, socket: &Rc<Socket>, stream: Stream, peer: Option<
         let _ = s.set_nodelay(true);
     }
     let client = Client::new(stream, peer, Rc::clone(socket), Rc::clone(worker), cells);
-    tokio::task::spawn_local(serve_h1::serve(client));
+    tokio::task::spawn_local(serve_h1::serve(Box::new(client)));
 }

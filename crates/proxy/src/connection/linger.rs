@@ -10,7 +10,7 @@ const MOST_MS: u64 = 30_000;
 const IDLE_MS: u64 = 5_000;
 const MOST_BYTES: usize = 64 << 20;
 
-pub(crate) async fn linger(mut client: Client) {
+pub(crate) async fn linger(mut client: Box<Client>) {
     if client.eof {
         return;
     }
@@ -20,6 +20,7 @@ pub(crate) async fn linger(mut client: Client) {
     if !client.inbuf.is_lent() {
         client.inbuf = client.worker.buffers.small();
     }
+    let client = &mut *client;
     let wait = Wait { timer: &client.timer, clock: &client.worker.clock, slot: Slot::Client, ms: IDLE_MS };
     let (mut from, _) = client.stream.split();
     let mut forgotten = 0;

@@ -13,11 +13,13 @@ use pylos_core::http1::{FieldError, FramingError, HeadError, HeadLimits, HeadPar
 use pylos_core::table::Listener;
 use std::future::{Future, poll_fn};
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::pin;
 use std::rc::Rc;
 use std::task::Poll;
 
-/// Serves the connection to its end.
-pub(crate) async fn serve(mut client: Client) {
+/// Serves the connection to its end. What is kept while it waits is counted in bytes: the client stands in a box,
+/// so that this future has one pointer of it, and all that a request needs in another that is gone by then.
+pub(crate) async fn serve(mut client: Box<Client>) {
     loop {
         if client.inbuf.is_empty() {
             let Some(index) = client.socket.listener() else { return };
@@ -26,7 +28,7 @@ pub(crate) async fn serve(mut client: Client) {
                 return;
             }
         }
-        match turn(&mut client).await {
+        match Box::pin(turn(&mut client)).await {
             End::Again => {}
             End::Close => return,
             End::Linger => return Box::pin(linger::linger(client)).await,
@@ -35,7 +37,7 @@ pub(crate) async fn serve(mut client: Client) {
     }
 }
 
-/// One request, in a box: what waits between requests stays small. A panic ends this connection alone.
+/// One request. A panic ends this connection alone.
 async fn turn(client: &mut Client) -> End {
     let worker = Rc::clone(&client.worker);
     let Some(listener) = client.socket.listener() else { return End::Close };
@@ -50,7 +52,7 @@ async fn turn(client: &mut Client) -> End {
             scratch: &mut scratch,
             record: Record::default(),
         };
-        let mut serving = Box::pin(request_and_answer(&mut x));
+        let mut serving = pin!(request_and_answer(&mut x));
         poll_fn(|cx| match catch_unwind(AssertUnwindSafe(|| serving.as_mut().poll(cx))) {
             Ok(poll) => poll.map(Ok),
             Err(_) => Poll::Ready(Err(())),

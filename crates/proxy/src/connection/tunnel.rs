@@ -21,7 +21,8 @@ pub(crate) struct TunnelLog {
     pub(crate) started_us: u64,
 }
 
-pub(crate) async fn run(mut client: Client, tunnelled: Tunnelled) {
+pub(crate) async fn run(mut client: Box<Client>, tunnelled: Tunnelled) {
+    let client = &mut *client;
     let Tunnelled { mut upstream, early, log, idle_ms } = tunnelled;
     let worker = std::rc::Rc::clone(&client.worker);
     let held = client.inbuf.bytes().to_vec();

@@ -2,17 +2,27 @@
 
 use pylos_core::message::head::Fields;
 use pylos_core::message::names::{NameSet, known};
-use pylos_core::table::{FieldEdits, ListenerId, PolicyKind, RouteId, Table};
+use pylos_core::table::{FieldEdits, ListenerId, PolicyId, PolicyKind, RouteId, Table};
+
+/// Whether any policy edits fields here at all: mostly none does, and then nothing is gone through.
+pub(crate) fn any(table: &Table, route: Option<RouteId>, listener: usize) -> bool {
+    policies(table, route, listener)
+        .iter()
+        .any(|id| matches!(table.policies[id.index()].kind, PolicyKind::Headers(_)))
+}
+
+fn policies(table: &Table, route: Option<RouteId>, listener: usize) -> &[PolicyId] {
+    match route {
+        Some(route) => table.routes[route.index()].policies(ListenerId(listener as u32)),
+        None => &table.listeners[listener].unrouted,
+    }
+}
 
 /// All edits of one direction that hold for a route on a listener (for no route: the listener's own), in order.
 pub(crate) fn edits<'t>(
     table: &'t Table, route: Option<RouteId>, listener: usize, pick: Direction,
 ) -> impl Iterator<Item = &'t FieldEdits> + Clone + 't {
-    let policies = match route {
-        Some(route) => table.routes[route.index()].policies(ListenerId(listener as u32)),
-        None => &table.listeners[listener].unrouted,
-    };
-    policies.iter().flat_map(move |id| {
+    policies(table, route, listener).iter().flat_map(move |id| {
         let (first, second) = match (&table.policies[id.index()].kind, pick) {
             (PolicyKind::Headers(h), Direction::Request) => (Some(&h.request), None),
             (PolicyKind::Headers(h), Direction::Response { https }) => {

@@ -5,8 +5,9 @@ use super::incoming::{Request, Text};
 use crate::error::Refusal;
 use pylos_core::http1::Length;
 use pylos_core::message::head::{Span, Version, members};
+use pylos_core::message::host::{self, HostError};
 use pylos_core::message::names::{Known, NameSet};
-use pylos_core::message::{host, path};
+use pylos_core::message::path;
 
 pub(crate) fn guard(x: &mut Exchange<'_>) -> Result<(), Refusal> {
     let request = &mut x.scratch.request;
@@ -83,39 +84,32 @@ fn options_of_the_server() -> Refusal {
 
 /// Exactly one sound Host (RFC 9112, 3.2); an absolute target's authority wins over it (3.2.2).
 fn authority(request: &mut Request) -> Result<(), Refusal> {
+    let bad = |error: HostError| Refusal::malformed("bad_host", error.reason());
     let block = request.block.bytes();
     let mut hosts = request.fields.list.iter().filter(|f| f.known == Known::Host);
-    let first = hosts.next().map(|f| f.value);
+    let sent = hosts.next().map(|f| f.value);
     if hosts.next().is_some() {
         return Err(Refusal::malformed("bad_host", "There is more than one Host field."));
     }
-    match first {
-        None if request.version == Version::Http11 => {
-            return Err(Refusal::malformed("bad_host", "There is no Host field."));
-        }
-        Some(span) => {
-            host::parse(span.of(block)).map_err(|e| Refusal::malformed("bad_host", e.reason()))?;
-            if !request.absolute {
-                request.authority = span;
-            }
-        }
-        None => {}
+    if sent.is_none() && request.version == Version::Http11 {
+        return Err(Refusal::malformed("bad_host", "There is no Host field."));
     }
-    let authority = request.authority.of(block);
-    if authority.is_empty() {
-        if request.absolute {
-            return Err(Refusal::malformed("bad_host", "The request target names no host."));
-        }
-        return Ok(());
-    }
-    let parsed = host::parse(authority).map_err(|e| Refusal::malformed("bad_host", e.reason()))?;
+    let sent = match sent {
+        Some(span) => Some((span, host::parse(span.of(block)).map_err(bad)?)),
+        None => None,
+    };
+    let (span, parsed) = if request.absolute {
+        (request.authority, host::parse(request.authority.of(block)).map_err(bad)?)
+    } else {
+        let Some(sent) = sent else { return Ok(()) };
+        sent
+    };
+    request.authority = span;
     if parsed.needs_lowering {
-        let mut own = std::mem::take(&mut request.own_host);
-        parsed.lower_into(&mut own);
-        request.own_host = own;
+        parsed.lower_into(&mut request.own_host);
         request.host = Text::Own;
     } else {
-        let at = request.authority.at as usize;
+        let at = span.at as usize;
         request.host = Text::Sent(Span::new(at, at + parsed.name.len()));
     }
     Ok(())

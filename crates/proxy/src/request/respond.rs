@@ -9,7 +9,7 @@ use crate::stream::Wait;
 use crate::timer::Slot;
 use crate::worker::Worker;
 use pylos_core::http1::{Length, framing};
-use pylos_core::message::head::{Field, Version, members};
+use pylos_core::message::head::{Field, LineCopier, Version, members};
 use pylos_core::message::location::{self, Kind, MapBack};
 use pylos_core::message::names::{Known, NameSet, known, known_as_cgi};
 use pylos_core::table::{Action, RouteId, UpstreamId};
@@ -60,23 +60,26 @@ pub(crate) struct Shape {
 }
 
 impl Telling<'_> {
-    fn https(&self) -> bool {
-        self.request.https
-    }
-
     /// The head of a final answer.
     pub(crate) fn head(&self, block: &[u8], answer: &mut Answer, shape: Shape, out: &mut Vec<u8>) {
         status_line(answer.status, out);
-        let direction = Direction::Response { https: self.https() };
-        let edits = || headers::edits(&self.snapshot.table, Some(self.route), self.listener, direction);
+        let (table, route) = (&*self.snapshot.table, Some(self.route));
+        let direction = Direction::Response { https: self.request.https };
+        let edits = || headers::edits(table, route, self.listener, direction);
+        let edited = headers::any(table, route, self.listener);
         drop_listed(block, &mut answer.fields.list, answer.fields.seen);
-        let set = headers::clear(&mut answer.fields, block, edits());
+        let set =
+            if edited { headers::clear(&mut answer.fields, block, edits()) } else { NameSet::default() };
         self.fields(block, &answer.fields.list, answer.fields.seen, out);
         if !answer.fields.seen.has(Known::Date) && !set.has(Known::Date) {
             date(self.worker, out);
         }
-        headers::write(out, edits());
-        line(out, b"x-request-id", &self.request.id);
+        if edited {
+            headers::write(out, edits());
+        }
+        if !set.has(Known::XRequestId) {
+            line(out, b"x-request-id", &self.request.id);
+        }
         length(self.request, block, answer, shape.length, out);
         connection(self.request.version, shape.keep, out);
         out.extend_from_slice(b"\r\n");
@@ -102,19 +105,21 @@ impl Telling<'_> {
 
     fn fields(&self, block: &[u8], fields: &[Field], seen: NameSet, out: &mut Vec<u8>) {
         let mapping = seen.meets(MAPPED);
+        let mut lines = LineCopier::new(block);
         for field in fields {
             if field.dropped || HIDDEN.has(field.known) {
                 continue;
             }
-            let (name, value) = (field.name.of(block), field.value.of(block));
-            match if mapping { kind(field.known) } else { None } {
-                Some(kind) => match self.mapped(kind, value) {
-                    Some(value) => line(out, name, &value),
-                    None => line(out, name, value),
-                },
-                None => line(out, name, value),
+            let kind = if mapping { kind(field.known) } else { None };
+            match kind.and_then(|kind| self.mapped(kind, field.value.of(block))) {
+                Some(value) => {
+                    lines.flush(out);
+                    line(out, field.name.of(block), &value);
+                }
+                None => lines.push(field, out),
             }
         }
+        lines.flush(out);
     }
 
     fn mapped(&self, kind: Kind, value: &[u8]) -> Option<Vec<u8>> {
@@ -179,10 +184,12 @@ fn drop_listed(block: &[u8], fields: &mut [Field], seen: NameSet) {
         return;
     }
     for i in 0..fields.len() {
-        if fields[i].known != Known::Connection {
+        let value = fields[i].value.of(block);
+        let usual = value.eq_ignore_ascii_case(b"keep-alive") || value.eq_ignore_ascii_case(b"close");
+        if fields[i].known != Known::Connection || usual {
             continue;
         }
-        for token in members(fields[i].value.of(block)) {
+        for token in members(value) {
             if HIDDEN.has(known(token)) || token.eq_ignore_ascii_case(b"close") {
                 continue;
             }

@@ -5,6 +5,7 @@ use super::Exchange;
 use super::incoming::Request;
 use crate::policy::headers::{self, Direction, line};
 use pylos_core::http1::Length;
+use pylos_core::message::head::{LineCopier, Version};
 use pylos_core::message::names::{Known, NameSet, known_as_cgi};
 use pylos_core::table::{Action, HostMode, RouteId, Table};
 use std::io::Write;
@@ -68,7 +69,9 @@ pub(crate) fn rewrite(x: &mut Exchange<'_>, route: RouteId) {
     host(x, &table.upstreams[upstream.index()].host, set);
     ours(x, set);
     let out = &mut x.scratch.out;
-    headers::write(out, headers::edits(table, Some(route), x.listener, Direction::Request));
+    if headers::any(table, Some(route), x.listener) {
+        headers::write(out, headers::edits(table, Some(route), x.listener, Direction::Request));
+    }
     framing(&x.scratch.request, out);
     out.extend_from_slice(b"\r\n");
 }
@@ -76,10 +79,15 @@ pub(crate) fn rewrite(x: &mut Exchange<'_>, route: RouteId) {
 /// The client's own fields, as they came. Gives the known names that policies set.
 fn fields(x: &mut Exchange<'_>, table: &Table, route: RouteId) -> NameSet {
     let (request, out) = (&mut x.scratch.request, &mut x.scratch.out);
-    let edits = headers::edits(table, Some(route), x.listener, Direction::Request);
-    let set = headers::clear(&mut request.fields, request.block.bytes(), edits);
+    let set = if headers::any(table, Some(route), x.listener) {
+        let edits = headers::edits(table, Some(route), x.listener, Direction::Request);
+        headers::clear(&mut request.fields, request.block.bytes(), edits)
+    } else {
+        NameSet::default()
+    };
     let trusted = request.client.as_ref().is_some_and(|c| c.peer_trusted);
     let block = request.block.bytes();
+    let mut lines = LineCopier::new(block);
     for field in &request.fields.list {
         if field.dropped || (OURS.has(field.known) && !(trusted && TRUSTED.has(field.known))) {
             continue;
@@ -87,8 +95,9 @@ fn fields(x: &mut Exchange<'_>, table: &Table, route: RouteId) -> NameSet {
         if field.underscore && PROTECTED.has(known_as_cgi(field.name.of(block))) {
             continue;
         }
-        line(out, field.name.of(block), field.value.of(block));
+        lines.push(field, out);
     }
+    lines.flush(out);
     set
 }
 
@@ -135,7 +144,12 @@ fn ours(x: &mut Exchange<'_>, set: NameSet) {
         out.extend_from_slice(b"\r\n");
     }
     if !set.has(Known::XForwardedProto) {
-        line(out, b"x-forwarded-proto", request.scheme());
+        let https = request.https;
+        out.extend_from_slice(if https {
+            b"x-forwarded-proto: https\r\n"
+        } else {
+            b"x-forwarded-proto: http\r\n"
+        });
     }
     if !set.has(Known::XForwardedHost) {
         let said = if trusted { request.first(Known::XForwardedHost) } else { None };
@@ -153,12 +167,9 @@ fn ours(x: &mut Exchange<'_>, set: NameSet) {
             out.extend_from_slice(via);
             out.extend_from_slice(b", ");
         }
-        out.extend_from_slice(if request.version == pylos_core::message::head::Version::Http10 {
-            b"1.0"
-        } else {
-            b"1.1"
-        });
-        out.extend_from_slice(b" pylos\r\n");
+        // The version that the request came with (RFC 9110, 7.6.3).
+        let http10 = request.version == Version::Http10;
+        out.extend_from_slice(if http10 { b"1.0 pylos\r\n" } else { b"1.1 pylos\r\n" });
     }
 }
 

@@ -42,7 +42,7 @@ impl Pool {
     /// The most recently used connection that is still sound.
     pub(crate) fn take(self: &Rc<Self>, now_ms: u64, bounds: &Bounds) -> Option<Loan> {
         loop {
-            let mut idle = self.idle.borrow_mut().pop()?;
+            let idle = self.idle.borrow_mut().pop()?;
             if !self.fresh(&idle, now_ms, bounds) || !idle.stream.is_quiet() {
                 self.ended();
                 continue;
