@@ -24,6 +24,14 @@ pub fn imf_fixdate(seconds: u64) -> [u8; 29] {
     text
 }
 
+/// `2026-11-25T04:39:46.574Z` (RFC 3339) for milliseconds since 1970.
+pub fn rfc3339(milliseconds: u64) -> String {
+    let (seconds, milliseconds) = (milliseconds / 1000, milliseconds % 1000);
+    let (year, month, day) = civil(seconds / 86_400);
+    let (hour, minute, second) = (seconds / 3600 % 24, seconds / 60 % 60, seconds % 60);
+    format!("{year:04}-{:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{milliseconds:03}Z", month + 1)
+}
+
 fn two_digits(place: &mut [u8], number: u64) {
     place[0] = b'0' + (number / 10) as u8;
     place[1] = b'0' + (number % 10) as u8;
@@ -47,6 +55,12 @@ fn civil(days: u64) -> (u64, u64, u64) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn log_dates() {
+        assert_eq!(rfc3339(0), "1970-01-01T00:00:00.000Z");
+        assert_eq!(rfc3339(951_827_696_007), "2000-02-29T12:34:56.007Z");
+    }
 
     fn text(seconds: u64) -> String {
         String::from_utf8(imf_fixdate(seconds).to_vec()).expect("ASCII")

@@ -69,7 +69,8 @@ pub struct RawLimits {
     pub header_bytes: u32,
     /// Number of fields.
     pub fields: u32,
-    /// Open connections of the listener in all; 0 = derived from the descriptor limit.
+    /// A new connection is refused when the process has so many, over all listeners; 0 = derived from the
+    /// descriptor limit.
     pub connections: u32,
     /// Open connections from one address; 0 = no bound.
     pub connections_per_address: u32,

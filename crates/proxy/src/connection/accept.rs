@@ -15,6 +15,7 @@ use std::task::Poll;
 use std::time::Duration;
 use tokio::net::{TcpListener, UnixListener};
 use tokio::sync::Notify;
+use tokio::task::coop::unconstrained;
 
 /// Connections taken before others get their turn: a burst must not starve those that are served already.
 const PER_WAKE: u32 = 4;
@@ -98,7 +99,8 @@ pub(crate) async fn run(worker: Rc<Worker>, socket: Rc<Socket>, listening: Liste
 
 /// What the future gives without waiting.
 async fn at_once<T>(future: impl Future<Output = T>) -> Option<T> {
-    let mut future = pin!(future);
+    // The event loop's own fairness must not make a full queue look empty.
+    let mut future = pin!(unconstrained(future));
     poll_fn(|cx| match future.as_mut().poll(cx) {
         Poll::Ready(value) => Poll::Ready(Some(value)),
         Poll::Pending => Poll::Ready(None),

@@ -24,6 +24,17 @@ pub(crate) fn admit(x: &mut Exchange<'_>, route: RouteId) -> Result<(), Refusal>
     }
 }
 
+/// For what has no route: the filters of the listener.
+pub(crate) fn unrouted(x: &mut Exchange<'_>) -> Result<(), Refusal> {
+    let table = &x.snapshot.table;
+    for id in &table.listeners[x.listener].unrouted {
+        if let PolicyKind::Filter(policy) = &table.policies[id.index()].kind {
+            filter(policy, &mut x.scratch.request)?;
+        }
+    }
+    Ok(())
+}
+
 pub(crate) fn too_large() -> Refusal {
     Refusal::client(413, "body_too_large", "The request body is larger than allowed.")
 }

@@ -5,6 +5,7 @@ use super::{End, Exchange, refuse, rewrite};
 use crate::error::Refusal;
 use crate::snapshot::UpstreamState;
 use crate::stream::{Broken, Wait};
+use crate::telemetry::cells::TargetCells;
 use crate::telemetry::events;
 use crate::timer::Slot;
 use crate::upstream::answer_h1::AnswerFailure;
@@ -34,8 +35,9 @@ pub(crate) async fn forward(x: &mut Exchange<'_>, route: RouteId) -> End {
     let settings = &snapshot.table.routes[route.index()];
     let Action::Forward { upstream, .. } = settings.action else { return End::Close };
     let state = &snapshot.upstreams[upstream.index()];
-    if settings.timeouts.response > 0 {
-        x.client.timer.set(Slot::Whole, x.record.started_us / 1000 + settings.timeouts.response);
+    let bounds = [settings.timeouts.response, settings.timeouts.total];
+    if let Some(ms) = bounds.into_iter().filter(|ms| *ms > 0).min() {
+        x.client.timer.set(Slot::Whole, x.record.started_us / 1000 + ms);
     }
     state.earn_retry();
     let held = hold_body(x);
@@ -70,9 +72,10 @@ async fn attempts(
         let reused = loan.reused;
         rewrite::set_target_host(x, state.authority(target));
         let cells = &state.targets[target].pool.cells;
-        cells.active.add(1);
-        let outcome = exchange(x, loan, route, upstream, held).await;
-        cells.active.sub(1);
+        let outcome = {
+            let _active = Active::new(cells);
+            exchange(x, loan, route, upstream, held).await
+        };
         match outcome {
             Outcome::NoAnswer(none) => {
                 cells.failures.add(1);
@@ -92,6 +95,22 @@ async fn attempts(
                 return ended(x, outcome).await;
             }
         }
+    }
+}
+
+/// A request in flight at a target, however it ends.
+struct Active<'a>(&'a TargetCells);
+
+impl<'a> Active<'a> {
+    fn new(cells: &'a TargetCells) -> Self {
+        cells.active.add(1);
+        Active(cells)
+    }
+}
+
+impl Drop for Active<'_> {
+    fn drop(&mut self) {
+        self.0.active.sub(1);
     }
 }
 

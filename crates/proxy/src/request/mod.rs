@@ -115,7 +115,8 @@ pub(crate) async fn serve(x: &mut Exchange<'_>) -> End {
 fn decide(x: &mut Exchange<'_>) -> Plan {
     identify::identify(x);
     if let Serve::Admin { .. } = x.snapshot.table.listeners[x.listener].serve {
-        return guard::guard(x).map_or_else(Plan::Refuse, |()| Plan::Admin);
+        let allowed = guard::guard(x).and_then(|()| admit::unrouted(x));
+        return allowed.map_or_else(Plan::Refuse, |()| Plan::Admin);
     }
     let decided = guard::guard(x).and_then(|()| route::route(x)).and_then(|route| {
         admit::admit(x, route)?;

@@ -270,6 +270,8 @@ pub(crate) async fn own(x: &mut Exchange<'_>, route: RouteId) -> End {
 
 /// Sends an own answer, and settles what happens to a request body that nobody read.
 pub(crate) async fn send_own(x: &mut Exchange<'_>, answer: OwnAnswer<'_>) -> End {
+    // A deadline that has passed is no reason to send half of what tells about it.
+    x.client.timer.clear(Slot::Whole);
     let unread = x.client.skip_body(&x.scratch.request);
     let keep = x.scratch.request.keep_alive && !answer.close && unread.is_none() && !x.worker.draining();
     let request = &x.scratch.request;

@@ -3,7 +3,7 @@
 use super::Exchange;
 use crate::error::Refusal;
 use pylos_core::route::Found;
-use pylos_core::table::{PolicyKind, RouteId};
+use pylos_core::table::RouteId;
 
 pub(crate) fn route(x: &mut Exchange<'_>) -> Result<RouteId, Refusal> {
     let table = &x.snapshot.table;
@@ -23,10 +23,6 @@ pub(crate) fn route(x: &mut Exchange<'_>) -> Result<RouteId, Refusal> {
         Found::None => Refusal::client(404, "no_route", "No route matches this request."),
     };
     // Filters of the listener see what no route takes, too.
-    for id in &table.listeners[x.listener].unrouted {
-        if let PolicyKind::Filter(filter) = &table.policies[id.index()].kind {
-            super::admit::filter(filter, request)?;
-        }
-    }
+    super::admit::unrouted(x)?;
     Err(refusal)
 }

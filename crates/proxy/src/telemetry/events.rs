@@ -3,6 +3,7 @@
 
 use super::json::write_text;
 use crate::clock::wall_us;
+use pylos_core::message::date::rfc3339;
 use std::io::Write;
 
 pub(crate) fn info(event: &str, facts: &[(&str, &str)]) {
@@ -10,7 +11,7 @@ pub(crate) fn info(event: &str, facts: &[(&str, &str)]) {
 }
 
 pub(crate) fn warn(event: &str, facts: &[(&str, &str)]) {
-    write("warning", event, facts);
+    write("warn", event, facts);
 }
 
 pub(crate) fn error(event: &str, facts: &[(&str, &str)]) {
@@ -18,8 +19,7 @@ pub(crate) fn error(event: &str, facts: &[(&str, &str)]) {
 }
 
 fn write(level: &str, event: &str, facts: &[(&str, &str)]) {
-    let ms = wall_us() / 1000;
-    let mut line = format!("{{\"ts\":{}.{:03},\"level\":", ms / 1000, ms % 1000).into_bytes();
+    let mut line = format!("{{\"ts\":\"{}\",\"level\":", rfc3339(wall_us() / 1000)).into_bytes();
     write_text(&mut line, level.as_bytes());
     line.extend_from_slice(b",\"event\":");
     write_text(&mut line, event.as_bytes());

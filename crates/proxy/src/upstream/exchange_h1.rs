@@ -14,7 +14,7 @@ use crate::stream::Wait;
 use crate::timer::{Slot, Timer};
 use pylos_core::http1::Length;
 use pylos_core::table::{RouteId, Upstream, UpstreamId};
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::future::{Future, poll_fn};
 use std::io::IoSlice;
 use std::pin::pin;
@@ -61,6 +61,8 @@ pub(crate) struct Course<'a> {
     pub(crate) timer: &'a Timer,
     pub(crate) upstream: &'a Upstream,
     pub(crate) progress: Cell<Progress>,
+    /// The answer is an event stream: that the client sends FIN is then the only sign that nobody listens.
+    pub(crate) events: Cell<bool>,
     /// Bytes of the request's body read so far.
     pub(crate) received: Cell<u64>,
 }
@@ -119,6 +121,7 @@ async fn run(
         timer: &x.client.timer,
         upstream: &x.snapshot.table.upstreams[upstream.index()],
         progress: Cell::new(if whole { Progress::Whole } else { Progress::Running }),
+        events: Cell::new(false),
         received: Cell::new(0),
     };
     let (from_upstream, mut to_upstream) = loan.stream().split();
@@ -135,19 +138,20 @@ async fn run(
         }
         // A write that fails half-way may still be answered: the refusal of a large request, say.
     }
-    let mut relay = Relay {
+    let watch = RefCell::new(None);
+    let relay = Relay {
         course: &course,
         from: from_upstream,
         read,
         to: to_client,
-        watch: None,
+        watch: &watch,
         answer: &mut x.scratch.answer,
         reply: &mut x.scratch.reply,
         record: &mut x.record,
         begun: false,
     };
     if whole {
-        relay.watch = Some(Watch::new(from_client, &mut x.client.inbuf, &mut x.client.eof));
+        watch.replace(Some(Watch::new(from_client, &mut x.client.inbuf, &mut x.client.eof)));
         let relayed = relay.run().await;
         return finish(relayed, true);
     }
@@ -160,7 +164,7 @@ async fn run(
         head: &x.scratch.out,
         trailers: &mut x.scratch.trailers,
     };
-    let both = side_by_side(upload, relay, &course.progress).await;
+    let both = side_by_side(upload, relay, &watch).await;
     let received = course.received.get();
     let whole = course.progress.get() == Progress::Whole;
     x.record.bytes_in += received;
@@ -177,13 +181,17 @@ enum Both {
 }
 
 /// Runs both directions in one task. The answer's end is the end, wherever the request is.
-async fn side_by_side(upload: Upload<'_>, relay: Relay<'_>, progress: &Cell<Progress>) -> Both {
+async fn side_by_side<'w>(
+    upload: Upload<'w>, relay: Relay<'_, 'w>, watch: &RefCell<Option<Watch<'w>>>,
+) -> Both {
+    let progress = &upload.course.progress;
     let mut upload = pin!(upload.run());
     let mut relay = pin!(relay.run());
     poll_fn(|cx| {
         if progress.get() == Progress::Running
-            && let Poll::Ready(uploaded) = upload.as_mut().poll(cx)
+            && let Poll::Ready((uploaded, watcher)) = upload.as_mut().poll(cx)
         {
+            watch.replace(Some(watcher));
             match uploaded {
                 Uploaded::Whole => progress.set(Progress::Whole),
                 Uploaded::UpstreamDeaf => progress.set(Progress::Stopped),

@@ -11,6 +11,7 @@ use crate::timer::Slot;
 use pylos_core::http1::{ChunkedDecoder, HeadParser, Length, StatusLine, Step, chunked};
 use pylos_core::message::head::{Fields, Version};
 use pylos_core::message::names::Known;
+use std::cell::RefCell;
 use std::future::poll_fn;
 use std::io::IoSlice;
 use std::task::{Context, Poll};
@@ -31,14 +32,14 @@ pub(crate) enum Relayed {
     Switched,
 }
 
-pub(crate) struct Relay<'a> {
+pub(crate) struct Relay<'a, 'w> {
     pub(crate) course: &'a Course<'a>,
     pub(crate) from: ReadHalf<'a>,
     /// What was read from the upstream and is not used yet.
     pub(crate) read: &'a mut Buffer,
     pub(crate) to: WriteHalf<'a>,
-    /// Who looks whether the client is still there; not while its request is being read.
-    pub(crate) watch: Option<Watch<'a>>,
+    /// Who looks whether the client is still there; none while its request is being read.
+    pub(crate) watch: &'a RefCell<Option<Watch<'w>>>,
     pub(crate) answer: &'a mut Answer,
     pub(crate) reply: &'a mut Vec<u8>,
     pub(crate) record: &'a mut Record,
@@ -52,7 +53,7 @@ enum Stop {
     ClientGone,
 }
 
-impl Relay<'_> {
+impl Relay<'_, '_> {
     pub(crate) async fn run(mut self) -> Relayed {
         self.reply.clear();
         let head = match self.head().await {
@@ -66,10 +67,7 @@ impl Relay<'_> {
         let request = telling.request;
         self.record.first_byte_us = Some(telling.worker.clock.us().saturating_sub(self.record.started_us));
         let shape = self.shape();
-        let events = self.is_event_stream();
-        if let Some(watch) = &mut self.watch {
-            watch.leaves_at_once = events;
-        }
+        self.course.events.set(self.is_event_stream());
         telling.head(self.read.bytes(), self.answer, shape, self.reply);
         self.record.status = self.answer.status;
         self.read.consume(head);
@@ -362,7 +360,7 @@ impl Relay<'_> {
             if let Poll::Ready(read) = self.from.poll_read(cx, self.read) {
                 return Poll::Ready(read.map_err(|e| Stop::Upstream(e.into())));
             }
-            if let Some(watch) = &mut self.watch
+            if let Some(watch) = &mut *self.watch.borrow_mut()
                 && watch.poll_gone(cx, self.course)
             {
                 return Poll::Ready(Err(Stop::ClientGone));
@@ -384,14 +382,12 @@ pub(crate) struct Watch<'a> {
     held: &'a mut Buffer,
     eof: &'a mut bool,
     over: bool,
-    /// FIN means that nobody listens: an event stream has no other sign.
-    leaves_at_once: bool,
 }
 
 impl<'a> Watch<'a> {
     pub(crate) fn new(client: ReadHalf<'a>, held: &'a mut Buffer, eof: &'a mut bool) -> Self {
         let over = *eof;
-        Watch { client, held, eof, over, leaves_at_once: false }
+        Watch { client, held, eof, over }
     }
 
     /// Whether the client is gone. One that only shut its sending side (RFC 9112, 9.6) is waited for, as long as
@@ -418,6 +414,6 @@ impl<'a> Watch<'a> {
             return false;
         }
         let fin = course.wait(Slot::Client, course.listener().timeouts.client_fin);
-        self.leaves_at_once || fin.pending(cx).is_some()
+        course.events.get() || fin.pending(cx).is_some()
     }
 }

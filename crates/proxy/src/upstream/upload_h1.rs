@@ -2,6 +2,7 @@
 //! as that takes it.
 
 use super::exchange_h1::Course;
+use super::relay_h1::Watch;
 use crate::buffer::{Buffer, SMALL};
 use crate::error::Refusal;
 use crate::request::admit::too_large;
@@ -40,14 +41,16 @@ pub(crate) struct Upload<'a> {
 /// Content is copied up to this size, so that it leaves with its framing in one piece.
 const COPIED: usize = 8 * 1024;
 
-impl Upload<'_> {
-    pub(crate) async fn run(mut self) -> Uploaded {
+impl<'a> Upload<'a> {
+    /// Sends it all. Whoever looks after the client from then on is given back, too.
+    pub(crate) async fn run(mut self) -> (Uploaded, Watch<'a>) {
         let result = match self.course.telling.request.length {
             Length::Known(n) => self.counted(n).await,
             Length::Chunked => self.chunked().await,
             Length::None | Length::UntilClose => self.send(&[]).await,
         };
-        result.err().unwrap_or(Uploaded::Whole)
+        let Upload { from, held, eof, .. } = self;
+        (result.err().unwrap_or(Uploaded::Whole), Watch::new(from, held, eof))
     }
 
     async fn counted(&mut self, length: u64) -> Result<(), Uploaded> {
