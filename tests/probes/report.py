@@ -13,8 +13,8 @@ from probes.table import GROUPS
 INTRODUCTION = """# HTTP/1.1 probes
 
 {count} raw-byte probes of our own, each derived from a section of RFC 9110, 9112 or 3986. They live in
-`tests/probes/table/`, and `make test` runs every one against Pylos, twice: in one write and a byte at a time. This page
-is written by `PYTHONPATH=tests python -m probes docs/probes.md`; last run on {date}.
+`tests/probes/table/`; `make test` runs every one against Pylos, and the short ones once more a byte at a time. This
+page is written by `PYTHONPATH=tests python -m probes docs/probes.md`; last run on {date}.
 
 A probe sends its bytes, then a sound `GET /next` on the same connection, and looks at both sides: the answers, whether
 the connection closed, and what reached the upstream. A request that must be refused passes only when the status is

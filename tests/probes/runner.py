@@ -34,11 +34,16 @@ class Result:
 
 def run(probe: Probe, address: tuple[str, int], upstream: Upstream, patience: float = PATIENCE) -> Result:
     """One probe on a connection of its own."""
+    return judge(probe, observe(probe, address, upstream, patience))
+
+
+def observe(probe: Probe, address: tuple[str, int], upstream: Upstream, patience: float = PATIENCE) -> Observed:
+    """What happens on both sides of the proxy."""
     upstream.expect(probe.reply, trickle=probe.trickle)
     raw, closed = play(address, probe, patience)
     requests = upstream.take()
     answers, rest = read_answers(raw, closed=closed, first_is_head=probe.head)
-    return judge(probe, Observed(raw, closed, answers, rest, requests))
+    return Observed(raw, closed, answers, rest, requests)
 
 
 def judge(probe: Probe, seen: Observed) -> Result:

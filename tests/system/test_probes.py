@@ -9,11 +9,12 @@ from pathlib import Path
 
 import pytest
 from probes.client import play
+from probes.mutate import harm, mutants
 from probes.observe import read_answers
 from probes.outcome import BodyRefused, Rejected
 from probes.peers import PEERS, Peer
 from probes.probe import Probe
-from probes.runner import Result, run
+from probes.runner import Result, observe, run
 from probes.subject import Pylos
 from probes.table import PROBES
 from probes.upstream import Upstream
@@ -67,6 +68,15 @@ def test_refusal_says_why(probe: Probe, stage: Stage):
     assert len(answer.values(b"pylos-reason")) == 1
     assert len(answer.values(b"x-request-id")) == 1
     assert answer.values(b"connection") == [b"close"]
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_mutants_do_no_harm(seed: int, stage: Stage):
+    """Two thousand probes with a few bytes changed, on the client's or the upstream's side."""
+    upstream, address, _ = stage
+    for mutant in mutants(seed, 500):
+        seen = observe(mutant, address, upstream)
+        assert harm(seen) == [], (mutant.name, mutant.send, mutant.reply, seen.raw)
 
 
 def test_no_probe_panicked(stage: Stage):

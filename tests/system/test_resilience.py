@@ -83,7 +83,7 @@ def test_killed_target_goes_and_comes_back(targets: list[Target], front: Front):
         load.more(300)
         assert load.bodies[b"two"] == before
         targets[1].start()
-        until(lambda: _state(gateway, targets[1]) == "up")
+        until(lambda: _state(gateway, targets[1]) == "up", seconds=20)
         load.more(300)
         assert load.bodies[b"two"] > before
     assert load.failures == []

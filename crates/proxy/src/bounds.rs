@@ -7,6 +7,8 @@ use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use std::sync::{Mutex, PoisonError};
 
 const SHARDS: usize = 16;
+/// Connections kept for admin listeners, out of the descriptors in reserve.
+const ADMIN: u32 = 100;
 
 pub(crate) struct Bounds {
     open: AtomicU32,
@@ -28,7 +30,15 @@ impl Bounds {
 
     /// Counts a connection in, unless there are too many; 0 = no bound of its own.
     pub(crate) fn admit(&self, peer: Option<IpAddr>, most: u32, most_per_address: u32) -> bool {
-        let most = if most == 0 { self.most } else { most.min(self.most) };
+        self.admit_below(peer, if most == 0 { self.most } else { most.min(self.most) }, most_per_address)
+    }
+
+    /// Likewise for an admin listener: it must answer when clients have taken all there is.
+    pub(crate) fn admit_admin(&self, peer: Option<IpAddr>) -> bool {
+        self.admit_below(peer, self.most.saturating_add(ADMIN), 0)
+    }
+
+    fn admit_below(&self, peer: Option<IpAddr>, most: u32, most_per_address: u32) -> bool {
         if self.open.fetch_add(1, Relaxed) >= most {
             self.open.fetch_sub(1, Relaxed);
             return false;

@@ -10,6 +10,7 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 static ORIGIN: OnceLock<Instant> = OnceLock::new();
 
 thread_local! {
+    static TURN: Cell<u64> = const { Cell::new(0) };
     /// Set whenever the thread has slept: the cached time is old then.
     static SLEPT: Cell<bool> = const { Cell::new(true) };
 }
@@ -17,6 +18,12 @@ thread_local! {
 /// To be called when the event loop wakes up.
 pub(crate) fn woke_up() {
     SLEPT.set(true);
+    TURN.set(TURN.get().wrapping_add(1));
+}
+
+/// Which turn of the thread's event loop this is.
+pub(crate) fn turn() -> u64 {
+    TURN.get()
 }
 
 /// Microseconds since the process' origin, read afresh.

@@ -146,12 +146,14 @@ impl Server {
                 log: self.log.clone(),
                 done: done.clone(),
             };
-            self.shared.send(id, Message::Apply(Box::new(update)));
+            if self.shared.send(id, Message::Apply(Box::new(update))).is_err() {
+                events::error("worker_gone", &[("worker", &id.to_string())]);
+            }
         }
         self.shared.workers.store(workers, Relaxed);
         // Surplus workers end after their last connection.
         for id in workers + 1..=old {
-            self.shared.send(id, Message::Drain);
+            let _ = self.shared.send(id, Message::Drain);
             self.shared.dismiss(id);
             self.threads.retain(|(known, _)| *known != id);
         }
@@ -242,7 +244,7 @@ impl Server {
         self.sockets.clear();
         let workers = self.shared.workers.load(Relaxed);
         (1..=workers).for_each(|id| {
-            self.shared.send(id, Message::Drain);
+            let _ = self.shared.send(id, Message::Drain);
         });
         while self.threads.iter().any(|(id, thread)| *id != SIDE && !thread.is_finished()) {
             if Instant::now() >= end || self.told_to_stop(Duration::from_millis(20)) {
@@ -262,6 +264,10 @@ impl Server {
         }
         match self.channel.receive() {
             Ok(Some((Ok(Order::Stop), _))) => true,
+            Ok(Some((Ok(Order::Status), _))) => {
+                let _ = self.channel.report(&Report::Status(Box::new(self.status())));
+                false
+            }
             Ok(Some(_)) => false,
             Ok(None) | Err(_) => {
                 std::thread::sleep(wait);
@@ -271,8 +277,9 @@ impl Server {
     }
 
     fn stop(mut self) -> i32 {
+        self.shared.stopping.store(true, Relaxed);
         for (id, _) in &self.threads {
-            self.shared.send(*id, Message::Stop);
+            let _ = self.shared.send(*id, Message::Stop);
         }
         for (_, thread) in std::mem::take(&mut self.threads) {
             let _ = thread.join();

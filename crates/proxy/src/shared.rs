@@ -31,6 +31,8 @@ pub(crate) struct Shared {
     /// Workers in service, the side one not among them: ids 1 to this.
     pub(crate) workers: AtomicUsize,
     pub(crate) draining: AtomicBool,
+    /// Every worker ends at its next sweep, whether a message reaches it or not.
+    pub(crate) stopping: AtomicBool,
     loads: Vec<Load>,
     mail: RwLock<Vec<Option<UnboundedSender<Message>>>>,
     targets: Mutex<BTreeMap<(Box<str>, Box<str>), Arc<TargetState>>>,
@@ -47,6 +49,7 @@ impl Shared {
             generation: AtomicU64::new(0),
             workers: AtomicUsize::new(0),
             draining: AtomicBool::new(false),
+            stopping: AtomicBool::new(false),
             loads: (0..MOST_WORKERS).map(|_| Load::default()).collect(),
             mail: RwLock::new(vec![None; MOST_WORKERS]),
             targets: Mutex::default(),
@@ -74,10 +77,13 @@ impl Shared {
     pub(crate) fn dismiss(&self, worker: usize) {
         self.mail.write().unwrap_or_else(PoisonError::into_inner)[worker] = None;
     }
-    /// False when the worker is gone; the message is dropped then.
-    pub(crate) fn send(&self, worker: usize, message: Message) -> bool {
+    /// Gives the message back when the worker is gone.
+    pub(crate) fn send(&self, worker: usize, message: Message) -> Result<(), Message> {
         let mail = self.mail.read().unwrap_or_else(PoisonError::into_inner);
-        mail[worker].as_ref().is_some_and(|m| m.send(message).is_ok())
+        match &mail[worker] {
+            Some(worker) => worker.send(message).map_err(|refused| refused.0),
+            None => Err(message),
+        }
     }
 
     /// The state of a target that [`Self::follow_targets`] has made.

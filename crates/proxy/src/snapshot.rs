@@ -86,8 +86,8 @@ impl Snapshot {
 }
 
 impl UpstreamState {
-    /// The next target in turn that takes traffic and has not failed this request. When all that take traffic
-    /// have failed it, there is none. When every one is ejected only because connections to it failed, that is
+    /// The next target in turn that takes traffic and has not failed this request; one that has only when no other
+    /// is left. When every one is ejected only because connections to it failed, that is
     /// overlooked: a lone server that was restarted must not be left alone.
     pub(crate) fn pick(&self, now_ms: u64, failed: &[usize]) -> Option<usize> {
         let n = self.targets.len();

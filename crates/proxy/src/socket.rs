@@ -56,6 +56,15 @@ pub(crate) fn poll_recv(
     }
 }
 
+/// Whether there is nothing to read: no byte, no end, no error. Asks the kernel only when the event loop has seen
+/// something happen.
+pub(crate) fn has_nothing(socket: &impl Socket) -> bool {
+    let mut byte = [0u8; 1];
+    let received = socket
+        .attempt(Interest::READABLE, || Ok(rustix::net::recv(socket, &mut byte, RecvFlags::empty())?.1));
+    received.is_err_and(|error| is_passing(&error))
+}
+
 /// Writes once.
 pub(crate) fn poll_send(socket: &impl Socket, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
     loop {

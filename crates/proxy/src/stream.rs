@@ -2,7 +2,7 @@
 
 use crate::buffer::Buffer;
 use crate::clock::Clock;
-use crate::socket::{poll_recv, poll_send};
+use crate::socket::{has_nothing, poll_recv, poll_send};
 use crate::timer::{Slot, Timer};
 use std::future::poll_fn;
 use std::io::{self, IoSlice};
@@ -102,13 +102,10 @@ impl Stream {
     /// Whether an idle connection is still what it was: open, and with nothing said unasked. Costs no system
     /// call unless the event loop has seen something happen on it.
     pub(crate) fn is_quiet(&self) -> bool {
-        let mut byte = [0u8; 1];
-        let mut cx = Context::from_waker(Waker::noop());
-        let read = match self {
-            Stream::Tcp(s) => poll_recv(s, &mut cx, &mut byte),
-            Stream::Unix(s) => poll_recv(s, &mut cx, &mut byte),
-        };
-        read.is_pending()
+        match self {
+            Stream::Tcp(s) => has_nothing(s),
+            Stream::Unix(s) => has_nothing(s),
+        }
     }
 
     /// Makes the coming close a reset: what was sent and not yet received is lost with it.

@@ -22,6 +22,9 @@ use std::sync::mpsc::Sender;
 use std::time::Duration;
 use tokio::sync::mpsc::UnboundedReceiver;
 
+/// How long a drain lets connections linger that have had their last answer.
+const LINGER_MS: u64 = 500;
+
 /// What a worker is told.
 pub(crate) enum Message {
     Apply(Box<Update>),
@@ -93,6 +96,9 @@ pub(crate) fn run(id: usize, shared: Arc<Shared>, mail: UnboundedReceiver<Messag
     let worker = Rc::new(Worker::new(id, shared));
     runtime.block_on(Rc::clone(&worker).live(mail));
     worker.flush_log();
+    // A resolver that hangs must not hold up the end.
+    drop(worker);
+    runtime.shutdown_background();
 }
 
 impl Worker {
@@ -127,7 +133,7 @@ impl Worker {
         let mut probes = self.is_side().then(Probes::default);
         loop {
             tokio::select! {
-                message = mail.recv() => match message {
+                message = mail.recv(), if !mail.is_closed() => match message {
                     Some(Message::Apply(update)) => self.apply(*update, probes.as_mut()),
                     Some(Message::Connection { key, accepted }) => self.arrived(&key, accepted),
                     Some(Message::Drain) => self.drain(),
@@ -138,14 +144,27 @@ impl Worker {
                     self.sweep(sweeps);
                 }
             }
-            // One more sweep after the order: the queue of the listening sockets is taken first.
-            if self.draining()
-                && self.connections.get() == 0
-                && self.sockets.borrow().iter().all(|s| s.is_closed())
-            {
+            if self.shared.stopping.load(Relaxed) {
                 return;
             }
+            if self.may_end() {
+                // What others handed over before they knew.
+                mail.close();
+                while let Ok(message) = mail.try_recv() {
+                    if let Message::Connection { key, accepted } = message {
+                        self.arrived(&key, accepted);
+                    }
+                }
+                if self.may_end() {
+                    return;
+                }
+            }
         }
+    }
+
+    /// Drained: nothing is accepted any more, and nobody is left.
+    fn may_end(&self) -> bool {
+        self.draining() && self.connections.get() == 0 && self.sockets.borrow().iter().all(|s| s.is_closed())
     }
 
     pub(crate) fn is_side(&self) -> bool {
@@ -225,7 +244,7 @@ impl Worker {
         self.draining.set(Some(clock::exact_ms()));
         self.sockets.borrow().iter().for_each(|socket| socket.close());
         self.pools.borrow().values().for_each(|pool| pool.close());
-        self.timers.wake_all();
+        self.timers.drain(clock::exact_ms() + LINGER_MS);
     }
 
     fn sweep(&self, sweeps: u32) {

@@ -129,8 +129,11 @@ fn take(worker: &Rc<Worker>, socket: &Rc<Socket>, stream: Stream, peer: Option<I
             Stream::Tcp(s) => s.into_std().ok().zip(peer).map(|(s, peer)| Accepted::Tcp(s, peer)),
             Stream::Unix(s) => s.into_std().ok().map(Accepted::Unix),
         };
-        if let Some(accepted) = accepted {
-            worker.shared.send(other, Message::Connection { key: Arc::clone(&socket.key), accepted });
+        let Some(accepted) = accepted else { return };
+        let message = Message::Connection { key: Arc::clone(&socket.key), accepted };
+        // The other one has just ended: it stays here.
+        if let Err(Message::Connection { accepted, .. }) = worker.shared.send(other, message) {
+            arrived(worker, socket, accepted);
         }
         return;
     }
@@ -154,7 +157,13 @@ fn begin(worker: &Rc<Worker>, socket: &Rc<Socket>, stream: Stream, peer: Option<
     let snapshot = worker.snapshot();
     let limits = &snapshot.table.listeners[index].limits;
     let cells = Arc::clone(&snapshot.listeners[index]);
-    if !worker.shared.bounds.admit(peer, limits.connections, limits.connections_per_address) {
+    let bounds = &worker.shared.bounds;
+    let admitted = if worker.is_side() {
+        bounds.admit_admin(peer)
+    } else {
+        bounds.admit(peer, limits.connections, limits.connections_per_address)
+    };
+    if !admitted {
         cells.refused.add(1);
         return;
     }

@@ -62,11 +62,16 @@ impl Client {
             return false;
         }
         let (timer, worker, stream, served) = (&self.timer, &self.worker, &self.stream, &self.served);
+        let socket = &self.socket;
         timer.idle.set(true);
         let wait = Wait { timer, clock: &worker.clock, slot: Slot::Client, ms };
         let readable = poll_fn(|cx| {
             if stream.poll_readable(cx).is_ready() {
                 return Poll::Ready(true);
+            }
+            // A reload has dropped the listener.
+            if socket.listener().is_none() {
+                return Poll::Ready(false);
             }
             if let Some(since) = worker.draining_since() {
                 // A request may be on its way on a connection that is new: it gets a moment.

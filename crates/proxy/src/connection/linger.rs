@@ -8,6 +8,8 @@ use crate::timer::Slot;
 /// For how long in all, for how long without a byte, and for how many bytes.
 const MOST_MS: u64 = 30_000;
 const IDLE_MS: u64 = 5_000;
+/// In all while the gateway drains.
+const DRAIN_MS: u64 = 500;
 const MOST_BYTES: usize = 64 << 20;
 
 pub(crate) async fn linger(mut client: Box<Client>) {
@@ -16,7 +18,9 @@ pub(crate) async fn linger(mut client: Box<Client>) {
     }
     client.stream.shut_writing();
     client.inbuf.clear();
-    client.timer.set(Slot::Whole, client.worker.clock.ms() + MOST_MS);
+    let most = if client.worker.draining() { DRAIN_MS } else { MOST_MS };
+    client.timer.set(Slot::Whole, client.worker.clock.ms() + most);
+    client.timer.idle.set(true);
     if !client.inbuf.is_lent() {
         client.inbuf = client.worker.buffers.small();
     }
@@ -24,7 +28,7 @@ pub(crate) async fn linger(mut client: Box<Client>) {
     let wait = Wait { timer: &client.timer, clock: &client.worker.clock, slot: Slot::Client, ms: IDLE_MS };
     let (mut from, _) = client.stream.split();
     let mut forgotten = 0;
-    while forgotten < MOST_BYTES && !client.worker.draining() {
+    while forgotten < MOST_BYTES {
         match from.read(&mut client.inbuf, wait).await {
             Ok(n) if n > 0 => forgotten += n,
             _ => break,

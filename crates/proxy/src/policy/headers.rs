@@ -64,16 +64,16 @@ pub(crate) fn clear<'t>(
 /// Writes what is set and added as field lines. Of several policies that set one name the last one wins.
 pub(crate) fn write<'t>(out: &mut Vec<u8>, edits: impl Iterator<Item = &'t FieldEdits> + Clone) {
     for (i, edit) in edits.clone().enumerate() {
-        for (name, value) in &edit.set {
-            let later = |e: &FieldEdits| {
+        let later = |name: &[u8]| {
+            let taken = |e: &FieldEdits| {
                 e.set.iter().map(|(n, _)| n).chain(&e.remove).any(|n| n.eq_ignore_ascii_case(name))
             };
-            if !edits.clone().skip(i + 1).any(later) {
+            edits.clone().skip(i + 1).any(taken)
+        };
+        for (name, value) in edit.set.iter().chain(&edit.add) {
+            if !later(name) {
                 line(out, name, value);
             }
-        }
-        for (name, value) in &edit.add {
-            line(out, name, value);
         }
     }
 }

@@ -18,7 +18,7 @@ use smallvec::SmallVec;
 use std::rc::Rc;
 
 /// Attempts at one request in all.
-const MAX_ATTEMPTS: u32 = 4;
+const MAX_ATTEMPTS: u32 = 3;
 
 /// What has been tried so far.
 #[derive(Default)]
@@ -35,10 +35,6 @@ pub(crate) async fn forward(x: &mut Exchange<'_>, route: RouteId) -> End {
     let settings = &snapshot.table.routes[route.index()];
     let Action::Forward { upstream, .. } = settings.action else { return End::Close };
     let state = &snapshot.upstreams[upstream.index()];
-    let bounds = [settings.timeouts.response, settings.timeouts.total];
-    if let Some(ms) = bounds.into_iter().filter(|ms| *ms > 0).min() {
-        x.client.timer.set(Slot::Whole, x.record.started_us / 1000 + ms);
-    }
     state.earn_retry();
     let held = hold_body(x);
     let end = attempts(x, route, upstream, state, held).await;
@@ -52,6 +48,7 @@ async fn attempts(
     let mut tried = Tried::default();
     loop {
         tried.attempts += 1;
+        set_deadline(x, route);
         let now = x.worker.clock.ms();
         let Some(target) = state.pick(now, &tried.failed) else {
             return refuse::refuse(x, &NO_HEALTHY).await;
@@ -61,8 +58,9 @@ async fn attempts(
             Ok(loan) => loan,
             Err(refusal) => {
                 tried.failed.push(target);
+                let late = x.client.timer.expired(Slot::Whole, x.worker.clock.ms());
                 // Nothing was sent: any other target may take it.
-                if tried.attempts < MAX_ATTEMPTS && state.has_other(now, &tried.failed) {
+                if !late && tried.attempts < MAX_ATTEMPTS && state.has_other(now, &tried.failed) {
                     count_retry(x, state, target);
                     continue;
                 }
@@ -91,11 +89,22 @@ async fn attempts(
                 return refuse::refuse(x, &no_answer(&none.failure)).await;
             }
             outcome => {
+                let upstreams_fault = |ended: &str| ended.starts_with("upstream");
+                if matches!(outcome, Outcome::Cut(ended) | Outcome::Reset(ended) if upstreams_fault(ended)) {
+                    cells.failures.add(1);
+                }
                 cells.requests.count(x.record.status);
                 return ended(x, outcome).await;
             }
         }
     }
+}
+
+/// Until the head of the answer: `timeout`, or `total` where that is less.
+fn set_deadline(x: &Exchange<'_>, route: RouteId) {
+    let timeouts = &x.snapshot.table.routes[route.index()].timeouts;
+    let least = [timeouts.response, timeouts.total].into_iter().filter(|ms| *ms > 0).min();
+    x.client.timer.set(Slot::Whole, least.map_or(0, |ms| x.record.started_us / 1000 + ms));
 }
 
 /// A request in flight at a target, however it ends.
@@ -163,9 +172,9 @@ async fn connection(
     if !fresh && let Some(loan) = pool.take(now, &settings.pool) {
         return Ok(loan);
     }
-    if !pool.has_room(&settings.pool) {
+    let Some(reservation) = pool.reserve(&settings.pool) else {
         return Err(Refusal::gateway(503, "upstream_busy", "All connections to the service are in use."));
-    }
+    };
     let ms = settings.timeouts.connect;
     let wait = Wait { timer: &x.client.timer, clock: &x.worker.clock, slot: Slot::Answer, ms };
     let began = x.worker.clock.us();
@@ -175,8 +184,10 @@ async fn connection(
     match made {
         Ok(stream) => {
             pool.state.connected(now);
-            Ok(pool.lend(stream, now))
+            Ok(reservation.lend(stream, now))
         }
+        // The request's own time is over, or the gateway's own means: nothing of it is the target's fault.
+        Err(failure) if !failure.is_targets() => Err(no_connection(&failure)),
         Err(failure) => {
             pool.cells.connect_failures.add(1);
             if let Some(ms) = pool.state.connect_failed(now) {

@@ -11,10 +11,10 @@ use pylos_core::message::path;
 
 pub(crate) fn guard(x: &mut Exchange<'_>) -> Result<(), Refusal> {
     let request = &mut x.scratch.request;
+    connection(request)?;
     method(request)?;
     target(request)?;
     authority(request)?;
-    connection(request)?;
     expectation(request)?;
     max_forwards(request)?;
     normal_path(request)

@@ -14,6 +14,8 @@ pub(crate) struct Record {
     pub(crate) route: Option<RouteId>,
     pub(crate) upstream: Option<(UpstreamId, usize)>,
     pub(crate) retries: u32,
+    /// The body was streamed to an upstream: whether to its end.
+    pub(crate) streamed: Option<bool>,
     /// 100 was passed on.
     pub(crate) continued: bool,
     /// Of the answer that was sent; 0 = none was.

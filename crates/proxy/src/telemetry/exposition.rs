@@ -139,7 +139,7 @@ fn classes(page: &mut String, metric: &Metric, labels: &str, counts: impl Iterat
     for count in counts {
         sums.iter_mut().zip(count).for_each(|(sum, n)| *sum += n);
     }
-    for (class, sum) in CLASSES.iter().zip(sums).skip(2) {
+    for (class, sum) in CLASSES.iter().zip(sums) {
         let _ = writeln!(page, "{}{{{labels},code=\"{class}\"}} {sum}", metric.name);
     }
 }

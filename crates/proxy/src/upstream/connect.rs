@@ -2,6 +2,7 @@
 
 use super::target::TargetState;
 use crate::stream::{Broken, Stream, Wait};
+use crate::timer::Slot;
 use pylos_core::table::TargetAddress;
 use std::fmt;
 use std::future::{Future, poll_fn};
@@ -16,6 +17,20 @@ pub(crate) enum NoConnection {
     /// The name has never resolved.
     NoAddress,
     Broken(Broken),
+}
+
+impl NoConnection {
+    /// Whether the target is to blame: not for the request's own deadline, nor for what this machine lacks.
+    pub(crate) fn is_targets(&self) -> bool {
+        match self {
+            NoConnection::NoAddress => true,
+            NoConnection::Broken(Broken::Timeout(slot)) => *slot != Slot::Whole,
+            NoConnection::Broken(Broken::Failed(error)) => {
+                let own = [libc::EMFILE, libc::ENFILE, libc::ENOBUFS, libc::ENOMEM, libc::EADDRNOTAVAIL];
+                !own.iter().any(|code| error.raw_os_error() == Some(*code))
+            }
+        }
+    }
 }
 
 impl fmt::Display for NoConnection {

@@ -85,8 +85,12 @@ pub(crate) async fn exchange(
     let snapshot = std::rc::Rc::clone(&x.snapshot);
     let mut read = worker.buffers.small();
     let ran = run(x, &mut loan, &mut read, route, upstream, held).await;
-    let (outcome, reusable) = match ran {
-        Ran::Done(outcome, reusable) => (outcome, reusable),
+    if let Some(whole) = x.record.streamed {
+        // What of the body was read is gone from the client's connection: nobody may skip it a second time.
+        x.scratch.request.length = if whole { Length::None } else { Length::UntilClose };
+    }
+    let (outcome, reusable, in_pieces) = match ran {
+        Ran::Done(outcome, reuse) => (outcome, reuse.is_some(), reuse == Some(Reuse::InPieces)),
         Ran::Switched => {
             let early = read.bytes().to_vec();
             worker.buffers.give(read);
@@ -97,14 +101,22 @@ pub(crate) async fn exchange(
     };
     if reusable && read.is_empty() {
         let bounds = &snapshot.table.upstreams[upstream.index()].pool;
-        loan.give_back(worker.clock.ms(), bounds);
+        loan.give_back(worker.clock.ms(), bounds, in_pieces);
     }
     worker.buffers.give(read);
     outcome
 }
 
+/// The upstream's connection is at the start of a new exchange.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Reuse {
+    AtOnce,
+    /// Its answer came in more than one read.
+    InPieces,
+}
+
 enum Ran {
-    Done(Outcome, bool),
+    Done(Outcome, Option<Reuse>),
     Switched,
 }
 
@@ -126,17 +138,20 @@ async fn run(
     };
     let (from_upstream, mut to_upstream) = loan.stream().split();
     let (from_client, to_client) = x.client.stream.split();
+    let mut sent_whole = true;
     if whole {
         let mut sent = 0;
         let wait = course.wait(Slot::Answer, course.upstream.timeouts.send_idle);
         let sending = to_upstream.write_all(&mut [IoSlice::new(&x.scratch.out)], wait, &mut sent).await;
-        if let Err(broken) = sending
-            && sent == 0
-        {
-            let none = NoAnswer { failure: AnswerFailure::Broken(broken), unsent: true, repeatable: true };
-            return Ran::Done(Outcome::NoAnswer(none), false);
+        if let Err(broken) = sending {
+            if sent == 0 {
+                let none =
+                    NoAnswer { failure: AnswerFailure::Broken(broken), unsent: true, repeatable: true };
+                return Ran::Done(Outcome::NoAnswer(none), None);
+            }
+            // It may still be answered: the refusal of a large request, say. Then never used again.
+            sent_whole = false;
         }
-        // A write that fails half-way may still be answered: the refusal of a large request, say.
     }
     let watch = RefCell::new(None);
     let relay = Relay {
@@ -149,11 +164,12 @@ async fn run(
         reply: &mut x.scratch.reply,
         record: &mut x.record,
         begun: false,
+        reads: 0,
     };
     if whole {
         watch.replace(Some(Watch::new(from_client, &mut x.client.inbuf, &mut x.client.eof)));
         let relayed = relay.run().await;
-        return finish(relayed, true);
+        return finish(relayed, sent_whole, true);
     }
     let upload = Upload {
         course: &course,
@@ -168,8 +184,10 @@ async fn run(
     let received = course.received.get();
     let whole = course.progress.get() == Progress::Whole;
     x.record.bytes_in += received;
+    x.record.streamed = Some(whole);
     match both {
-        Both::Relayed(relayed) => finish(relayed, whole),
+        // The body has passed by: it cannot be sent again.
+        Both::Relayed(relayed) => finish(relayed, whole, false),
         Both::Client(uploaded) => client_failed(uploaded, x.record.status != 0),
     }
 }
@@ -213,19 +231,20 @@ fn client_failed(uploaded: Uploaded, begun: bool) -> Ran {
         Uploaded::TimedOut => Outcome::Cut("client_timeout"),
         Uploaded::ClientGone | Uploaded::Whole | Uploaded::UpstreamDeaf => Outcome::Cut("client_gone"),
     };
-    Ran::Done(outcome, false)
+    Ran::Done(outcome, None)
 }
 
-fn finish(relayed: Relayed, whole: bool) -> Ran {
+/// `whole`: the request went out to its end; `repeatable`: it is still in hand.
+fn finish(relayed: Relayed, whole: bool, repeatable: bool) -> Ran {
     match relayed {
-        Relayed::Done { keep, reusable } => {
-            Ran::Done(Outcome::Answered { keep: keep && whole }, reusable && whole)
+        Relayed::Done { keep, reuse } => {
+            Ran::Done(Outcome::Answered { keep: keep && whole }, reuse.filter(|_| whole))
         }
         Relayed::NoAnswer(failure) => {
-            Ran::Done(Outcome::NoAnswer(NoAnswer { failure, unsent: false, repeatable: whole }), false)
+            Ran::Done(Outcome::NoAnswer(NoAnswer { failure, unsent: false, repeatable }), None)
         }
-        Relayed::Cut(ended) => Ran::Done(Outcome::Cut(ended), false),
-        Relayed::Reset(ended) => Ran::Done(Outcome::Reset(ended), false),
+        Relayed::Cut(ended) => Ran::Done(Outcome::Cut(ended), None),
+        Relayed::Reset(ended) => Ran::Done(Outcome::Reset(ended), None),
         Relayed::Switched => Ran::Switched,
     }
 }

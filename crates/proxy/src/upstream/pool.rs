@@ -2,12 +2,16 @@
 //! not needed ages out at the other end.
 
 use super::target::TargetState;
+use crate::clock;
 use crate::stream::Stream;
 use crate::telemetry::cells::TargetCells;
 use pylos_core::table::Pool as Bounds;
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::sync::Arc;
+
+/// A loop that never sleeps does not count its turns: no rest is longer than this.
+const REST_MS: u64 = 3;
 
 pub(crate) struct Pool {
     idle: RefCell<Vec<Idle>>,
@@ -23,6 +27,8 @@ struct Idle {
     stream: Stream,
     born_ms: u64,
     since_ms: u64,
+    /// The turn of the event loop in which its last answer ended, when that had come in pieces: see [`Pool::take`].
+    resting: Option<u64>,
 }
 
 /// A connection on loan. Dropped, it is closed; given back, it waits for the next request.
@@ -40,9 +46,18 @@ impl Pool {
     }
 
     /// The most recently used connection that is still sound.
+    ///
+    /// What an upstream says behind an answer, unasked, must not become the answer to the next request. What came
+    /// with the answer is seen at once. When an answer came in pieces, another piece may be on its way: such a
+    /// connection rests until the event loop has looked at it again.
     pub(crate) fn take(self: &Rc<Self>, now_ms: u64, bounds: &Bounds) -> Option<Loan> {
         loop {
-            let idle = self.idle.borrow_mut().pop()?;
+            let rests = |i: &Idle| i.resting == Some(clock::turn()) && now_ms < i.since_ms + REST_MS;
+            let idle = {
+                let mut idle = self.idle.borrow_mut();
+                let index = idle.iter().rposition(|i| !rests(i))?;
+                idle.remove(index)
+            };
             if !self.fresh(&idle, now_ms, bounds) || !idle.stream.is_quiet() {
                 self.ended();
                 continue;
@@ -52,16 +67,19 @@ impl Pool {
         }
     }
 
-    /// Whether one more connection may be opened.
-    pub(crate) fn has_room(&self, bounds: &Bounds) -> bool {
-        bounds.max_connections == 0 || self.open.get() < bounds.max_connections
-    }
-
-    /// Lends out a connection that was just made.
-    pub(crate) fn lend(self: &Rc<Self>, stream: Stream, now_ms: u64) -> Loan {
+    /// Room for one more connection, if there is: counted from now on, while it is being made. A resting one
+    /// makes room.
+    pub(crate) fn reserve(self: &Rc<Self>, bounds: &Bounds) -> Option<Reservation> {
+        let full = || bounds.max_connections > 0 && self.open.get() >= bounds.max_connections;
+        if full() && self.idle.borrow_mut().pop().is_some() {
+            self.ended();
+        }
+        if full() {
+            return None;
+        }
         self.open.set(self.open.get() + 1);
         self.cells.connections.add(1);
-        Loan { stream: Some(stream), born_ms: now_ms, reused: false, pool: Rc::clone(self) }
+        Some(Reservation(Some(Rc::clone(self))))
     }
 
     /// Closes what is too old or was closed by the target. To be called about once a second.
@@ -95,20 +113,39 @@ impl Pool {
     }
 }
 
+/// A place for a connection that is being made.
+pub(crate) struct Reservation(Option<Rc<Pool>>);
+
+impl Reservation {
+    /// Lends out the connection that was made.
+    pub(crate) fn lend(mut self, stream: Stream, now_ms: u64) -> Loan {
+        let pool = self.0.take().expect("a reservation is used once");
+        Loan { stream: Some(stream), born_ms: now_ms, reused: false, pool }
+    }
+}
+
+impl Drop for Reservation {
+    fn drop(&mut self) {
+        self.0.iter().for_each(|pool| pool.ended());
+    }
+}
+
 impl Loan {
     pub(crate) fn stream(&mut self) -> &mut Stream {
         self.stream.as_mut().expect("a loan has its stream until it is given back")
     }
 
     /// Gives the connection back. Only for one on which a whole exchange has ended.
-    pub(crate) fn give_back(mut self, now_ms: u64, bounds: &Bounds) {
+    /// `in_pieces`: its answer took more than one read.
+    pub(crate) fn give_back(mut self, now_ms: u64, bounds: &Bounds, in_pieces: bool) {
         let mut idle = self.pool.idle.borrow_mut();
         let old = now_ms >= self.born_ms + bounds.max_age_ms;
         if old || self.pool.closed.get() || idle.len() >= bounds.max_idle as usize {
             return;
         }
         if let Some(stream) = self.stream.take() {
-            idle.push(Idle { stream, born_ms: self.born_ms, since_ms: now_ms });
+            let resting = in_pieces.then(clock::turn);
+            idle.push(Idle { stream, born_ms: self.born_ms, since_ms: now_ms, resting });
         }
     }
 }

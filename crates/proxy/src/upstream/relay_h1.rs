@@ -1,7 +1,7 @@
 //! The answer on its way down: head understood, told anew, body passed on piece by piece as the client takes it.
 
 use super::answer_h1::{self, AnswerFailure, MAX_INTERIM};
-use super::exchange_h1::{Course, Progress};
+use super::exchange_h1::{Course, Progress, Reuse};
 use crate::buffer::{Buffer, LARGE, SMALL};
 use crate::request::incoming::Answer;
 use crate::request::record::Record;
@@ -20,8 +20,8 @@ use std::task::{Context, Poll};
 const COPIED: usize = 4 * 1024;
 
 pub(crate) enum Relayed {
-    /// `reusable`: the upstream's connection is at the start of a new exchange.
-    Done { keep: bool, reusable: bool },
+    /// `reuse`: whether and when the upstream's connection takes a new exchange.
+    Done { keep: bool, reuse: Option<Reuse> },
     /// Nothing of a final answer was sent.
     NoAnswer(AnswerFailure),
     /// The answer was begun.
@@ -45,6 +45,8 @@ pub(crate) struct Relay<'a, 'w> {
     pub(crate) record: &'a mut Record,
     /// Bytes of the final answer have left for the client.
     pub(crate) begun: bool,
+    /// Reads that gave bytes.
+    pub(crate) reads: u32,
 }
 
 /// Why a read from the upstream gave nothing.
@@ -80,9 +82,10 @@ impl Relay<'_, '_> {
         };
         match body {
             Ok(()) => {
-                let reusable =
-                    !self.answer.close && self.answer.length != Length::UntilClose && self.read.is_empty();
-                Relayed::Done { keep: shape.keep, reusable }
+                let ended = !self.answer.close && self.answer.length != Length::UntilClose;
+                let reuse = if self.reads > 1 { Reuse::InPieces } else { Reuse::AtOnce };
+                let reuse = (ended && self.read.is_empty()).then_some(reuse);
+                Relayed::Done { keep: shape.keep, reuse }
             }
             // Nobody has seen the head yet: the client can still be told what happened.
             Err(ended) if !self.begun && ended.starts_with("upstream") => {
@@ -99,6 +102,7 @@ impl Relay<'_, '_> {
     async fn head(&mut self) -> Result<usize, Relayed> {
         let request = self.course.telling.request;
         let mut interim = 0;
+        let mut deadline = None;
         let mut parser = HeadParser::<StatusLine>::new();
         loop {
             if !self.read.is_empty() {
@@ -121,22 +125,29 @@ impl Relay<'_, '_> {
                         self.interim().await?;
                         self.read.consume(len);
                         self.answer.reset();
+                        deadline = None;
                         parser = HeadParser::new();
                         continue;
                     }
                     None => {}
                 }
             }
-            self.read_head_bytes().await?;
+            self.read_head_bytes(&mut deadline).await?;
         }
     }
 
-    async fn read_head_bytes(&mut self) -> Result<(), Relayed> {
+    /// Reads once. The whole head has `first_byte`, from when the request is sent.
+    async fn read_head_bytes(&mut self, deadline: &mut Option<u64>) -> Result<(), Relayed> {
         if self.read.room().is_empty() && !self.read.grow(answer_h1::LIMITS.total) {
             return Err(Relayed::NoAnswer(AnswerFailure::Malformed));
         }
         let began = !self.read.is_empty();
-        match self.read(self.course.upstream.timeouts.first_byte).await {
+        let (now, ms) = (self.course.telling.worker.clock.ms(), self.course.upstream.timeouts.first_byte);
+        if self.course.progress.get() != Progress::Running {
+            deadline.get_or_insert(now + ms);
+        }
+        let ms = deadline.map_or(ms, |at| at.saturating_sub(now).max(1));
+        match self.read(ms).await {
             Ok(0) if began => Err(Relayed::NoAnswer(AnswerFailure::Truncated)),
             Ok(0) => Err(Relayed::NoAnswer(AnswerFailure::Silent)),
             Ok(_) => Ok(()),
@@ -371,7 +382,11 @@ impl Relay<'_, '_> {
         })
         .await;
         wait.over();
-        self.course.timer.clear(Slot::Client);
+        // Without a watch the slot is the upload's.
+        if self.watch.borrow().is_some() {
+            self.course.timer.clear(Slot::Client);
+        }
+        self.reads += 1;
         read
     }
 }
@@ -414,6 +429,6 @@ impl<'a> Watch<'a> {
             return false;
         }
         let fin = course.wait(Slot::Client, course.listener().timeouts.client_fin);
-        course.events.get() || fin.pending(cx).is_some()
+        course.events.get() || matches!(fin.pending(cx), Some(Broken::Timeout(Slot::Client)))
     }
 }

@@ -25,10 +25,14 @@ pub(crate) fn resolve_first(names: Vec<Named>, most: Duration) {
     let mut open = names.len();
     for named in names {
         let done = done.clone();
-        std::thread::spawn(move || {
+        let resolving = std::thread::Builder::new().name("pylos-resolve".into()).spawn(move || {
             resolve(&named);
             let _ = done.send(());
         });
+        // It is asked for again later.
+        if resolving.is_err() {
+            open -= 1;
+        }
     }
     let end = Instant::now() + most;
     while open > 0 {

@@ -25,13 +25,15 @@ impl Scrub<'_> {
     }
 
     fn replace(&self, text: &[u8], view: &View) -> Option<Vec<u8>> {
-        let (mut out, mut copied, mut at) = (Vec::new(), 0, 0);
+        let (mut out, mut copied, mut at, mut done) = (Vec::new(), 0, 0, 0);
         while let Some(found) = view.find(self.host, at) {
             at = found + self.host.len();
             let Some((start, end)) = self.extent(view, found) else { continue };
+            // The name below it may reach back into what is replaced already.
+            let start = start.max(done);
             out.extend_from_slice(&text[copied..view.starts[start]]);
             self.write_public(view.is_escaped_before(start), &mut out);
-            (copied, at) = (view.starts[end], end);
+            (copied, at, done) = (view.starts[end], end, end);
         }
         if copied == 0 {
             return None;

@@ -1,0 +1,94 @@
+"""What the pages show is true: configurations load, or are wrong as told; code runs; commands are understood."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from manual_pages import ROOT, Block, blocks
+from typer.main import get_command
+
+from pylos.cli import app
+from pylos.config import load_text
+from pylos.errors import ConfigError, Problem
+
+MISSING = {"P105", "P107"}
+"""What may be missing around a fragment: a listener, and tables that it refers to."""
+SECONDS = 60
+
+
+def each(found: list[Block]) -> pytest.MarkDecorator:
+    return pytest.mark.parametrize("block", found, ids=lambda block: block.place)
+
+
+def problems_of(text: str) -> list[Problem]:
+    try:
+        return load_text(text, "gateway.toml").warnings
+    except ConfigError as error:
+        return error.problems
+
+
+@each(blocks("toml"))
+def test_a_configuration_is_sound(block: Block):
+    assert [problem.render() for problem in problems_of(block.text)] == []
+
+
+@each(blocks("toml", "fragment"))
+def test_a_fragment_is_sound_as_far_as_it_goes(block: Block):
+    assert [problem.render() for problem in problems_of(block.text) if problem.code not in MISSING] == []
+
+
+@each(blocks("toml", "wrong"))
+def test_a_wrong_configuration_is_wrong_as_told(block: Block):
+    problems = problems_of(block.text)
+    assert [problem.code for problem in problems] == block.marks[1:], [problem.render() for problem in problems]
+
+
+@each(blocks("python", "run"))
+def test_code_runs(block: Block, tmp_path: Path):
+    script = tmp_path / "shown.py"
+    script.write_text(re.sub(r"127\.0\.0\.1:\d+", "127.0.0.1:0", block.text))
+    done = subprocess.run(
+        [sys.executable, script], input="\n", capture_output=True, text=True, timeout=SECONDS, check=False
+    )
+    assert done.returncode == 0, done.stderr
+
+
+@each(blocks("python", "test"))
+def test_tests_pass(block: Block, tmp_path: Path):
+    (tmp_path / "test_shown.py").write_text(block.text)
+    (tmp_path / "gateway.toml").write_text('[listen.http]\nbind = "127.0.0.1:0"\n')
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-c", "/dev/null", "--rootdir", "."]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=SECONDS, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@each(blocks("python", "*"))
+def test_code_compiles(block: Block):
+    compile(block.text, block.place, "exec")
+
+
+def commands() -> list[tuple[str, str]]:
+    lines = [(block.place, line) for block in blocks("console") for line in block.text.splitlines()]
+    return [(place, line.removeprefix("$ ")) for place, line in lines if line.startswith("$ pylos")]
+
+
+@pytest.mark.parametrize("place, line", commands())
+def test_a_command_is_understood(place: str, line: str):
+    name, *arguments = shlex.split(line)[1:]
+    group = get_command(app)
+    command = group.commands[name]  # type: ignore[attr-defined]
+    context = command.make_context(name, arguments)
+    assert context.args == [], place
+    files = [argument for argument in arguments if argument.startswith("examples/")]
+    assert [file for file in files if not (ROOT / file).exists()] == [], place
+
+
+def test_there_are_blocks_of_each_kind():
+    kinds = [("toml", ""), ("toml", "fragment"), ("toml", "wrong"), ("python", "run"), ("python", "test")]
+    assert [kind for kind in kinds if not blocks(*kind)] == []
+    assert len(commands()) > 10

@@ -1,0 +1,105 @@
+"""Problem codes, reasons, metrics, events: what the sources have is what the manual has."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+from manual_pages import ROOT, anchors, blocks, code, rows
+
+from pylos.config.problems import CODES
+
+RUST = sorted((ROOT / "crates" / "proxy" / "src").rglob("*.rs"))
+REFUSAL = re.compile(r'Refusal::(?:(malformed)\(|(?:client|upstream|gateway)\(\s*(\d{3}),)\s*"([a-z0-9_]+)"')
+DENIED = re.compile(r'Denied \{ status: (\d{3}), reason: "([a-z0-9_]+)" \}')
+PANICKED = re.compile(r"HTTP/1\.1 (\d{3}) [^\"]*?pylos-reason: ([a-z0-9_]+)")
+RUST_EVENT = re.compile(r'events::(?:info|warn|error)\(\s*(?:if \w+ \{ )?"([a-z_]+)"(?: \} else \{ "([a-z_]+)")?')
+PYTHON_EVENT = re.compile(r'log\.(?:info|warning|error)\(\s*"([a-z_]+)"')
+
+
+def source(path: Path) -> str:
+    """A Rust source without its tests."""
+    return path.read_text().split("#[cfg(test)]")[0]
+
+
+def problem_codes() -> set[str]:
+    text = (ROOT / "crates" / "core" / "src" / "table" / "problem.rs").read_text()
+    return CODES.keys() | set(re.findall(r'= "(P\d{3})"', text))
+
+
+def test_every_problem_code_has_its_section():
+    sections = {anchor.upper() for anchor in anchors(ROOT / "docs" / "errors.md") if re.fullmatch(r"p\d{3}", anchor)}
+
+    assert sections == problem_codes()
+
+
+def test_every_problem_code_has_an_example():
+    shown = {mark for block in blocks("toml", "wrong") for mark in block.marks[1:]}
+
+    assert problem_codes() - shown == {"P100"}  # a file that cannot be read has no text to show
+
+
+def refusals() -> Iterator[tuple[str, str]]:
+    """Reason and status of all refusals in the sources."""
+    for path in RUST:
+        text = source(path)
+        yield from ((reason, status or "400") for _, status, reason in REFUSAL.findall(text))
+        yield from ((reason, status) for status, reason in PANICKED.findall(text))
+    filters = (ROOT / "crates" / "core" / "src" / "table" / "policy.rs").read_text()
+    yield from ((reason, status) for status, reason in DENIED.findall(filters))
+
+
+def test_every_reason_is_in_the_table_with_its_status():
+    table = {(code(row[0]), row[1]) for row in rows("docs/reasons.md") if len(row) == 3}
+
+    assert table == set(refusals())
+
+
+def test_every_refusal_is_made_in_a_way_that_is_looked_for():
+    for path in RUST:
+        text = source(path)
+        made = len(re.findall(r"Refusal::(?:malformed|client|upstream|gateway)\(", text))
+        assert made == len(REFUSAL.findall(text)) + len(re.findall(r"Refusal::client\(denied\.", text)), path
+
+
+def test_reasons_elsewhere_in_the_manual_exist():
+    known = {reason for reason, _ in refusals()}
+    told = {code(row[-1]) for row in rows("docs/http1.md")} | {code(row[0]) for row in rows("docs/reasons.md")}
+
+    assert {reason for reason in told if reason and re.fullmatch(r"[a-z]+_[a-z_]+", reason)} <= known
+
+
+def test_every_metric_is_in_the_table():
+    names = set(re.findall(r'"(pylos_[a-z_]+)"', (ROOT / "crates/proxy/src/telemetry/names.rs").read_text()))
+    table = {code(row[0]) for row in rows("docs/telemetry.md")}
+
+    assert {name for name in table if name and name.startswith("pylos_")} == names
+
+
+def test_metrics_elsewhere_in_the_manual_exist():
+    names = (ROOT / "crates/proxy/src/telemetry/names.rs").read_text()
+    told = {name for path in ROOT.glob("docs/*.md") for name in re.findall(r"\bpylos_[a-z_]+", path.read_text())}
+
+    assert [name for name in sorted(told) if f'"{name}"' not in names] == []
+
+
+def test_every_event_is_in_a_table():
+    told = set(re.findall(r"`([a-z_]+)`", "\n".join(row[0] for row in rows("docs/telemetry.md"))))
+    rust = {name for path in RUST for found in RUST_EVENT.findall(source(path)) for name in found if name}
+    python = {
+        name
+        for path in (ROOT / "python" / "pylos" / "supervisor").glob("*.py")
+        for name in PYTHON_EVENT.findall(path.read_text())
+    }
+
+    assert len(rust) > 8
+    assert (rust | python) - told == set()
+
+
+def test_every_field_of_the_access_log_is_in_the_table():
+    text = source(ROOT / "crates/proxy/src/telemetry/access_log.rs")
+    written = set(re.findall(r'(?:text|number|optional|ms)\(out, "([a-z_]+)"', text)) | {"ts", "client"}
+    told = {name for row in rows("docs/telemetry.md") for name in re.findall(r"`([a-z_]+)`", row[0])}
+
+    assert written - told == set()
