@@ -60,7 +60,7 @@ fn target(request: &mut Request) -> Result<(), Refusal> {
         request.absolute = true;
         // What was meant for TLS did not come by it (RFC 9110, 7.4).
         if target[..colon].len() == 5 && !request.https {
-            return Err(Refusal::client(421, "misdirected", "This connection is not secure."));
+            return Err(Refusal::client(421, "misdirected", "This connection is not secure.").closing());
         }
         // The server as a whole, in absolute form (RFC 9112, 3.2.4).
         if from + len == target.len() && request.method() == b"OPTIONS" {

@@ -10,7 +10,7 @@ use crate::connection::tunnel::TunnelLog;
 use crate::error::Refusal;
 use crate::request::respond::Telling;
 use crate::request::{Exchange, Tunnelled};
-use crate::stream::Wait;
+use crate::stream::{Broken, Wait};
 use crate::timer::{Slot, Timer};
 use pylos_core::http1::Length;
 use pylos_core::table::{RouteId, Upstream, UpstreamId};
@@ -229,6 +229,11 @@ fn client_failed(uploaded: Uploaded, begun: bool) -> Ran {
             Refusal::client(408, "body_timeout", "The request body came too slowly.").closing(),
         ),
         Uploaded::TimedOut => Outcome::Cut("client_timeout"),
+        Uploaded::UpstreamStuck if !begun => {
+            let failure = AnswerFailure::Broken(Broken::Timeout(Slot::Answer));
+            Outcome::NoAnswer(NoAnswer { failure, unsent: false, repeatable: false })
+        }
+        Uploaded::UpstreamStuck => Outcome::Cut("upstream_timeout"),
         Uploaded::ClientGone | Uploaded::Whole | Uploaded::UpstreamDeaf => Outcome::Cut("client_gone"),
     };
     Ran::Done(outcome, None)

@@ -17,8 +17,10 @@ use std::io::IoSlice;
 /// How the upload ended.
 pub(crate) enum Uploaded {
     Whole,
-    /// The upstream takes no more: closed, or too slow.
+    /// The upstream takes no more: it has closed, and may have said why.
     UpstreamDeaf,
+    /// The upstream did not read in time.
+    UpstreamStuck,
     /// The client's body is malformed or too large.
     Refused(Refusal),
     /// The client's body came too slowly.
@@ -64,7 +66,7 @@ impl<'a> Upload<'a> {
                 let ms = self.course.upstream.timeouts.send_idle;
                 let parts = &mut [IoSlice::new(head), IoSlice::new(&self.held.bytes()[..take])];
                 let wait = self.course.wait(Slot::Client, ms);
-                self.to.write_all(parts, wait, &mut 0).await.map_err(|_| Uploaded::UpstreamDeaf)?;
+                self.to.write_all(parts, wait, &mut 0).await.map_err(unsent)?;
                 head = &[];
                 self.held.consume(take);
                 left -= take as u64;
@@ -133,7 +135,7 @@ impl<'a> Upload<'a> {
         }
         let wait = self.course.wait(Slot::Client, self.course.upstream.timeouts.send_idle);
         let parts = &mut [IoSlice::new(out), IoSlice::new(&self.held.bytes()[skip..skip + len])];
-        self.to.write_all(parts, wait, &mut 0).await.map_err(|_| Uploaded::UpstreamDeaf)?;
+        self.to.write_all(parts, wait, &mut 0).await.map_err(unsent)?;
         out.clear();
         out.extend_from_slice(b"\r\n");
         Ok(())
@@ -144,7 +146,7 @@ impl<'a> Upload<'a> {
             return Ok(());
         }
         let wait = self.course.wait(Slot::Client, self.course.upstream.timeouts.send_idle);
-        self.to.write_all(&mut [IoSlice::new(bytes)], wait, &mut 0).await.map_err(|_| Uploaded::UpstreamDeaf)
+        self.to.write_all(&mut [IoSlice::new(bytes)], wait, &mut 0).await.map_err(unsent)
     }
 
     fn count(&self, n: usize) {
@@ -201,6 +203,13 @@ impl Pace {
         }
         let earned = idle_ms + received.saturating_mul(1000) / u64::from(rate);
         earned.saturating_sub(self.waited).min(idle_ms)
+    }
+}
+
+fn unsent(broken: Broken) -> Uploaded {
+    match broken {
+        Broken::Timeout(_) => Uploaded::UpstreamStuck,
+        Broken::Failed(_) => Uploaded::UpstreamDeaf,
     }
 }
 
