@@ -29,10 +29,17 @@ pub(crate) struct Server {
     channel: Channel,
     shared: Arc<Shared>,
     threads: Vec<(usize, JoinHandle<()>)>,
+    /// Surplus workers that have connections left.
+    leaving: Vec<Leaving>,
     /// By bind address as spelled: kept here, so that a worker added later gets its copy.
     sockets: BTreeMap<Arc<str>, StdListening>,
     table: Option<Arc<Table>>,
     log: Option<Arc<LogWriter>>,
+}
+
+struct Leaving {
+    id: usize,
+    thread: JoinHandle<()>,
 }
 
 /// The answer to a status order.
@@ -59,6 +66,7 @@ impl Server {
             channel: Channel::new(control),
             shared: Arc::new(Shared::new(Bounds::new(descriptors.unwrap_or(u64::MAX)))),
             threads: Vec::new(),
+            leaving: Vec::new(),
             sockets: BTreeMap::new(),
             table: None,
             log: None,
@@ -128,21 +136,19 @@ impl Server {
             .retain(|key, _| table.listeners.iter().any(|l| l.binds.iter().any(|b| *b.spelled == **key)));
         self.resolve_new(&table);
         self.follow_log(&table);
-        let workers = wanted_workers(&table);
+        let ids = self.staff(wanted_workers(&table));
+        let workers = ids.len();
         let (done, finished) = mpsc::channel();
-        let old = self.shared.workers.load(Relaxed);
-        for id in std::iter::once(SIDE).chain(1..=workers) {
+        for id in std::iter::once(SIDE).chain(ids.iter().copied()) {
             let fresh = self.threads.iter().all(|(known, _)| *known != id);
             if fresh {
                 self.start_worker(id);
             }
             let keys: Vec<_> = if fresh { self.sockets.keys().cloned().collect() } else { new.clone() };
+            let sockets = keys.iter().filter_map(|k| Some((Arc::clone(k), copy(self.sockets.get(k)?)?)));
             let update = Update {
                 table: Arc::clone(&table),
-                sockets: keys
-                    .iter()
-                    .filter_map(|k| copy(self.sockets.get(k)?).map(|l| (Arc::clone(k), l)))
-                    .collect(),
+                sockets: sockets.collect(),
                 log: self.log.clone(),
                 done: done.clone(),
             };
@@ -150,13 +156,7 @@ impl Server {
                 events::error("worker_gone", &[("worker", &id.to_string())]);
             }
         }
-        self.shared.workers.store(workers, Relaxed);
-        // Surplus workers end after their last connection.
-        for id in workers + 1..=old {
-            let _ = self.shared.send(id, Message::Drain);
-            self.shared.dismiss(id);
-            self.threads.retain(|(known, _)| *known != id);
-        }
+        self.shared.set_workers(ids);
         for _ in 0..=workers {
             if finished.recv_timeout(PATIENCE).is_err() {
                 events::error("worker_stuck", &[("consequence", "it still uses the old configuration")]);
@@ -166,6 +166,30 @@ impl Server {
         self.forget_old(&table);
         self.table = Some(table);
         Ok(workers)
+    }
+
+    /// The ids of as many workers: those in service, then new ones; surplus ones are sent away. One that is still
+    /// finishing its last connections keeps its id, and with it its counters.
+    fn staff(&mut self, wanted: usize) -> Vec<usize> {
+        self.leaving.retain(|leaving| !leaving.thread.is_finished());
+        let mut ids = self.shared.workers().to_vec();
+        while ids.len() > wanted {
+            let Some(id) = ids.pop() else { break };
+            let drain_ms = self.table.as_ref().map_or(0, |t| t.settings.drain_ms);
+            let until_ms = Some(crate::clock::exact_ms() + drain_ms);
+            let _ = self.shared.send(id, Message::Drain { until_ms });
+            self.shared.dismiss(id);
+            if let Some(at) = self.threads.iter().position(|(known, _)| *known == id) {
+                let (_, thread) = self.threads.swap_remove(at);
+                self.leaving.push(Leaving { id, thread });
+            }
+        }
+        let mut free = (1..MOST_WORKERS).filter(|id| self.leaving.iter().all(|l| l.id != *id));
+        while ids.len() < wanted {
+            let Some(id) = free.find(|id| !ids.contains(id)) else { break };
+            ids.push(id);
+        }
+        ids
     }
 
     fn start_worker(&mut self, id: usize) {
@@ -232,7 +256,7 @@ impl Server {
             generation: self.shared.generation.load(Relaxed),
             connections: self.shared.bounds.open(),
             requests,
-            workers: self.shared.workers.load(Relaxed),
+            workers: self.shared.workers().len(),
             upstreams,
         }
     }
@@ -242,11 +266,14 @@ impl Server {
         self.shared.draining.store(true, Relaxed);
         let end = Instant::now() + Duration::from_millis(deadline_ms);
         self.sockets.clear();
-        let workers = self.shared.workers.load(Relaxed);
-        (1..=workers).for_each(|id| {
-            let _ = self.shared.send(id, Message::Drain);
-        });
-        while self.threads.iter().any(|(id, thread)| *id != SIDE && !thread.is_finished()) {
+        for id in &*self.shared.workers() {
+            let _ = self.shared.send(*id, Message::Drain { until_ms: None });
+        }
+        let busy = |server: &Self| {
+            let leaving = server.leaving.iter().any(|l| !l.thread.is_finished());
+            leaving || server.threads.iter().any(|(id, thread)| *id != SIDE && !thread.is_finished())
+        };
+        while busy(&self) {
             if Instant::now() >= end || self.told_to_stop(Duration::from_millis(20)) {
                 break;
             }
@@ -281,7 +308,8 @@ impl Server {
         for (id, _) in &self.threads {
             let _ = self.shared.send(*id, Message::Stop);
         }
-        for (_, thread) in std::mem::take(&mut self.threads) {
+        let leaving = std::mem::take(&mut self.leaving).into_iter().map(|l| l.thread);
+        for thread in std::mem::take(&mut self.threads).into_iter().map(|(_, t)| t).chain(leaving) {
             let _ = thread.join();
         }
         if let Some(log) = self.log.take() {

@@ -28,8 +28,8 @@ pub(crate) struct Shared {
     /// Configurations that some worker or request still holds.
     pub(crate) snapshots: AtomicUsize,
     pub(crate) generation: AtomicU64,
-    /// Workers in service, the side one not among them: ids 1 to this.
-    pub(crate) workers: AtomicUsize,
+    /// Ids of the workers in service, the side one not among them.
+    in_service: RwLock<Arc<[usize]>>,
     pub(crate) draining: AtomicBool,
     /// Every worker ends at its next sweep, whether a message reaches it or not.
     pub(crate) stopping: AtomicBool,
@@ -47,7 +47,7 @@ impl Shared {
             log_dropped: AtomicU64::new(0),
             snapshots: AtomicUsize::new(0),
             generation: AtomicU64::new(0),
-            workers: AtomicUsize::new(0),
+            in_service: RwLock::new(Arc::new([])),
             draining: AtomicBool::new(false),
             stopping: AtomicBool::new(false),
             loads: (0..MOST_WORKERS).map(|_| Load::default()).collect(),
@@ -60,13 +60,20 @@ impl Shared {
         self.loads[worker].0.store(connections, Relaxed);
     }
 
+    /// The workers in service.
+    pub(crate) fn workers(&self) -> Arc<[usize]> {
+        Arc::clone(&self.in_service.read().unwrap_or_else(PoisonError::into_inner))
+    }
+    pub(crate) fn set_workers(&self, ids: Vec<usize>) {
+        *self.in_service.write().unwrap_or_else(PoisonError::into_inner) = ids.into();
+    }
+
     /// Of all others one at random, if it has clearly fewer connections than `own`.
     pub(crate) fn less_loaded(&self, worker: usize, random: u64, own: usize) -> Option<usize> {
-        let workers = self.workers.load(Relaxed);
-        if workers < 2 {
-            return None;
-        }
-        let other = 1 + (worker - 1 + 1 + random as usize % (workers - 1)) % workers;
+        let workers = self.workers();
+        let at = random as usize % workers.len().max(1);
+        let other = [workers.get(at), workers.get((at + 1) % workers.len().max(1))];
+        let other = *other.into_iter().flatten().find(|id| **id != worker)?;
         let theirs = self.loads[other].0.load(Relaxed);
         (own > theirs + 1 + theirs / 16).then_some(other)
     }

@@ -32,8 +32,10 @@ pub(crate) enum Message {
         key: Arc<str>,
         accepted: Accepted,
     },
-    /// Take no new connection, finish what is there, end.
-    Drain,
+    /// Take no new connection, finish what is there, end; cut what is left at `until_ms`, if that is given.
+    Drain {
+        until_ms: Option<u64>,
+    },
     /// End now.
     Stop,
 }
@@ -78,6 +80,8 @@ pub(crate) struct Worker {
     /// Since when, ms.
     draining: Cell<Option<u64>>,
     connections: Cell<usize>,
+    /// When a surplus worker ends, whatever it still has, ms.
+    end_at: Cell<Option<u64>>,
 }
 
 /// The thread's whole life.
@@ -122,6 +126,7 @@ impl Worker {
             random: Cell::new([seed(1), seed(2)]),
             draining: Cell::new(None),
             connections: Cell::new(0),
+            end_at: Cell::new(None),
         }
     }
 
@@ -129,27 +134,33 @@ impl Worker {
         let mut sweep = tokio::time::interval(Duration::from_millis(SWEEP_MS));
         sweep.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         let mut sweeps = 0u32;
+        let mut open = true;
         // The side worker asks after targets; it has no traffic that could be held up.
         let mut probes = self.is_side().then(Probes::default);
         loop {
             tokio::select! {
-                message = mail.recv(), if !mail.is_closed() => match message {
+                message = mail.recv(), if open => match message {
                     Some(Message::Apply(update)) => self.apply(*update, probes.as_mut()),
                     Some(Message::Connection { key, accepted }) => self.arrived(&key, accepted),
-                    Some(Message::Drain) => self.drain(),
-                    Some(Message::Stop) | None => return,
+                    Some(Message::Drain { until_ms }) => self.drain(until_ms),
+                    Some(Message::Stop) => return,
+                    // All that was sent has been read: what is left is to finish.
+                    None => open = false,
                 },
                 _ = sweep.tick() => {
                     sweeps = sweeps.wrapping_add(1);
                     self.sweep(sweeps);
                 }
             }
-            if self.shared.stopping.load(Relaxed) {
+            if self.shared.stopping.load(Relaxed)
+                || self.end_at.get().is_some_and(|at| clock::exact_ms() >= at)
+            {
                 return;
             }
             if self.may_end() {
                 // What others handed over before they knew.
                 mail.close();
+                open = false;
                 while let Ok(message) = mail.try_recv() {
                     if let Message::Connection { key, accepted } = message {
                         self.arrived(&key, accepted);
@@ -240,7 +251,8 @@ impl Worker {
         }
     }
 
-    fn drain(&self) {
+    fn drain(&self, until_ms: Option<u64>) {
+        self.end_at.set(until_ms);
         self.draining.set(Some(clock::exact_ms()));
         self.sockets.borrow().iter().for_each(|socket| socket.close());
         self.pools.borrow().values().for_each(|pool| pool.close());

@@ -110,9 +110,7 @@ impl Fields {
     /// Likewise, and what an application behind CGI would take for that name, where `_` and `-` are one.
     pub fn drop_for_cgi(&mut self, block: &[u8], name: &[u8]) {
         for field in &mut self.list {
-            let sent = field.name.of(block);
-            let twin = || sent.iter().zip(name).all(|(a, b)| cgi(*a) == cgi(*b));
-            field.dropped |= sent.len() == name.len() && twin();
+            field.dropped |= same_for_cgi(field.name.of(block), name);
         }
     }
 
@@ -126,8 +124,10 @@ impl Fields {
     }
 }
 
-fn cgi(byte: u8) -> u8 {
-    if byte == b'_' { b'-' } else { byte.to_ascii_lowercase() }
+/// Whether two names are one for an application behind CGI.
+pub fn same_for_cgi(a: &[u8], b: &[u8]) -> bool {
+    let cgi = |byte: u8| if byte == b'_' { b'-' } else { byte.to_ascii_lowercase() };
+    a.len() == b.len() && a.iter().zip(b).all(|(a, b)| cgi(*a) == cgi(*b))
 }
 
 /// The version that the sender speaks, as far as semantics go.

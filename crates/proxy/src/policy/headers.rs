@@ -61,6 +61,11 @@ pub(crate) fn clear<'t>(
     set
 }
 
+/// The names that an edit takes away or sets itself.
+pub(crate) fn names(edit: &FieldEdits) -> impl Iterator<Item = &[u8]> {
+    edit.remove.iter().chain(edit.set.iter().map(|(name, _)| name)).map(|name| &**name)
+}
+
 /// Writes what is set and added as field lines. Of several policies that set one name the last one wins.
 pub(crate) fn write<'t>(out: &mut Vec<u8>, edits: impl Iterator<Item = &'t FieldEdits> + Clone) {
     for (i, edit) in edits.clone().enumerate() {

@@ -105,6 +105,7 @@ fn authority(request: &mut Request) -> Result<(), Refusal> {
         sent
     };
     request.authority = span;
+    request.public = public(request).unwrap_or(span);
     if parsed.needs_lowering {
         parsed.lower_into(&mut request.own_host);
         request.host = Text::Own;
@@ -113,6 +114,16 @@ fn authority(request: &mut Request) -> Result<(), Refusal> {
         request.host = Text::Sent(Span::new(at, at + parsed.name.len()));
     }
     Ok(())
+}
+
+/// X-Forwarded-Host of a trusted proxy, when it is one sound host.
+fn public(request: &Request) -> Option<Span> {
+    if !request.client.as_ref().is_some_and(|c| c.peer_trusted) {
+        return None;
+    }
+    let mut said = request.fields.list.iter().filter(|f| f.known == Known::XForwardedHost).map(|f| f.value);
+    let span = said.next().filter(|_| said.next().is_none())?;
+    host::parse(span.of(request.block.bytes())).is_ok().then_some(span)
 }
 
 /// All Connection fields together (RFC 9110, 7.6.1): whether the connection goes on, and which fields end here.

@@ -33,6 +33,8 @@ pub(crate) struct Request {
     pub(crate) query: Option<Span>,
     /// `host[:port]` as sent; empty when the client named none.
     pub(crate) authority: Span,
+    /// Likewise as the client knows it.
+    pub(crate) public: Span,
     /// The host's name in lower case.
     pub(crate) host: Text,
     pub(crate) own_host: Vec<u8>,
@@ -69,6 +71,10 @@ impl Request {
     }
     pub(crate) fn authority(&self) -> &[u8] {
         self.authority.of(self.block.bytes())
+    }
+    /// `host[:port]` as the client knows it: what a trusted proxy says, or what was sent.
+    pub(crate) fn public_authority(&self) -> &[u8] {
+        self.public.of(self.block.bytes())
     }
     pub(crate) fn query(&self) -> Option<&[u8]> {
         self.query.map(|q| q.of(self.block.bytes()))

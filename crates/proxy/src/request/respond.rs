@@ -9,7 +9,7 @@ use crate::stream::Wait;
 use crate::timer::Slot;
 use crate::worker::Worker;
 use pylos_core::http1::{Length, framing};
-use pylos_core::message::head::{Field, LineCopier, Version, members};
+use pylos_core::message::head::{Field, LineCopier, Version, members, same_for_cgi};
 use pylos_core::message::location::{self, Kind, MapBack};
 use pylos_core::message::names::{Known, NameSet, known, known_as_cgi};
 use pylos_core::table::{Action, RouteId, UpstreamId};
@@ -41,6 +41,31 @@ const NO_TRAILER: NameSet = NameSet(
         | super::rewrite::OURS.0
         | NameSet::of(&[Known::Host, Known::Trailer, Known::ContentType, Known::Expect]).0,
 );
+
+/// Likewise: how to read the message, who may see it, how long it may be kept (RFC 9110, 6.5.1).
+const NOT_IN_TRAILERS: &[&[u8]] = &[
+    b"authorization",
+    b"proxy-authorization",
+    b"authentication-info",
+    b"proxy-authentication-info",
+    b"www-authenticate",
+    b"proxy-authenticate",
+    b"cookie",
+    b"content-encoding",
+    b"content-range",
+    b"range",
+    b"cache-control",
+    b"expires",
+    b"pragma",
+    b"age",
+    b"vary",
+    b"retry-after",
+    b"if-match",
+    b"if-none-match",
+    b"if-modified-since",
+    b"if-unmodified-since",
+    b"if-range",
+];
 
 /// All that the head of an answer depends on.
 pub(crate) struct Telling<'a> {
@@ -132,26 +157,34 @@ impl Telling<'_> {
             &MapBack {
                 hidden: &table.upstreams[self.upstream.index()].hidden,
                 public_scheme: self.request.scheme(),
-                public_authority: self.request.authority(),
+                public_authority: self.request.public_authority(),
                 path: &|upstream_path| path.map_back(upstream_path, request_path, captures),
             },
         )
     }
 
-    /// Trailers that may pass.
-    pub(crate) fn trailers(&self, block: &[u8], fields: &[Field], out: &mut Vec<u8>) {
-        write_trailers(block, fields, out);
+    /// Trailers of the request that may pass.
+    pub(crate) fn request_trailers(&self, block: &[u8], fields: &[Field], out: &mut Vec<u8>) {
+        self.trailers(block, fields, Direction::Request, out);
     }
-}
 
-/// Writes the field lines of a trailer section, less what must not stand there: under that name, or under one that
-/// an application may take for it.
-pub(crate) fn write_trailers(block: &[u8], fields: &[Field], out: &mut Vec<u8>) {
-    for field in fields {
-        let name = field.name.of(block);
-        let twin = field.underscore && NO_TRAILER.has(known_as_cgi(name));
-        if !twin && !NO_TRAILER.has(field.known) {
-            line(out, name, field.value.of(block));
+    /// Trailers of the answer that may pass.
+    pub(crate) fn answer_trailers(&self, block: &[u8], fields: &[Field], out: &mut Vec<u8>) {
+        self.trailers(block, fields, Direction::Response { https: self.request.https }, out);
+    }
+
+    /// What must not stand in a trailer, under that name or one that an application may take for it, ends here; so
+    /// does what a policy removes or sets: it would come back behind the policy's back.
+    fn trailers(&self, block: &[u8], fields: &[Field], direction: Direction, out: &mut Vec<u8>) {
+        let edits = || headers::edits(&self.snapshot.table, Some(self.route), self.listener, direction);
+        for field in fields {
+            let name = field.name.of(block);
+            let barred = NO_TRAILER.has(field.known) || NOT_IN_TRAILERS.iter().any(|n| same_for_cgi(n, name));
+            let twin = field.underscore && NO_TRAILER.has(known_as_cgi(name));
+            let edited = || edits().any(|e| headers::names(e).any(|n| same_for_cgi(n, name)));
+            if !barred && !twin && !edited() {
+                line(out, name, field.value.of(block));
+            }
         }
     }
 }
@@ -278,13 +311,15 @@ pub(crate) async fn send_own(x: &mut Exchange<'_>, answer: OwnAnswer<'_>) -> End
     let out = &mut x.scratch.reply;
     out.clear();
     status_line(answer.status, out);
-    date(&x.worker, out);
     let direction = Direction::Response { https: request.https };
     let edits: Vec<_> = headers::edits(&x.snapshot.table, x.record.route, x.listener, direction).collect();
     let edited = |name: &[u8]| {
         let sets = edits.iter().flat_map(|e| e.set.iter().map(|(n, _)| n).chain(&e.remove));
         sets.into_iter().any(|n| n.eq_ignore_ascii_case(name))
     };
+    if !edited(b"date") {
+        date(&x.worker, out);
+    }
     let own = [(&b"content-type"[..], answer.content_type)];
     for (name, value) in own.into_iter().filter(|(_, v)| !v.is_empty()).chain(answer.fields) {
         if !edited(name) {
@@ -292,7 +327,9 @@ pub(crate) async fn send_own(x: &mut Exchange<'_>, answer: OwnAnswer<'_>) -> End
         }
     }
     headers::write(out, edits.iter().copied());
-    line(out, b"x-request-id", &request.id);
+    if !edited(b"x-request-id") {
+        line(out, b"x-request-id", &request.id);
+    }
     let bodyless = framing::bodyless(answer.status);
     if !bodyless {
         out.extend_from_slice(b"content-length: ");

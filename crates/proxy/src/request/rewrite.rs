@@ -132,7 +132,6 @@ fn ours(x: &mut Exchange<'_>, set: NameSet) {
     let (request, out) = (&x.scratch.request, &mut x.scratch.out);
     let block = request.block.bytes();
     let client = request.client.as_ref();
-    let trusted = client.is_some_and(|c| c.peer_trusted);
     if !set.has(Known::XForwardedFor)
         && (x.client.peer.is_some() || client.is_some_and(|c| !c.hops.is_empty()))
     {
@@ -152,8 +151,7 @@ fn ours(x: &mut Exchange<'_>, set: NameSet) {
         });
     }
     if !set.has(Known::XForwardedHost) {
-        let said = if trusted { request.first(Known::XForwardedHost) } else { None };
-        let public = said.unwrap_or(request.authority());
+        let public = request.public_authority();
         if !public.is_empty() {
             line(out, b"x-forwarded-host", public);
         }

@@ -49,7 +49,7 @@ fn readiness(shared: &Shared) -> (u16, &'static str) {
 fn page(shared: &Shared, now_ms: u64) -> String {
     let process = Process {
         generation: shared.generation.load(Relaxed),
-        workers: shared.workers.load(Relaxed),
+        workers: shared.workers().len(),
         snapshots: shared.snapshots.load(Relaxed),
         log_dropped: shared.log_dropped.load(Relaxed),
         panics: shared.panics.load(Relaxed),

@@ -274,7 +274,7 @@ impl Relay<'_, '_> {
                 Step::End { skip } => {
                     if rechunk {
                         self.reply.extend_from_slice(b"0\r\n");
-                        self.course.telling.trailers(self.read.bytes(), &trailers.list, self.reply);
+                        self.course.telling.answer_trailers(self.read.bytes(), &trailers.list, self.reply);
                         self.reply.extend_from_slice(b"\r\n");
                     }
                     self.read.consume(skip);

@@ -6,7 +6,6 @@ use super::relay_h1::Watch;
 use crate::buffer::{Buffer, SMALL};
 use crate::error::Refusal;
 use crate::request::admit::too_large;
-use crate::request::respond::write_trailers;
 use crate::stream::{Broken, ReadHalf, WriteHalf};
 use crate::timer::Slot;
 use pylos_core::http1::fields::FieldLimits;
@@ -111,7 +110,7 @@ impl<'a> Upload<'a> {
                 }
                 Step::End { skip } => {
                     out.extend_from_slice(b"0\r\n");
-                    write_trailers(self.held.bytes(), &self.trailers.list, &mut out);
+                    self.course.telling.request_trailers(self.held.bytes(), &self.trailers.list, &mut out);
                     out.extend_from_slice(b"\r\n");
                     self.held.consume(skip);
                     return self.send(&out).await;
