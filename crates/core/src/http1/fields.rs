@@ -49,25 +49,20 @@ impl FieldsParser {
     ) -> Result<Option<usize>, FieldError> {
         let from = self.at;
         let mut lines = 0;
-        let done = loop {
-            let Some(found) = memchr::memchr(b'\n', &block[self.searched..]) else {
-                self.searched = block.len();
-                // The CR may be there without its LF.
-                if block.len() - self.at > limits.line + 1 {
-                    return Err(FieldError::LineTooLong);
-                }
-                break None;
-            };
-            let lf = self.searched + found;
+        let mut done = None;
+        let start = self.searched;
+        self.searched = block.len();
+        // One search over all lines: starting it costs more than going on with it.
+        for lf in memchr::memchr_iter(b'\n', &block[start..]).map(|found| start + found) {
             if lf == self.at || block[lf - 1] != b'\r' {
                 return Err(FieldError::BareLf);
             }
             let line = Span::new(self.at, lf - 1);
             self.at = lf + 1;
-            self.searched = lf + 1;
             lines += 1;
             if line.is_empty() {
-                break Some(lf + 1);
+                done = Some(lf + 1);
+                break;
             }
             if line.len as usize > limits.line {
                 return Err(FieldError::LineTooLong);
@@ -76,7 +71,11 @@ impl FieldsParser {
                 return Err(FieldError::TooManyFields);
             }
             push_field(block, line, fields)?;
-        };
+        }
+        // The CR may be there without its LF.
+        if done.is_none() && block.len() - self.at > limits.line + 1 {
+            return Err(FieldError::LineTooLong);
+        }
         if self.at > limits.total {
             return Err(FieldError::TooLarge);
         }

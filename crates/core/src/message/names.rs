@@ -114,8 +114,10 @@ pub fn known(name: &[u8]) -> Known {
         }
         _ => &[],
     };
+    // The first byte tells nearly all of them apart.
+    let first = name.first().map_or(0, u8::to_ascii_lowercase);
     for (spelled, known) in candidates {
-        if name.eq_ignore_ascii_case(spelled) {
+        if spelled[0] == first && name.eq_ignore_ascii_case(spelled) {
             return *known;
         }
     }

@@ -114,6 +114,10 @@ async fn keep_checked(plan: &Plan, check: &HealthCheck, state: &TargetState) {
     loop {
         let began = clock::exact_ms();
         let result = probe(plan, check, state).await;
+        if result.is_ok() && state.is_up() {
+            // An answer is better evidence than connections that failed a while ago.
+            state.connected(clock::exact_ms());
+        }
         if let Some(change) = verdicts.observe(result.is_ok()) {
             let up = change == Change::Up;
             state.set_up(up, clock::exact_ms());
