@@ -13,7 +13,7 @@ use pylos_core::http1::{FieldError, FramingError, HeadError, HeadLimits, HeadPar
 use pylos_core::table::Listener;
 use std::future::{Future, poll_fn};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::task::Poll;
 
@@ -28,13 +28,19 @@ pub(crate) async fn serve(mut client: Box<Client>) {
                 return;
             }
         }
-        match Box::pin(turn(&mut client)).await {
+        match boxed(|| turn(&mut client)).await {
             End::Again => {}
             End::Close => return,
             End::Linger => return Box::pin(linger::linger(client)).await,
             End::Tunnel(tunnelled) => return Box::pin(tunnel::run(client, *tunnelled)).await,
         }
     }
+}
+
+/// `Box::pin`, but the future is made where it stays: it has some 2.5 KB, nearly all of them empty at first, and
+/// copying them costs 4 % of a small request's user time.
+fn boxed<F: Future>(make: impl FnOnce() -> F) -> Pin<Box<F>> {
+    Box::into_pin(Box::write(Box::new_uninit(), make()))
 }
 
 /// One request. A panic ends this connection alone.
