@@ -1,19 +1,27 @@
-"""Write docs/reference.md from the models: `python docs/generate.py`. A test holds that the page is current."""  # noqa: INP001 - a script, no package
+"""Write what of the manual is made from the sources: `python docs/generate.py`. A test holds that all is current.
+
+The reference and the JSON Schema come from the models, the pages about problems from `pylos.config.codes`.
+"""  # noqa: INP001 - a script, no package
 
 from __future__ import annotations
 
 import inspect
+import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
 from types import NoneType
 from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
 
+from pylos.config.codes import MANUALS
+from pylos.config.codes.manual import wrapped
+from pylos.config.defaults import OF_KINDS
+from pylos.config.schema import schema
 from pylos.model import Table, units
 from pylos.model.document import KINDS
 from pylos.model.policy import POLICIES
 
-PAGE = Path(__file__).parent / "reference.md"
+HERE = Path(__file__).parent
 
 INTRODUCTION = """\
 # Reference: every key
@@ -23,23 +31,68 @@ together, is told in [Configuration](configuration.md).
 
 - A **duration** is a string of a whole number and `ms`, `s`, `m` or `h`: `"250ms"`, `"3s"`.
 - A **size** is a string of a whole number and `B`, `KB`, `KiB`, `MB`, `MiB`, `GB` or `GiB`: `"64KiB"`.
-- A **name** is that of a policy, `[policy.NAME]`.
+- A **name** is that of a policy, `[policy.NAME]`; a **code** is that of a [problem](errors.md), `"P203"`.
+- `"${VAR}"` and `"${VAR:-default}"` may stand in every string.
+"""
+
+BESIDE = """\
+## `include`
+
+Further files of the same document: a list of paths and patterns, from the folder of the file that has it. A pattern
+with `*` may find nothing. Default: none. Example: `include = ["conf.d/*.toml"]`.
 """
 
 
 def main() -> None:
-    """Write the page."""
-    PAGE.write_text(page(), encoding="utf-8")
+    """Write everything, and take away pages about codes that there are no more."""
+    wanted = pages()
+    for path in (HERE / "errors").glob("*.md"):
+        if path not in wanted:
+            path.unlink()
+    for path, text in wanted.items():
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(text, encoding="utf-8")
 
 
-def page() -> str:
-    """Make the whole page."""
+def pages() -> dict[Path, str]:
+    """Give everything that is made, by its place."""
+    errors = HERE / "errors.md"
+    return {
+        HERE / "reference.md": reference(),
+        HERE / "schema.json": json.dumps(schema(), indent=2, ensure_ascii=False) + "\n",
+        errors: errors.read_text(encoding="utf-8").split(CODES)[0] + CODES + "".join(codes()),
+        **{HERE / "errors" / f"{code}.md": manual.page() for code, manual in MANUALS.items()},
+    }
+
+
+CODES = "<!-- from here on: docs/generate.py -->\n"
+
+
+def codes() -> Iterator[str]:
+    """Tell in short what each code is about."""
+    for code, manual in MANUALS.items():
+        warning = "Warning: " if manual.severity == "warning" else ""
+        title = f"{warning}{manual.title}" if warning else manual.title[0].upper() + manual.title[1:]
+        told = wrapped(f"**{title}.** {manual.meaning} [Example and remedy](errors/{code}.md)")
+        yield f"\n## {code}\n\n{told}"
+
+
+def reference() -> str:
+    """Make the page about every key."""
     tables = [(title_of(kind, model), model) for kind, models in KINDS.items() for model in models]
     contents = "\n".join(f"- [{title}](#{anchor(title)})" for title, _ in tables)
     parts = [INTRODUCTION, contents, ""]
     for title, model in tables:
         parts += section(title, model, level=2)
+    parts += [BESIDE, *defaults()]
     return "\n".join(parts).rstrip() + "\n"
+
+
+def defaults() -> Iterator[str]:
+    """Tell which kinds have defaults."""
+    for kind in OF_KINDS:
+        yield f"## `[defaults.{kind}]`\n"
+        yield f"What every `[{kind}.NAME]` has unless it says otherwise: [the same keys](#{kind}name), none required.\n"
 
 
 def title_of(kind: str, model: type[Table]) -> str:
@@ -89,12 +142,13 @@ def parts_of(description: str) -> tuple[str, str, str]:
 
 def type_of(hint: Any, name: str) -> str:  # noqa: ANN401 - any type
     """Spell a type in the words of a file."""
-    shapes = " or ".join(dict.fromkeys(shapes_of(hint)))
-    return shapes.replace("string", "name") if name in REFERENCES else shapes
+    *others, last = dict.fromkeys(shapes_of(hint))
+    shapes = f"{', '.join(others)} or {last}" if others else last
+    return shapes.replace("string", WORDS[name]) if name in WORDS else shapes
 
 
-REFERENCES = {"use", "without"}
-"""The keys whose values are names of other tables."""
+WORDS = {"use": "name", "without": "name", "require": "name", "silence": "code"}
+"""What the strings of these keys are."""
 
 
 def shapes_of(hint: Any) -> Iterator[str]:  # noqa: ANN401 - any type
@@ -111,7 +165,7 @@ def shapes_of(hint: Any) -> Iterator[str]:  # noqa: ANN401 - any type
     elif origin is list:
         yield f"list of {plural(dict.fromkeys(shapes_of(arguments[0])))}"
     elif origin is dict:
-        yield "table of strings"
+        yield f"table of {plural(dict.fromkeys(shapes_of(arguments[1])))}"
     elif origin is Annotated:
         yield from shapes_of(arguments[0])
     elif hint is not NoneType:
@@ -128,8 +182,10 @@ UNITS: dict[str, tuple[Any, ...]] = {
 
 
 def plural(shapes: dict[str, None]) -> str:
-    """Give the shapes of a list's entries."""
-    return " and ".join(shape if shape.startswith("`") else f"{shape}s" for shape in shapes)
+    """Give the shapes of a list's entries, or of a table's values."""
+    return " and ".join(
+        "any values" if shape == PLAIN[Any] else shape if "`" in shape else f"{shape}s" for shape in shapes
+    )
 
 
 def tables_in(hint: Any) -> list[type[Table]]:  # noqa: ANN401 - any type

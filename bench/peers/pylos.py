@@ -34,7 +34,8 @@ def start(job: Job, site: Site) -> Process:
     config = site.write("pylos.toml", document(job, site))
     reader, writer = os.pipe()
     try:
-        command: list[str | Path] = [python(), "-m", "pylos", "serve", "-c", config, "--ready-fd", str(writer)]
+        command: list[str | Path] = [python(), "-m", "pylos", "serve", "-c", config]
+        command += ["-n", f"bench-{site.port}", "--ready-fd", str(writer)]
         started = process.start(NAME, command, site, pass_fds=(writer,))
         os.close(writer)
         _wait_until_ready(started, reader)

@@ -1,6 +1,6 @@
 """The compiled core. Positions and lines count from 1, columns in characters."""
 
-from typing import Any
+from typing import Any, Self
 
 class TomlError(ValueError):
     """The text is no TOML."""
@@ -23,6 +23,15 @@ def check(table: bytes) -> list[dict[str, Any]]:
 
 def routes(table: bytes) -> list[dict[str, Any]]:
     """List the routes of a table in the order in which they are tried."""
+
+class Explainer:
+    """A sound table, ready for questions about where requests would go."""
+
+    def __new__(cls, table: bytes) -> Self:
+        """Compile a table. Raises ValueError for one with errors."""
+
+    def explain(self, request: bytes) -> dict[str, Any]:
+        """Tell where a described request (JSON) would go, and why. Raises ValueError for one that makes no sense."""
 
 def run_gateway(control_fd: int) -> int:
     """Run the gateway process over a control socket until it ends; give its exit code."""

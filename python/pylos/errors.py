@@ -8,9 +8,9 @@ PylosError
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 Severity = Literal["error", "warning"]
 KeyPath = tuple[str | int, ...]
@@ -26,7 +26,7 @@ class ConfigError(PylosError):
 
     def __init__(self, problems: Iterable[Problem]) -> None:
         self.problems = list(problems)
-        super().__init__("\n".join(problem.render() for problem in self.problems))
+        super().__init__("\n\n".join(problem.render() for problem in self.problems))
 
 
 class BindError(PylosError):
@@ -35,6 +35,15 @@ class BindError(PylosError):
 
 class GatewayError(PylosError):
     """The gateway process did not start, refused a table or ended."""
+
+
+Paint = Callable[[str, str], str]
+"""Colours a text by its role: "error", "warning", "also" or "gutter"."""
+
+
+def plain(_role: str, text: str) -> str:
+    """Leave a text as it is."""
+    return text
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,14 +58,30 @@ class Problem:
     message: str
     hint: str | None
     place: Place
+    also: tuple[tuple[Place, str], ...] = ()
+    """Further places that it is about, each with a few words: the first of two routes that tie."""
 
-    def render(self) -> str:
-        """Give the problem as `file:line:column: error P102: ...`, the line itself, a caret and the hint."""
-        where = spelled(self.path)
-        about = f"{where}: " if where else ""
-        lines = [f"{self.place}: {self.severity} {self.code}: {about}{self.message}", *self.place.excerpt()]
-        if self.hint:
-            lines.append(f"      = {self.hint}")
+    def __post_init__(self) -> None:
+        given: tuple[tuple[Any, str], ...] = self.also  # what came over a socket has plain values here
+        places = tuple((place if isinstance(place, Place) else Place(**place), label) for place, label in given)
+        object.__setattr__(self, "also", places)
+
+    def render(self, paint: Paint = plain) -> str:
+        """Give the problem as a paragraph: what, where, the line itself with a caret, what to do, where to read on."""
+        places = [self.place, *(place for place, _ in self.also)]
+        gutter = Gutter(max(len(str(place.line)) for place in places), paint)
+        label = spelled(self.path)
+        lines = [f"{paint(self.severity, f'{self.severity}[{self.code}]')}: {printable(self.message)}"]
+        lines += gutter.snippet(self.place, "-->", "^", label, self.severity)
+        for place, words in self.also:
+            lines += [gutter.bar(), *gutter.snippet(place, ":::", "-", words, "also")]
+        notes = [("help", self.hint), ("see", f"pylos check --explain {self.code}")]
+        if label and not self.place.has_caret:
+            notes.insert(0, ("at", label))
+        if self.place.source.strip():
+            lines.append(gutter.bar())
+        for name, text in notes:
+            lines += gutter.note(name, text) if text else []
         return "\n".join(lines)
 
 
@@ -78,28 +103,66 @@ class Place:
         """What places are sorted by."""
         return self.file, self.line, self.column
 
+    @property
+    def end_column(self) -> int:
+        """The column behind the last character, on the same line; 0 = the line as a whole."""
+        return self.column + max(1, self.length) if self.column else 0
+
+    @property
+    def has_caret(self) -> bool:
+        """Whether there is something to point at."""
+        return bool(self.column and self.source.strip())
+
     def __str__(self) -> str:
         numbers = [str(number) for number in (self.line, self.column) if number]
         return ":".join([self.file, *numbers])
 
-    def excerpt(self) -> list[str]:
-        """Give the source line, and below it the caret."""
-        if not self.source.strip():
-            return []
+    def excerpt(self) -> tuple[str, str, int]:
+        """Give the line as far as it is shown, what stands below it before the caret, and the length of the caret."""
         start = max(0, self.column - LONGEST_LEAD)
         text = printable(self.source.rstrip()[start : start + LONGEST_LINE])
-        lines = [f"{self.line:5} | {text}"]
-        if self.column:
-            lead = "".join("\t" if character == "\t" else " " for character in text[: self.column - 1 - start])
-            lead = lead.ljust(self.column - 1 - start)
-            room = len(text) - len(lead)
-            lines.append(f"      | {lead}{'^' * max(1, min(self.length, room))}")
-        return lines
+        before = self.column - 1 - start
+        lead = "".join("\t" if character == "\t" else " " for character in text[:before]).ljust(before)
+        return text, lead, max(1, min(self.length, len(text) - len(lead)))
 
 
 LONGEST_LINE = 120
 LONGEST_LEAD = 80
 """A longer line is shown from this many characters before its caret."""
+
+
+@dataclass(frozen=True, slots=True)
+class Gutter:
+    """Writes lines beside a column of line numbers."""
+
+    width: int
+    paint: Paint
+
+    def snippet(self, place: Place, arrow: str, mark: str, label: str, role: str) -> list[str]:
+        """Write where something stands, the line, and below it the mark with its label."""
+        lines = [f"{' ' * self.width}{self.paint('gutter', arrow)} {printable(str(place))}"]
+        if not place.source.strip():
+            return lines
+        text, lead, length = place.excerpt()
+        lines += [self.bar(), self.line(str(place.line), text)]
+        if place.has_caret:
+            lines.append(self.line("", lead + self.paint(role, f"{mark * length} {printable(label)}".rstrip())))
+        return lines
+
+    def line(self, number: str, text: str) -> str:
+        """Write a line of the file, or one below it."""
+        return f"{self.paint('gutter', f'{number:>{self.width}} |')} {text}"
+
+    def bar(self) -> str:
+        """Write a line with nothing in it."""
+        return self.paint("gutter", f"{' ' * self.width} |")
+
+    def note(self, name: str, text: str) -> list[str]:
+        """Write a remark, the further lines of a long one below its first."""
+        first, *rest = text.splitlines()
+        head = f"{' ' * self.width} {self.paint('gutter', '=')} {name}: "
+        indent = " " * (self.width + len(name) + 5)
+        return [head + printable(first), *(indent + printable(line.removeprefix(" " * 8)) for line in rest)]
 
 
 def spelled(path: KeyPath) -> str:

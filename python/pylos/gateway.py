@@ -3,28 +3,26 @@
 from __future__ import annotations
 
 import asyncio
-import itertools
-import json
 import signal
 import socket
-import struct
 import subprocess
 import sys
-import threading
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Any, Self
 
 from pylos.config import Config, Loaded, load_text
-from pylos.errors import BindError, ConfigError, GatewayError, Place, Problem, PylosError
+from pylos.config.diff import meaning
+from pylos.config.explain import Asker, Explanation
+from pylos.config.program import is_module
+from pylos.errors import GatewayError
+from pylos.supervisor.line import Line
 
 SUPERVISOR = [sys.executable, "-P", "-m", "pylos.supervisor"]
-ANSWER_SECONDS = 60.0
-LENGTH = struct.Struct(">I")
 
 Source = Config | Loaded | Path | str
-"""A document made in Python or loaded before, or the path of a file."""
+"""A document made in Python or loaded before, the path of a file, or "module:name"."""
 
 Output = int | IO[Any] | None
 """As for subprocess: a descriptor, an open file, subprocess.DEVNULL, or None = that of this process."""
@@ -63,8 +61,8 @@ class Gateway:
             raise GatewayError("this gateway has been started before")
         ours, theirs = socket.socketpair()
         with theirs:
-            self._process = _supervisor(theirs.fileno(), *self._output)
-        self._line = _Line(ours, self._process)
+            process = self._process = _supervisor(theirs.fileno(), *self._output)
+        self._line = Line(ours, lambda: f"the supervisor has ended, exit code {process.wait()}")
         try:
             self._take(self._line.ask({"type": "serve", **self._source}))
         except BaseException:
@@ -145,13 +143,37 @@ class Gateway:
         return pid
 
     def status(self) -> dict[str, Any]:
-        """Ask the gateway process: generation, connections, requests, workers, upstreams with their targets' state."""
-        status: dict[str, Any] = self._ask({"type": "status"})["status"]
-        return status
+        """Ask the gateway process: generation, connections, requests, workers, upstreams with their targets' state.
+
+        `drift` is None, or says why the configuration in use is not that of the file.
+        """
+        answer = self._ask({"type": "status"})
+        return {**answer["status"], "drift": answer["running"]["drift"]}
+
+    def explain(  # noqa: PLR0913 - a request has these parts
+        self,
+        method: str,
+        url: str,
+        *,
+        headers: Iterable[tuple[str, str]] | Mapping[str, str] = (),
+        peer: str | None = "127.0.0.1",
+        listener: str | None = None,
+        as_: str | Mapping[str, Any] | None = None,
+        nearest: int = 0,
+    ) -> Explanation:
+        """Tell where a request would go now, and why, without sending it; the arguments are those of `Asker.ask`.
+
+        The answer names the health of the targets too. Raises PylosError for a request that makes no sense.
+        """
+        asker = Asker(self._ask({"type": "table"})["table"])
+        told = asker.ask(method, url, headers=headers, peer=peer, listener=listener, as_=as_, nearest=nearest)
+        targets = self.status()["upstreams"].get(told.upstream, [])
+        return told.model_copy(update={"health": {one["target"]: one["state"] for one in targets}})
 
     def reload(self, config: Source | None = None) -> None:
         """Put another configuration into use, or read the same file again; it is in use when this returns.
 
+        What did not change keeps its sockets, connections and health; a document that says the same is not applied.
         Raises ConfigError, BindError or GatewayError; then the one before stays in use whole.
         """
         source = self._source if config is None else _spelled(config)
@@ -194,7 +216,9 @@ def _spelled(config: Source) -> dict[str, object]:
     """Write a source as the supervisor takes it: a file by its path, all else as the checked table."""
     if isinstance(config, Config):
         config = config.loaded
-    return {"table": config.table} if isinstance(config, Loaded) else {"path": str(Path(config).absolute())}
+    if isinstance(config, Loaded):
+        return {"table": config.table, "tests": meaning(config)["test"]}
+    return {"path": str(config) if is_module(str(config)) else str(Path(config).absolute())}
 
 
 def _supervisor(control_fd: int, stdout: Output, stderr: Output) -> subprocess.Popen[bytes]:
@@ -206,71 +230,3 @@ def _supervisor(control_fd: int, stdout: Output, stderr: Output) -> subprocess.P
         stderr=stderr,
         start_new_session=True,  # a Ctrl-C is for this program, which then ends the gateway in its own way
     )
-
-
-class _Line:
-    """The owner's end of the supervisor's line: one question at a time, each with its answer."""
-
-    def __init__(self, sock: socket.socket, process: subprocess.Popen[bytes]) -> None:
-        sock.settimeout(ANSWER_SECONDS)
-        self._socket = sock
-        self._process = process
-        self._numbers = itertools.count(1)
-        self._asking = threading.Lock()
-
-    def ask(self, question: Mapping[str, object]) -> dict[str, Any]:
-        """Send a question and wait for its answer; raises the error that the answer tells."""
-        with self._asking:
-            number = next(self._numbers)
-            try:
-                self._send({**question, "id": number})
-                answer = self._receive()
-                while answer["id"] != number:  # the answer to a question that was given up
-                    answer = self._receive()
-            except TimeoutError:
-                raise GatewayError(f"the supervisor gave no answer within {ANSWER_SECONDS:g} s") from None
-            except (OSError, EOFError):
-                raise GatewayError(f"the supervisor has ended, exit code {self._process.wait()}") from None
-        if answer["type"] == "failed":
-            raise _error(answer)
-        return answer
-
-    def tell(self, order: Mapping[str, object]) -> None:
-        """Send what has no answer; a supervisor that has ended needs no orders."""
-        with self._asking:
-            try:
-                self._send({**order, "id": next(self._numbers)})
-            except OSError:
-                return
-
-    def close(self) -> None:
-        """Hang up: the supervisor drains and ends."""
-        self._socket.close()
-
-    def _send(self, message: Mapping[str, object]) -> None:
-        body = json.dumps(message).encode()
-        self._socket.sendall(LENGTH.pack(len(body)) + body)
-
-    def _receive(self) -> dict[str, Any]:
-        (length,) = LENGTH.unpack(self._exactly(LENGTH.size))
-        message: dict[str, Any] = json.loads(self._exactly(length))
-        return message
-
-    def _exactly(self, count: int) -> bytes:
-        data = bytearray()
-        while len(data) < count:
-            piece = self._socket.recv(count - len(data))
-            if not piece:
-                raise EOFError
-            data += piece
-        return bytes(data)
-
-
-def _error(answer: dict[str, Any]) -> PylosError:
-    if answer["error"] == "config":
-        return ConfigError(_problem(problem) for problem in answer["problems"])
-    return (BindError if answer["error"] == "bind" else GatewayError)(answer["text"])
-
-
-def _problem(fields: dict[str, Any]) -> Problem:
-    return Problem(**{**fields, "path": tuple(fields["path"]), "place": Place(**fields["place"])})

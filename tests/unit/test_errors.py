@@ -1,3 +1,7 @@
+import json
+import re
+from dataclasses import asdict
+
 import pytest
 
 from pylos.errors import ConfigError, Place, Problem, spelled
@@ -21,37 +25,99 @@ def test_a_path_is_spelled_as_in_the_file(path, text):
 
 
 @pytest.mark.parametrize(
-    "place, said",
+    "place, shown",
     [
-        (Place("x.toml"), ["x.toml: error P000: no"]),
-        (Place("x.py", 7, source="f(1)"), ["x.py:7: error P000: no", "    7 | f(1)"]),
-        (
-            Place("x.toml", 3, 5, 2, "a = 10"),
-            ["x.toml:3:5: error P000: no", "    3 | a = 10", "      |     ^^"],
-        ),
+        (Place("x.toml"), [" --> x.toml"]),
+        (Place("x.py", 7, source="f(1)"), [" --> x.py:7", "  |", "7 | f(1)", "  |"]),
+        (Place("x.toml", 3, 5, 2, "a = 10"), [" --> x.toml:3:5", "  |", "3 | a = 10", "  |     ^^", "  |"]),
         (
             Place("x.toml", 3, 6, 99, "\ta = [1,"),  # a value of several lines; a tab keeps its width
-            ["x.toml:3:6: error P000: no", "    3 | \ta = [1,", "      | \t    ^^^"],
+            [" --> x.toml:3:6", "  |", "3 | \ta = [1,", "  | \t    ^^^", "  |"],
         ),
         (
             Place("x.toml", 1, 2, 1, "a\x1b[31m"),  # nothing for the terminal to obey
-            ["x.toml:1:2: error P000: no", "    1 | a\ufffd[31m", "      |  ^"],
+            [" --> x.toml:1:2", "  |", "1 | a\ufffd[31m", "  |  ^", "  |"],
         ),
-        (Place("x.toml", 9, 4, 1, "a ="), ["x.toml:9:4: error P000: no", "    9 | a =", "      |    ^"]),
+        (Place("x.toml", 9, 4, 1, "a ="), [" --> x.toml:9:4", "  |", "9 | a =", "  |    ^", "  |"]),
+        (
+            Place("x.toml", 1234, 1, 1, "a"),  # a wider gutter
+            ["    --> x.toml:1234:1", "     |", "1234 | a", "     | ^", "     |"],
+        ),
     ],
 )
-def test_a_place_is_shown(place, said):
-    assert str(ConfigError([Problem("P000", "error", (), "no", None, place)])).splitlines() == said
+def test_a_place_is_shown(place, shown):
+    head, *lines, see = str(ConfigError([Problem("P000", "error", (), "no", None, place)])).splitlines()
+
+    assert (head, lines) == ("error[P000]: no", shown)
+    assert see.strip() == "= see: pylos check --explain P000"
+
+
+def test_a_problem_says_which_key_and_what_to_do():
+    place = Place("x.toml", 3, 5, 2, "a = 10")
+    said = Problem("P000", "error", ("route", "x", "a"), "no", "first\n        second", place).render()
+
+    assert said.splitlines() == [
+        "error[P000]: no",
+        " --> x.toml:3:5",
+        "  |",
+        "3 | a = 10",
+        "  |     ^^ [route.x] a",
+        "  |",
+        "  = help: first",
+        "          second",
+        "  = see: pylos check --explain P000",
+    ]
+
+
+@pytest.mark.parametrize("place", [Place("x.toml"), Place("x.py", 5, source="f(1)"), Place("x.py", 5, 3)])
+def test_a_key_without_a_caret_is_named_below(place):
+    said = Problem("P000", "warning", ("route", "x"), "no", None, place).render()
+
+    assert "  = at: [route.x]" in said.splitlines()
+    assert "^" not in said
+
+
+def test_further_places_are_shown_below():
+    first, other = Place("a.toml", 2, 1, 1, "a = 1"), Place("b.toml", 12, 5, 3, "b = two")
+    said = Problem("P000", "error", ("a",), "no", None, first, ((other, "the other"), (Place("c.toml"), ""))).render()
+
+    assert said.splitlines() == [
+        "error[P000]: no",
+        "  --> a.toml:2:1",
+        "   |",
+        " 2 | a = 1",
+        "   | ^ [a]",
+        "   |",
+        "  ::: b.toml:12:5",
+        "   |",
+        "12 | b = two",
+        "   |     --- the other",
+        "   |",
+        "  ::: c.toml",
+        "   |",
+        "   = see: pylos check --explain P000",
+    ]
+
+
+def test_a_problem_comes_back_from_plain_values():
+    problem = Problem("P000", "error", ("a", 0), "no", None, Place("a.toml"), ((Place("b.toml", 3), "other"),))
+    fields = json.loads(json.dumps(asdict(problem)))
+
+    assert Problem(**{**fields, "path": tuple(fields["path"]), "place": Place(**fields["place"])}) == problem
+
+
+def test_what_a_terminal_would_obey_is_replaced_everywhere():
+    place = Place("x\x1b.toml", 1, 1, 1, "a")
+    said = Problem("P000", "error", ("a\x1b",), "no\x1b[2J", "do\x07", place, ((place, "l\x9b"),)).render()
+
+    assert not any(character in said for character in "\x1b\x07\x9b")
 
 
 def test_a_long_line_is_shown_around_its_place():
-    head, line, caret = (
-        Problem("P000", "warning", (), "no", "do", Place("x.toml", 1, 501, 4, "x" * 500 + "here" + "y" * 500))
-        .render()
-        .splitlines()[:3]
-    )
+    place = Place("x.toml", 1, 501, 4, "x" * 500 + "here" + "y" * 500)
+    head, where, _, line, caret, *_ = Problem("P000", "warning", (), "no", "do", place).render().splitlines()
 
-    assert head == "x.toml:1:501: warning P000: no"
+    assert (head, where) == ("warning[P000]: no", " --> x.toml:1:501")
     assert len(line) < 140
     assert line[caret.index("^") :].startswith("here")
     assert caret.count("^") == 4
@@ -62,4 +128,22 @@ def test_all_problems_are_in_the_text():
     error = ConfigError(problems)
 
     assert error.problems == problems
-    assert str(error).splitlines() == [f"x.toml: error P00{number}: no" for number in range(3)]
+    assert [part.splitlines()[0] for part in str(error).split("\n\n")] == [
+        f"error[P00{number}]: no" for number in range(3)
+    ]
+
+
+def test_colours_change_no_letter():
+    place = Place("x.toml", 3, 5, 2, "a = 10")
+    problem = Problem("P000", "error", ("a",), "no", "do", place, ((place, "other"),))
+    roles = set()
+
+    def paint(role: str, text: str) -> str:
+        roles.add(role)
+        return f"<{text}>"
+
+    assert (
+        re.sub("<([^<>]*)>", r"\1", problem.render(paint).replace("-->", "--}")).replace("--}", "-->")
+        == problem.render()
+    )
+    assert roles == {"error", "also", "gutter"}

@@ -34,8 +34,15 @@ def test_the_error_has_its_attributes():
     with pytest.raises(_core.TomlError) as caught:
         _core.parse_toml("a = 1\nb = ")
 
-    (error,) = CLASSES.values()
-    attributes = [node.target.id for node in error.body if isinstance(node, ast.AnnAssign)]
+    attributes = [node.target.id for node in CLASSES["TomlError"].body if isinstance(node, ast.AnnAssign)]
     assert [type(getattr(caught.value, name)).__name__ for name in attributes] == ["str", "int", "int"]
     assert isinstance(caught.value, ValueError)
     assert (caught.value.line, caught.value.column) == (2, 5)
+
+
+@pytest.mark.parametrize("name", CLASSES)
+def test_the_methods_are_the_same(name):
+    methods = {node.name for node in CLASSES[name].body if isinstance(node, ast.FunctionDef)}
+    built = {name for name in vars(getattr(_core, name)) if not name.startswith("__") or name == "__new__"}
+
+    assert methods == built - ({"__new__"} if name == "TomlError" else set())

@@ -5,6 +5,8 @@
 //! - [`message`]: the parts of a message that need judgement (path, host, forwarding fields, dates);
 //! - [`http1`]: the HTTP/1.1 codec;
 //! - [`address`]: sets of networks;
+//! - [`facts`]: what conditions may ask about a request;
+//! - [`condition`]: expressions over it, for the `if` of a policy;
 //! - [`table`]: what the file said, compiled into types that cannot be wrong;
 //! - [`route`]: which route a request takes;
 //! - [`balance`] and [`health`]: which target answers, and which one is out.
@@ -13,6 +15,8 @@
 pub mod message;
 pub mod http1;
 pub mod address;
+pub mod facts;
+pub mod condition;
 pub mod table;
 pub mod route;
 pub mod balance;

@@ -9,6 +9,7 @@ mod shared;
 mod worker;
 mod snapshot;
 mod connection;
+mod explain;
 mod request;
 mod policy;
 mod upstream;
@@ -21,6 +22,7 @@ mod timer;
 mod buffer;
 mod clock;
 
+pub use explain::{Explanation, Question, explain};
 use std::os::fd::OwnedFd;
 
 /// Runs the gateway process until it is told to end; `control` is its end of the supervisor's socket. Gives the

@@ -234,6 +234,7 @@ impl Server {
                 let of = |u: &&pylos_core::table::Upstream| &*u.name == upstream;
                 table.upstreams.iter().find(of).is_some_and(|u| u.targets.iter().any(|t| &*t.url == target))
             },
+            |policy| table.policies.iter().any(|p| &*p.name == policy && p.enforce < 100),
         );
     }
 

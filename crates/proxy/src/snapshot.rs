@@ -2,7 +2,7 @@
 //! own state. What did not change by name and content is carried over from one to the next.
 
 use crate::shared::Shared;
-use crate::telemetry::cells::{ListenerCells, RouteCells};
+use crate::telemetry::cells::{Count, ListenerCells, RouteCells};
 use crate::telemetry::registry::NO_ROUTE;
 use crate::upstream::pool::Pool;
 use pylos_core::balance::RoundRobin;
@@ -18,6 +18,8 @@ pub(crate) struct Snapshot {
     /// By listener, then by route; the last one counts what no route took.
     cells: Vec<Vec<Arc<RouteCells>>>,
     pub(crate) listeners: Vec<Arc<ListenerCells>>,
+    /// By policy: how often it would have acted, had it been enforced.
+    pub(crate) would: Vec<Arc<Count>>,
     shared: Arc<Shared>,
 }
 
@@ -55,6 +57,12 @@ impl Snapshot {
         });
         let cells = cells.collect();
         let listeners = table.listeners.iter().map(|l| registry.listener(worker.id, &l.name)).collect();
+        let would = table.policies.iter().map(|policy| match policy.enforce {
+            // It is always enforced, and has no series.
+            100 => Arc::default(),
+            _ => registry.policy(worker.id, &policy.name),
+        });
+        let would = would.collect();
         let upstreams = table.upstreams.iter().map(|upstream| {
             let target = |t: &pylos_core::table::Target| Target {
                 pool: pool(&upstream.name, &t.url),
@@ -70,7 +78,7 @@ impl Snapshot {
         let upstreams = upstreams.collect();
         let shared = Arc::clone(&worker.shared);
         shared.snapshots.fetch_add(1, Relaxed);
-        Snapshot { table, upstreams, cells, listeners, shared }
+        Snapshot { table, upstreams, cells, listeners, would, shared }
     }
 
     /// Whether the table has this target of this upstream.

@@ -1,6 +1,7 @@
 //! The module `pylos._core`: convert, call, convert back. No decision is made here.
 
 mod convert;
+mod explain;
 mod toml;
 
 use mimalloc::MiMalloc;
@@ -16,6 +17,8 @@ static ALLOCATOR: MiMalloc = MiMalloc;
 #[pymodule]
 #[pyo3(name = "_core")]
 mod core_module {
+    #[pymodule_export]
+    use super::explain::Explainer;
     #[pymodule_export]
     use super::toml::{TomlError, parse_toml};
     #[pymodule_export]
@@ -36,11 +39,7 @@ fn check<'py>(py: Python<'py>, table: &[u8]) -> PyResult<Bound<'py, PyAny>> {
 /// The routes of a sound table in the order of precedence.
 #[pyfunction]
 fn routes<'py>(py: Python<'py>, table: &[u8]) -> PyResult<Bound<'py, PyAny>> {
-    let raw = read(table)?;
-    let table: Table = py.detach(|| compile(raw)).map(|(table, _)| table).map_err(|problems| {
-        let first = problems.first().map_or("no reason", |problem| &problem.message);
-        PyValueError::new_err(format!("the table has {} problems: {first}", problems.len()))
-    })?;
+    let table = sound(py, table)?;
     plain(py, &pylos_core::route::rows(&table))
 }
 
@@ -60,6 +59,15 @@ fn run_gateway(py: Python<'_>, control_fd: i32) -> PyResult<i32> {
 #[pyfunction]
 fn version() -> &'static str {
     env!("CARGO_PKG_VERSION")
+}
+
+/// A table that compiles, or ValueError.
+fn sound(py: Python<'_>, table: &[u8]) -> PyResult<Table> {
+    let raw = read(table)?;
+    py.detach(|| compile(raw)).map(|(table, _)| table).map_err(|problems| {
+        let first = problems.first().map_or("no reason", |problem| &problem.message);
+        PyValueError::new_err(format!("the table has {} problems: {first}", problems.len()))
+    })
 }
 
 /// The shape is checked by the configuration language: an error here is a mistake of ours.

@@ -13,8 +13,16 @@ from typer.core import TyperGroup
 from pylos._core import version
 from pylos.cli.check import check
 from pylos.cli.demo import demo
+from pylos.cli.diff import diff
+from pylos.cli.explain import explain
+from pylos.cli.fmt import fmt
+from pylos.cli.history import history
+from pylos.cli.init import init
 from pylos.cli.output import show_problems
+from pylos.cli.reload import reload
+from pylos.cli.rollback import rollback
 from pylos.cli.routes import routes
+from pylos.cli.schema import schema
 from pylos.cli.serve import serve
 from pylos.errors import ConfigError, PylosError
 
@@ -42,7 +50,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (serve, check, routes, demo):
+for command in (serve, init, check, explain, routes, fmt, schema, diff, reload, history, rollback, demo):
     app.command()(command)
 
 

@@ -2,15 +2,39 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
+from typing import Annotated
+
 import typer
 
+from pylos.cli import reports
 from pylos.cli.options import ConfigFile, Json, chosen
-from pylos.cli.output import as_json, show_json, show_problems
+from pylos.cli.output import counted, show_json, show_problems
 from pylos.config import load
+from pylos.config.codes import MANUALS
 from pylos.errors import ConfigError, Problem
 
 
-def check(*, config: ConfigFile = None, json: Json = False) -> None:
+class Form(StrEnum):
+    """How problems are told."""
+
+    text = "text"
+    json = "json"
+    github = "github"
+    gitlab = "gitlab"
+    sarif = "sarif"
+
+
+FormOption = Annotated[
+    Form | None,
+    typer.Option("--format", help="For a reader; for programs; or as annotations of a code host.", show_default="text"),
+]
+Explain = Annotated[
+    str | None, typer.Option(metavar="CODE", help="Tell what a code means and what to do about it, and check nothing.")
+]
+
+
+def check(*, config: ConfigFile = None, form: FormOption = None, json: Json = False, explain: Explain = None) -> None:
     """Check a configuration, without starting anything. Exit code 0: it is sound; 1: it is not.
 
     All problems are told at once, each with its file, line, column and a stable code; warnings alone are no failure.
@@ -20,15 +44,27 @@ def check(*, config: ConfigFile = None, json: Json = False) -> None:
       pylos check
 
       pylos check -c gateway.toml --json
+
+      pylos check --format github
+
+      pylos check --explain P102
     """
-    file = chosen(config)
-    problems, sound = found_in(str(file))
-    if json:
-        show_json({"file": str(file), "ok": sound, "problems": [as_json(problem) for problem in problems]})
-    else:
-        show_problems(problems)
-        typer.echo(f"{file}: {verdict(problems)}", err=not sound)
+    if explain is not None:
+        typer.echo(page(explain), nl=False)
+        return
+    if json and form not in (None, Form.json):
+        raise typer.BadParameter("give one of the two", param_hint="--json, --format")
+    file = str(chosen(config))
+    problems, sound = found_in(file)
+    show(problems, Form.json if json else form or Form.text, file, sound=sound)
     raise typer.Exit(0 if sound else 1)
+
+
+def page(code: str) -> str:
+    """Give the page about a code."""
+    if code.upper() not in MANUALS:
+        raise typer.BadParameter(f"there is no code `{code}`; known are {', '.join(MANUALS)}", param_hint="--explain")
+    return MANUALS[code.upper()].page()
 
 
 def found_in(file: str) -> tuple[list[Problem], bool]:
@@ -39,8 +75,19 @@ def found_in(file: str) -> tuple[list[Problem], bool]:
         return error.problems, False
 
 
-def verdict(problems: list[Problem]) -> str:
-    """Sum up."""
-    counts = {kind: sum(problem.severity == kind for problem in problems) for kind in ("error", "warning")}
-    told = [f"{count} {kind}{'s' if count > 1 else ''}" for kind, count in counts.items() if count]
-    return ", ".join(told) or "ok"
+def show(problems: list[Problem], form: Form, file: str, *, sound: bool) -> None:
+    """Print what was found."""
+    match form:
+        case Form.text:
+            show_problems(problems)
+            if sound:
+                typer.echo(f"{file}: ok" + (f", {counted(problems)}" if problems else ""))
+        case Form.json:
+            told = [reports.as_json(problem) for problem in problems]
+            show_json({"file": file, "ok": sound, "problems": told})
+        case Form.github:
+            typer.echo("\n".join(reports.github(problems)), nl=bool(problems))
+        case Form.gitlab:
+            show_json(reports.gitlab(problems))
+        case Form.sarif:
+            show_json(reports.sarif(problems))

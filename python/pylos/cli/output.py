@@ -3,42 +3,62 @@
 from __future__ import annotations
 
 import json
+import os
+import sys
 from collections.abc import Iterable, Sequence
-from typing import Any
 
 import typer
 
-from pylos.errors import Problem
+from pylos.cli.reports import as_json
+from pylos.errors import Paint, Problem, plain
+
+__all__ = ["as_json", "counted", "show_json", "show_problems", "show_table"]
 
 
 def show_problems(problems: Iterable[Problem]) -> None:
-    """Print problems for a reader, to standard error."""
+    """Print problems for a reader, to standard error: a paragraph each, and at the end how many there are."""
+    problems = list(problems)
+    paint = painter()
     for problem in problems:
-        color = typer.colors.RED if problem.severity == "error" else typer.colors.YELLOW
-        head, *rest = problem.render().split("\n")
-        typer.secho(head, err=True, fg=color, bold=True)
-        for line in rest:
-            typer.echo(line, err=True)
+        typer.echo(problem.render(paint) + "\n", err=True, color=True)
+    if problems:
+        worst = "error" if any(problem.severity == "error" for problem in problems) else "warning"
+        typer.echo(paint(worst, counted(problems)), err=True, color=True)
+
+
+def painter() -> Paint:
+    """Choose colours where standard error is a terminal, and none where `NO_COLOR` is set."""
+    return coloured if is_terminal() and not os.environ.get("NO_COLOR") else plain
+
+
+def is_terminal() -> bool:
+    """Whether a person reads standard error."""
+    return sys.stderr.isatty()
+
+
+def coloured(role: str, text: str) -> str:
+    """Colour a text by its role."""
+    return typer.style(text, fg=COLOURS[role], bold=True)
+
+
+COLOURS = {
+    "error": typer.colors.RED,
+    "warning": typer.colors.YELLOW,
+    "also": typer.colors.CYAN,
+    "gutter": typer.colors.BLUE,
+}
+
+
+def counted(problems: Sequence[Problem]) -> str:
+    """Sum up: "2 errors, 1 warning", or "ok"."""
+    counts = {kind: sum(problem.severity == kind for problem in problems) for kind in ("error", "warning")}
+    told = [f"{count} {kind}{'s' if count > 1 else ''}" for kind, count in counts.items() if count]
+    return ", ".join(told) or "ok"
 
 
 def show_json(value: object) -> None:
     """Print a value for a program, to standard output."""
     typer.echo(json.dumps(value, indent=2, ensure_ascii=False))
-
-
-def as_json(problem: Problem) -> dict[str, Any]:
-    """Give a problem as plain values."""
-    return {
-        "code": problem.code,
-        "severity": problem.severity,
-        "path": list(problem.path),
-        "message": problem.message,
-        "hint": problem.hint,
-        "file": problem.place.file,
-        "line": problem.place.line,
-        "column": problem.place.column,
-        "length": problem.place.length,
-    }
 
 
 def show_table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> None:

@@ -9,6 +9,7 @@ import typer
 
 from pylos import supervisor
 from pylos.cli.options import ConfigFile, chosen
+from pylos.cli.running import Name
 from pylos.config import Loaded, proxy_to
 from pylos.errors import Place
 
@@ -27,18 +28,19 @@ ReadyFd = Annotated[
 ]
 
 
-def serve(
+def serve(  # noqa: PLR0913 - each is an option
     targets: Targets = None,
     *,
     config: ConfigFile = None,
     port: Port = None,
     bind: Bind = None,
+    name: Name = supervisor.DEFAULT_NAME,
     ready_fd: ReadyFd = None,
 ) -> None:
     """Serve a configuration, or proxy to the given targets, until SIGTERM.
 
     A changed file is checked and taken over at once, as on SIGHUP; a wrong one is refused as a whole. SIGTERM finishes
-    the requests in flight; a second one ends at once.
+    the requests in flight; a second one ends at once. `pylos reload`, `history` and `rollback` find it by its name.
 
     [bold]Examples[/bold]
 
@@ -47,11 +49,13 @@ def serve(
       pylos serve localhost:8000 localhost:8001 --port 8080
 
       pylos serve -c gateway.toml
+
+      pylos serve -c gateway.py -n shop
     """
     if port is not None and bind is not None:
         raise typer.BadParameter("give --bind or --port, not both", param_hint="--port")
     where = f"0.0.0.0:{port}" if port is not None else bind
-    raise typer.Exit(supervisor.serve(source(targets or [], config, where), ready_fd))
+    raise typer.Exit(supervisor.serve(source(targets or [], config, where), ready_fd, name))
 
 
 def source(targets: list[str], config: Path | None, bind: str | None) -> Path | Loaded:

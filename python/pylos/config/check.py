@@ -6,19 +6,27 @@ problems are told at once.
 
 from __future__ import annotations
 
-import json
+import os
+import re
 from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from pydantic_core import to_json
+
 from pylos._core import check as compile_table
 from pylos._core import routes as list_routes
+from pylos.config.defaults import with_defaults
+from pylos.config.include import Findable, Gathered
+from pylos.config.later import without_later
 from pylos.config.lower import file_path, lower, lower_upstream
-from pylos.config.problems import Places, Report, closest, did_you_mean, listed
+from pylos.config.problems import WARNINGS, Part, Report, closest, did_you_mean, listed
 from pylos.config.shape import shape
+from pylos.config.testing import run_tests
 from pylos.errors import ConfigError, KeyPath, Problem
-from pylos.model import Document, Upstream
+from pylos.model import Document, Table, Upstream
 from pylos.model.document import KINDS
 
 
@@ -39,20 +47,38 @@ class Loaded:
         return list_routes(encoded(self.table))
 
 
-def check(document: Mapping[str, Any], places: Places, watch: list[Path]) -> Loaded:
-    """Check a document; raises ConfigError with every problem."""
-    report = Report(places)
-    config = shape(document, report)
-    check_listeners(document, report)
-    check_names(document, report)
+def check(document: Mapping[str, Any], places: Findable, watch: list[Path]) -> Loaded:
+    """Check a document as it was written, with what it includes; raises ConfigError with every problem."""
+    gathered = Gathered(os.environ, watch=list(watch))
+    gathered.part(document, places, Path(places.place((), "key").file), ())
+    return check_gathered(gathered)
+
+
+def check_gathered(gathered: Gathered) -> Loaded:
+    """Check what all files of a document say together."""
+    if gathered.missing:  # what is missing with a file would only be told as many other mistakes
+        raise ConfigError(sorted(gathered.problems, key=lambda problem: problem.place.order))
+    document, report = gathered.document, Report(gathered)
+    for problem in gathered.problems:
+        report.note(problem)
+    for path in gathered.spoiled:
+        report.spoil(path)
+    present = without_later(document, report)
+    full = with_defaults(present, report)
+    config = shape(full, report, present.settled)
+    check_listeners(full, report)
+    check_names(full, document, report)
     table = lower(config)
     if report.wrong:
-        check_remains(table, document, report)
+        check_remains(table, full, report)
     else:
-        add_findings(compile_table(encoded(table)), document, report)
+        add_findings(compile_table(encoded(table)), full, report)
+    silenced = Silenced(config, report)
+    if not report.wrong:
+        run_tests(config.test, table, report)
     if report.wrong:
-        raise ConfigError(report.problems)
-    return Loaded(config, table, report.problems, watch)
+        raise ConfigError(report.without(silenced))
+    return Loaded(config, table, report.without(silenced), gathered.watch)
 
 
 def check_listeners(document: Mapping[str, Any], report: Report) -> None:
@@ -62,13 +88,23 @@ def check_listeners(document: Mapping[str, Any], report: Report) -> None:
         report.add("P105", (), "there is no [listen.NAME]: nothing would be served", hint=hint)
 
 
-def check_names(document: Mapping[str, Any], report: Report) -> None:
-    """Find every name of an upstream or policy that is not there."""
+def check_names(document: Mapping[str, Any], written: Mapping[str, Any], report: Report) -> None:
+    """Find every name that is not there: `document` uses them, and all that was `written` counts as there."""
+    known_by_kind = {kind: names_of(written, kind) for kind in ("listen", "upstream", "policy", "route")}
+    hints: dict[tuple[str, str], str | None] = {}
     for path, kind, name in references(document):
-        known = names_of(document, kind)
+        known = known_by_kind[kind]
         if name not in known:
-            otherwise = f"known are {listed(sorted(known))}" if known else f"add [{kind}.{name}]"
-            report.add("P107", path, f"there is no {kind} `{name}`", hint=did_you_mean(name, known, otherwise))
+            part: Part = "key" if path[-1] == name else "value"
+            if (kind, name) not in hints and len(hints) < MOST_HINTS:
+                otherwise = f"known are {listed(sorted(known))}" if known else f"add [{kind}.{name}]"
+                hints[kind, name] = did_you_mean(name, known, otherwise)
+            hint = hints.get((kind, name))
+            report.add("P107", path, f"there is no {kind} `{name}`", hint=hint, part=part)
+
+
+MOST_HINTS = 100
+"""After so many wrong names it is not looked for which others were meant: that takes as long as there are names."""
 
 
 def references(document: Mapping[str, Any]) -> Iterator[tuple[KeyPath, str, str]]:
@@ -76,10 +112,16 @@ def references(document: Mapping[str, Any]) -> Iterator[tuple[KeyPath, str, str]
     for kind, key, meant in REFERENCES:
         for path, table in tables_of(document, kind):
             value = table.get(key)
-            if isinstance(value, str) and key == "to":
+            if isinstance(value, str) and key not in LISTS:
                 yield (*path, key), meant, value
-            if isinstance(value, list) and key != "to":
+            if isinstance(value, list) and key in LISTS:
                 yield from (((*path, key, index), meant, name) for index, name in enumerate(value) if is_text(name))
+    for path, table in tables_of(document, "test"):
+        expect = as_table(table.get("expect"))
+        for kind in ("route", "upstream"):
+            if isinstance(name := expect.get(kind), str):
+                yield (*path, "expect", kind), kind, name
+        yield from (((*path, "given", name), "policy", name) for name in as_table(table.get("given")))
 
 
 def tables_of(document: Mapping[str, Any], kind: str) -> Iterator[tuple[KeyPath, Mapping[str, Any]]]:
@@ -101,12 +143,15 @@ def is_text(value: object) -> bool:
 
 REFERENCES = (
     ("pylos", "use", "policy"),
+    ("pylos", "require", "policy"),
     ("listen", "use", "policy"),
     ("policy", "use", "policy"),
     ("route", "use", "policy"),
     ("route", "without", "policy"),
     ("route", "to", "upstream"),
+    ("test", "listener", "listen"),
 )
+LISTS = ("use", "without", "require")
 
 
 def names_of(document: Mapping[str, Any], kind: str) -> set[str]:
@@ -128,15 +173,55 @@ def as_table(value: object) -> Mapping[str, Any]:
 def check_remains(table: dict[str, Any], document: Mapping[str, Any], report: Report) -> None:
     """Let the compiler check what could be read: without policies, and with stand-ins for upstreams, that could not."""
     policies, upstreams = table["policy"], table["upstream"]
-    for user in (table["pylos"], *table["listen"].values(), *policies.values(), *table["route"].values()):
-        for key in user.keys() & {"use", "without"}:
+    kinds = [policy["kind"] for policy in policies.values()]
+    for user in (table["pylos"], *table["listen"].values(), *kinds, *table["route"].values()):
+        for key in user.keys() & LISTS:
             user[key] = [name for name in user[key] if name in policies]
     for route in table["route"].values():
         if route["to"] is not None:
             upstreams.setdefault(route["to"], lower_upstream(STAND_IN))
     # Warnings would be about what is left of the document, not about what was written.
     found = [one for one in compile_table(encoded(table)) if one["severity"] == "error"]
-    add_findings(found, document, report)
+    wrong = report.tables
+    add_findings([one for one in found if not is_consequence(one, wrong)], document, report)
+
+
+def is_consequence(finding: Mapping[str, Any], wrong: set[KeyPath]) -> bool:
+    """Whether a policy is missing on a route only because one of the lists that bring it could not be read."""
+    lists: set[KeyPath] = {("policy",), ("pylos",), ("listen",), ("defaults",), tuple(finding["path"][:2])}
+    return finding["code"] == "P212" and not lists.isdisjoint(wrong)
+
+
+class Silenced:
+    """Knows which warnings are not to be told: `silence` of the table that they are about."""
+
+    def __init__(self, config: Document, report: Report) -> None:
+        self._codes: dict[KeyPath, list[str]] = {}
+        for kind in KINDS:
+            tables = {(kind,): config.pylos} if kind == "pylos" else self.named(config, kind)
+            for path, table in tables.items():
+                if codes := getattr(table, "silence", None):
+                    self._codes[path] = codes
+                    self.check(path, codes, report)
+                    default = report.inherited.get((*path, "silence"), ())
+                    self._codes[default[:2]] = codes
+
+    def named(self, config: Document, kind: str) -> dict[KeyPath, Table]:
+        """List the tables of a kind."""
+        return {(kind, name): table for name, table in getattr(config, kind).items()}
+
+    def check(self, path: KeyPath, codes: list[str], report: Report) -> None:
+        """Refuse what is no warning."""
+        for index, code in enumerate(codes):
+            if code not in WARNINGS:
+                is_error = re.fullmatch(r"P[12][0-9][0-9]", code) is not None
+                message = f"`{code}` is {'an error, and no warning' if is_error else 'no code of a warning'}"
+                hint = f"warnings are {listed(sorted(WARNINGS))}"
+                report.add("P116", (*path, "silence", index), message, hint=hint)
+
+    def __call__(self, problem: Problem) -> bool:
+        codes = self._codes.get(problem.path[:2], self._codes.get(problem.path[:1], []))
+        return problem.code in codes
 
 
 STAND_IN = Upstream.model_validate({"targets": ["127.0.0.1:1"]})
@@ -144,11 +229,36 @@ STAND_IN = Upstream.model_validate({"targets": ["127.0.0.1:1"]})
 
 def encoded(table: Mapping[str, Any]) -> bytes:
     """Write a table as it goes over to the compiler."""
-    return json.dumps(table).encode()
+    return to_json(table)
 
 
 def add_findings(found: Iterable[Mapping[str, Any]], document: Mapping[str, Any], report: Report) -> None:
     """Report what the compiler found, at the places of the document."""
-    for one in found:
-        path = file_path(tuple(one["path"]), document)
-        report.add(one["code"], path, one["message"], hint=one["hint"], severity=one["severity"])
+    placed = [(one, file_path(tuple(one["path"]), document)) for one in found]
+    unread = {path for one, path in placed if one["code"] == "P201"} | report.spoiled
+    for one, path in placed:
+        if one["code"] == "P204" and captures_unknown(path, document, unread):
+            continue
+        part: Part = "key" if len(path) <= 2 else "value"  # a table is shown by its name
+        others = [(("route", name), "the other route") for name in OTHER_ROUTE.findall(one["message"])]
+        report.add(
+            one["code"],
+            path,
+            one["message"],
+            hint=one["hint"],
+            part=part,
+            severity=one["severity"],
+            also=[(other, words) for other, words in others if other != path[:2]],
+        )
+
+
+def captures_unknown(path: KeyPath, document: Mapping[str, Any], unread: AbstractSet[KeyPath]) -> bool:
+    """Whether no match of a route can be read: then nobody knows what it captures."""
+    at = (*path[:2], "match")
+    match = document["route"][path[1]].get("match")
+    places = {(*at, index) for index in range(len(match))} if isinstance(match, list) else {at}
+    return places <= unread or at in unread
+
+
+OTHER_ROUTE = re.compile(r"`route\.([A-Za-z0-9_-]+)`")
+"""How the compiler names a route that a problem is about too."""

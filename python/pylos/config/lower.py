@@ -25,12 +25,15 @@ from pylos.model import (
     Pylos,
     Redirect,
     Respond,
+    RewriteRe,
     Route,
     Target,
     Upstream,
+    When,
 )
 from pylos.model.base import many
 from pylos.model.units import milliseconds, size_bytes
+from pylos.model.when import Condition
 
 Table = dict[str, Any]
 
@@ -54,6 +57,7 @@ def lower_pylos(pylos: Pylos) -> Table:
         "trusted_proxies": pylos.trusted_proxies,
         "access_log": {"path": log.path} if isinstance(log, AccessLog) else None,
         "use": pylos.use,
+        "require": pylos.require,
         "drain_ms": milliseconds(pylos.drain),
     }
 
@@ -126,17 +130,23 @@ def lower_health(health: Health) -> Table:
 
 
 def lower_policy(policy: Policy) -> Table:
+    return {
+        "enforce": 100 if isinstance(policy, Chain) else policy.enforce,
+        "if": None if isinstance(policy, Chain) else policy.if_,
+        "kind": {"type": policy.type, **lower_kind(policy)},
+    }
+
+
+def lower_kind(policy: Policy) -> Table:
     match policy:
         case Headers():
             return {
-                "type": policy.type,
                 "request": lower_edits(policy.request),
                 "response": lower_edits(policy.response),
                 "preset": policy.preset,
             }
         case Filter():
             return {
-                "type": policy.type,
                 "allow_ip": policy.allow_ip,
                 "deny_ip": policy.deny_ip,
                 "deny_path": policy.deny_path,
@@ -144,7 +154,7 @@ def lower_policy(policy: Policy) -> Table:
                 "max_body": None if policy.max_body is None else size_bytes(policy.max_body),
             }
         case Chain():
-            return {"type": policy.type, "use": policy.use}
+            return {"use": policy.use}
 
 
 def lower_edits(edits: FieldEdits) -> Table:
@@ -154,10 +164,13 @@ def lower_edits(edits: FieldEdits) -> Table:
 def lower_route(route: Route) -> Table:
     return {
         "match": many(route.match),
+        "when": None if route.when is None else lower_when(route.when),
+        "priority": route.priority,
         "to": route.to,
         "redirect": None if route.redirect is None else lower_redirect(route.redirect),
         "respond": None if route.respond is None else lower_respond(route.respond),
-        "rewrite": route.rewrite,
+        "rewrite": route.rewrite if isinstance(route.rewrite, str) else None,
+        "rewrite_re": lower_rewrite_re(route.rewrite) if isinstance(route.rewrite, RewriteRe) else None,
         "strip": route.strip,
         "use": route.use,
         "without": route.without,
@@ -168,6 +181,26 @@ def lower_route(route: Route) -> Table:
         },
         "upgrade": [token.lower() for token in route.upgrade],
     }
+
+
+def lower_when(when: When) -> Table:
+    return {
+        "header": {name: lower_condition(value) for name, value in when.header.items()},
+        "query": {name: lower_condition(value) for name, value in when.query.items()},
+        "cookie": {name: lower_condition(value) for name, value in when.cookie.items()},
+        "ip": when.ip,
+    }
+
+
+def lower_condition(condition: Condition) -> Table:
+    if condition is True:
+        return {"present": True}
+    kind, expression, text = condition.partition("re:")
+    return {"re": text} if expression and not kind else {"exact": condition}
+
+
+def lower_rewrite_re(rewrite: RewriteRe) -> Table:
+    return {"re": rewrite.re, "to": rewrite.to}
 
 
 def lower_redirect(redirect: str | Redirect) -> Table:
@@ -192,6 +225,10 @@ def file_path(path: KeyPath, document: Mapping[str, Any]) -> KeyPath:
     """Translate a path of the table into one of the document, cut off where the document says less."""
     if path[:1] == ("route",) and path[2:] == ("timeouts", "response"):
         path = (*path[:2], "timeout")
+    if path[:1] == ("policy",) and path[2:3] == ("kind",):
+        path = (*path[:2], *path[3:])
+    if path[:1] == ("policy",) and path[2:3] == ("kind",):
+        path = (*path[:2], *path[3:])
     found: list[str | int] = []
     value: Any = document
     for step in path:
@@ -206,7 +243,7 @@ def file_path(path: KeyPath, document: Mapping[str, Any]) -> KeyPath:
 
 def spelling(step: str, table: object) -> str:
     """Give the key of the document: the table's own name, that without its unit, or the body under its kind."""
-    candidates = [step, step.removesuffix("_ms"), step.removesuffix("_bytes")]
+    candidates = [step, step.removesuffix("_ms"), step.removesuffix("_bytes"), step.removesuffix("_re")]
     if step == "body":
         candidates = ["text", "json", "html"]
     return next((key for key in candidates if isinstance(table, dict) and key in table), step)

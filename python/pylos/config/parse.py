@@ -1,4 +1,4 @@
-"""TOML text to plain values, and where each of them stands."""
+"""The text of a file, TOML or JSON, to plain values, and where each of them stands."""
 
 from __future__ import annotations
 
@@ -6,33 +6,55 @@ from dataclasses import dataclass
 from typing import Any
 
 from pylos._core import TomlError, parse_toml
-from pylos.config.problems import Part
+from pylos.config.parse_json import JsonError, parse_json
+from pylos.config.problems import Part, described
+from pylos.config.variables import TOKEN
 from pylos.errors import ConfigError, KeyPath, Place, Problem
 
-Span = tuple[int, int, int]
-"""Line, column, length."""
+Position = tuple[KeyPath, int, int, int, int, int, int]
+"""Path; line, column and length of the key; likewise of the value."""
 
 
 def parse(text: str, name: str) -> tuple[dict[str, Any], FilePlaces]:
-    """Parse a document. Raises ConfigError (P101) at the first place that is no TOML."""
+    """Parse a document: JSON where the name ends in `.json`, else TOML.
+
+    Raises ConfigError (P101, P120) at the first place that is neither.
+    """
+    return parsed_json(text, name) if name.endswith(".json") else parsed_toml(text, name)
+
+
+def parsed_toml(text: str, name: str) -> tuple[dict[str, Any], FilePlaces]:
+    """Parse TOML."""
     lines = text.split("\n")
     try:
-        document, parts = parse_toml(text)
+        document, positions = parse_toml(text)
     except TomlError as error:
-        raise ConfigError([syntax_problem(error, name, lines)]) from None
-    positions = {
-        path: ((key_line, key_column, key_length), (line, column, length))
-        for path, key_line, key_column, key_length, line, column, length in parts
-    }
-    return document, FilePlaces(name, lines, positions)
+        message, _, hint = error.message.partition("\n")
+        problem = syntax_problem("P101", message, hint, Place(name, error.line, error.column, 1), lines)
+        raise ConfigError([problem]) from None
+    return document, FilePlaces(name, lines, {position[0]: position for position in positions})
 
 
-def syntax_problem(error: TomlError, name: str, lines: list[str]) -> Problem:
-    """Tell where the text stops to be TOML."""
-    source = lines[error.line - 1] if 0 < error.line <= len(lines) else ""
-    place = Place(name, error.line, error.column, 1, source.rstrip("\r"))
-    message, _, hint = error.message.partition("\n")
-    return Problem("P101", "error", (), message, hint.replace("\n", ", ") or None, place)
+def parsed_json(text: str, name: str) -> tuple[dict[str, Any], FilePlaces]:
+    """Parse JSON: an object of kinds."""
+    lines = text.split("\n")
+    try:
+        document, positions = parse_json(text)
+    except JsonError as error:
+        raise ConfigError(
+            [syntax_problem("P120", error.message, "", Place(name, error.line, error.column, 1), lines)]
+        ) from None
+    if not isinstance(document, dict):
+        message = f"must be an object of tables, not {described(document)}"
+        raise ConfigError([syntax_problem("P120", message, "", Place(name, 1, 1, 1), lines)])
+    return document, FilePlaces(name, lines, {position[0]: position for position in positions})
+
+
+def syntax_problem(code: str, message: str, hint: str, place: Place, lines: list[str]) -> Problem:
+    """Tell where the text stops to be what it should."""
+    source = lines[place.line - 1] if 0 < place.line <= len(lines) else ""
+    place = Place(place.file, place.line, place.column, place.length, source.rstrip("\r"))
+    return Problem(code, "error", (), message, hint.replace("\n", ", ") or None, place)
 
 
 @dataclass(frozen=True)
@@ -41,7 +63,7 @@ class FilePlaces:
 
     file: str
     lines: list[str]
-    positions: dict[KeyPath, tuple[Span, Span]]
+    positions: dict[KeyPath, Position]
     """Of each key and its value; a table's header is a key without a value, line 0."""
 
     def place(self, path: KeyPath, part: Part) -> Place:
@@ -50,6 +72,23 @@ class FilePlaces:
             path, part = path[:-1], "key"
         if not path:
             return Place(self.file)
-        key, value = self.positions[path]
+        key, value = self.positions[path][1:4], self.positions[path][4:7]
         line, column, length = value if part == "value" and value[0] else key
         return Place(self.file, line, column, length, self.lines[line - 1].rstrip("\r"))
+
+    def token(self, path: KeyPath, text: str, index: int) -> Place:
+        """Find the variable that has `index` others before it in the string at `path`, which means `text`."""
+        whole = self.place(path, "value")
+        if path not in self.positions:
+            return whole
+        rest = "\n".join([whole.source[whole.column - 1 :], *self.lines[whole.line :]])
+        tokens = TOKEN.finditer(rest)
+        token = next((found for at, found in enumerate(tokens) if at == index), None)
+        meant = [found[0] for found in TOKEN.finditer(text)][index]
+        if token is None or token[0] != meant:  # written with escapes
+            return whole
+        before = rest[: token.start()]
+        down = before.count("\n")
+        line = whole.line + down
+        column = whole.column + token.start() if down == 0 else token.start() - before.rfind("\n")
+        return Place(self.file, line, column, len(meant), self.lines[line - 1].rstrip("\r"))

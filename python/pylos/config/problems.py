@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import date, time
 from typing import Any, Literal, Protocol
 
@@ -26,8 +26,22 @@ CODES = {
     "P107": "the name of an upstream or policy that is not there",
     "P108": "two keys of one table contradict each other",
     "P109": "a duration or size without a sound number and unit",
+    "P110": "what only later versions have",
+    "P111": "a variable without a value, or a `${` that cannot be read",
+    "P112": "an included file that is not there, cannot be read or includes itself",
+    "P113": "the same table in two files",
+    "P114": "a secret that cannot be read",
+    "P115": "a default that cannot apply",
+    "P116": "`silence` for what is no warning",
+    "P117": "a test that fails",
+    "P118": "a test that cannot be run as it is written",
+    "P119": "the program that makes the configuration failed",
+    "P120": "the text is no JSON",
 }
 """The problems that are found here; those with P2xx are found by the table's compiler."""
+
+WARNINGS = frozenset({"P203", "P210", "P213"})
+"""The codes of warnings; all others are errors."""
 
 
 class Places(Protocol):
@@ -42,7 +56,10 @@ class Report:
     """The problems of one document."""
 
     def __init__(self, places: Places) -> None:
-        self._places = places
+        self.places = places
+        self.inherited: dict[KeyPath, KeyPath] = {}
+        """Keys that an object has from a default, by their paths, and where the default stands."""
+        self._spoiled: set[KeyPath] = set()
         self._problems: dict[tuple[str, KeyPath, str], Problem] = {}
 
     def add(  # noqa: PLR0913 - a problem has these parts
@@ -54,20 +71,52 @@ class Report:
         hint: str | None = None,
         part: Part = "value",
         severity: Severity = "error",
+        also: Iterable[tuple[KeyPath, str]] = (),
     ) -> None:
-        """Note a problem, unless it is known."""
-        place = self._places.place(path, part)
-        self._problems.setdefault((code, path, message), Problem(code, severity, path, message, hint, place))
+        """Note a problem, unless it is known. One with what a default says is the default's, and told once.
+
+        `also` are further tables that it is about, each with a few words.
+        """
+        if path[:3] in self.inherited:
+            path = (*self.inherited[path[:3]], *path[3:])
+        if path in self._spoiled:
+            return
+        others = tuple((self.places.place(other, "key"), words) for other, words in also)
+        self.note(Problem(code, severity, path, message, hint, self.places.place(path, part), others))
+
+    def note(self, problem: Problem) -> None:
+        """Note a problem whose place is known."""
+        self._problems.setdefault((problem.code, problem.path, problem.message), problem)
+
+    def spoil(self, path: KeyPath) -> None:
+        """Say no more about a value that is known not to be what was meant, nor about a list's entry that has it."""
+        self._spoiled.add(path)
+        if isinstance(path[-2], int):
+            self._spoiled.add(path[:-1])
 
     @property
     def problems(self) -> list[Problem]:
         """Everything that was noted, in the order of the file."""
         return sorted(self._problems.values(), key=lambda problem: problem.place.order)
 
+    def without(self, silenced: Callable[[Problem], bool]) -> list[Problem]:
+        """Give everything but the warnings that are not to be told."""
+        return [one for one in self.problems if one.severity == "error" or not silenced(one)]
+
     @property
     def wrong(self) -> bool:
         """Whether there is more than warnings."""
         return any(problem.severity == "error" for problem in self._problems.values())
+
+    @property
+    def spoiled(self) -> frozenset[KeyPath]:
+        """The values about which no more is said."""
+        return frozenset(self._spoiled)
+
+    @property
+    def tables(self) -> set[KeyPath]:
+        """The kinds and tables about which, or about anything in which, something was noted."""
+        return {path[:length] for _, path, _ in self._problems for length in (1, 2)}
 
 
 def did_you_mean(name: str, names: Iterable[str], otherwise: str | None = None) -> str | None:
@@ -84,9 +133,14 @@ def closest(name: str, names: Iterable[str]) -> str | None:
 
 
 def listed(names: Iterable[str]) -> str:
-    """Write names as "a, b and c"."""
+    """Write names as "a, b and c", the first few of very many."""
     *first, last = [str(name) for name in names]
+    if len(first) >= MOST_NAMES:
+        first, last = first[:MOST_NAMES], f"{len(first) + 1 - MOST_NAMES} more"
     return f"{', '.join(first)} and {last}" if first else last
+
+
+MOST_NAMES = 30
 
 
 def key_path(error: ErrorDetails, value: Any) -> KeyPath:  # noqa: ANN401 - any part of a document
@@ -154,6 +208,7 @@ def described(value: object) -> str:
 
 
 SHAPES: dict[type | tuple[type, ...], str] = {
+    type(None): "null",
     bool: "a boolean",  # before int, which a boolean is too
     int: "an integer",
     float: "a float",

@@ -21,21 +21,26 @@ from pylos.model.document import KINDS
 from pylos.model.policy import POLICIES
 
 NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]{0,63}")
+TOP = (*KINDS, "defaults", "include")
+"""What can stand at the top of a file."""
+Settled = Mapping[KeyPath, set[KeyPath]]
+"""By table: keys, from the table on, of which it is no news that they are missing."""
 
 
-def shape(document: Mapping[str, Any], report: Report) -> Document:
-    """Read every table that can be read, and report everything that cannot."""
+def shape(document: Mapping[str, Any], report: Report, settled: Settled | None = None) -> Document:
+    """Read every table that can be read, and report everything that cannot. `settled` keys are not missing."""
+    settled = settled or {}
     tables: dict[str, Any] = {kind: {} for kind in KINDS if kind != "pylos"}
     for kind, value in document.items():
         if kind not in KINDS:
-            hint = did_you_mean(kind, KINDS, f"kinds are {listed(KINDS)}")
+            hint = did_you_mean(kind, TOP, f"kinds are {listed(KINDS)}")
             report.add("P103", (kind,), "unknown kind of table", hint=hint, part="key")
         elif not isinstance(value, dict):
             report.add("P104", (kind,), not_named(kind, value), part="key")
         elif kind == "pylos":
-            tables["pylos"] = Reader(report, (kind,), value).read(*KINDS[kind])
+            tables["pylos"] = Reader(report, (kind,), value, settled.get((kind,))).read(*KINDS[kind])
         else:
-            tables[kind] = named_tables(kind, value, report)
+            tables[kind] = named_tables(kind, value, report, settled)
     return Document(**{kind: found for kind, found in tables.items() if found is not None})
 
 
@@ -44,20 +49,20 @@ def not_named(kind: str, value: object) -> str:
     return f"must be {'a table' if kind == 'pylos' else f'tables with names, [{kind}.NAME]'}, not {described(value)}"
 
 
-def named_tables(kind: str, tables: Mapping[str, Any], report: Report) -> dict[str, Table]:
+def named_tables(kind: str, tables: Mapping[str, Any], report: Report, settled: Settled) -> dict[str, Table]:
     """Read all tables of a kind."""
     loose = [name for name, value in tables.items() if not isinstance(value, dict)]
     for name in loose[:1]:  # `[route]` without a name: every key of it would be the same mistake again
         hint = f"give the table a name: [{kind}.NAME]"
         report.add("P104", (kind, name), f"must be a table, not {described(tables[name])}", hint=hint, part="key")
     found = {}
-    for name in tables.keys() - loose:
+    for name in tables.keys() - set(loose):
         path, value = (kind, name), tables[name]
         if not NAME.fullmatch(name):
             hint = "a name has letters, digits, `_` and `-`, and at most 64 of them"
             report.add("P104", path, f"`{name}` cannot be a name", hint=hint, part="key")
         model = policy_model(value, path, report) if kind == "policy" else KINDS[kind][0]
-        table = Reader(report, path, value).read(model) if model else None
+        table = Reader(report, path, value, settled.get(path)).read(model) if model else None
         if table is not None:
             found[name] = table
     return {name: found[name] for name in sorted(found)}
@@ -86,11 +91,15 @@ def policy_model(value: Mapping[str, Any], path: KeyPath, report: Report) -> typ
 class Reader:
     """Reads one table, again and again without what was wrong with it."""
 
-    def __init__(self, report: Report, path: KeyPath, value: Mapping[str, Any]) -> None:
+    def __init__(
+        self, report: Report, path: KeyPath, value: Mapping[str, Any], settled: set[KeyPath] | None = None
+    ) -> None:
         self._report = report
         self._path = path
-        self._value = copy.deepcopy(dict(value))
-        self._settled: set[KeyPath] = set()
+        self._value = value
+        self._own = False
+        """Whether the value is a copy, from which keys may be taken."""
+        self._settled: set[KeyPath] = set(settled or ())
         """Keys that were wrong or are what another was probably meant to be: that they are missing is no news."""
 
     def read(self, model: type[Table]) -> Table | None:
@@ -99,12 +108,29 @@ class Reader:
             try:
                 return model.model_validate(self._value)
             except ValidationError as error:
-                # Unknown keys first: they say which missing keys are not missing but misspelled.
-                errors = sorted(error.errors(), key=lambda one: one["type"] != "extra_forbidden")
-            wrong = [self.note(model, one) for one in errors]
-            pruned = [self.prune(path) for path in wrong if path is not None]
-            if not any(pruned):
+                errors = ordered(error)
+            if not self.prune_all([self.note(model, one) for one in errors]):
                 return None
+
+    def read_keys(self, model: type[Table]) -> dict[str, Any]:
+        """Give the keys that are not wrong, of a table that has only some of those it would need."""
+        while True:
+            try:
+                model.model_validate(self._value)
+            except ValidationError as error:
+                about_keys = [one for one in ordered(error) if one["loc"] and not is_lacking(one)]
+            else:
+                about_keys = []
+            if not self.prune_all([self.note(model, one) for one in about_keys]):
+                lacking = {one["loc"][0] for one in about_keys}
+                return {key: value for key, value in self._value.items() if key not in lacking}
+
+    def prune_all(self, wrong: list[KeyPath | None]) -> bool:
+        """Take wrong keys out; whether there were any."""
+        if not self._own:
+            self._value, self._own = copy.deepcopy(dict(self._value)), True
+        pruned = [self.prune(path) for path in wrong if path is not None]
+        return any(pruned)
 
     def note(self, model: type[Table], error: ErrorDetails) -> KeyPath | None:
         """Report an error; give the path of what to read without, None when something is missing instead."""
@@ -116,7 +142,7 @@ class Reader:
                 if path not in self._settled:
                     self._report.add("P105", self._path + path[:-1], f"`{path[-1]}` is missing", part="key")
                 return None
-            case "P105" | "P108" as code:
+            case "P105" | "P108" | "P114" as code:
                 return self.note_contradiction(code, path, error)
             case "P109" as code:
                 self._report.add(code, self._path + path, message_of(error), hint=hint_of(error))
@@ -132,13 +158,18 @@ class Reader:
         if meant is not None:
             self._settled.add((*table, meant))
         hint = f"did you mean `{meant}`?" if meant else f"keys are {listed(known)}"
+        hint = model_at(model, table).elsewhere.get(str(key), hint)
         self._report.add("P102", self._path + path, "unknown key", hint=hint, part="key")
         return path
 
     def note_contradiction(self, code: str, path: KeyPath, error: ErrorDetails) -> KeyPath | None:
-        """Report what is wrong with a table as a whole, at the first of its keys that is there."""
+        """Report what is wrong with a table as a whole, at the first of its keys that is there.
+
+        It is no news where one of these keys was wrong, or, with no keys, anything in the table.
+        """
         keys = error["ctx"]["keys"]
-        if any((*path, key) in self._settled for key in keys):
+        gone = [settled[len(path)] for settled in self._settled if settled[:-1] == path]
+        if set(gone) & set(keys) or (gone and not keys):
             return None
         table = self.at(path)
         present = next((key for key in keys if key in table), None)
@@ -160,16 +191,33 @@ class Reader:
         if not keys or not cut:
             return False
         self._settled.update({path, cut})
-        return self.at(cut[:-1]).pop(cut[-1], None) is not None
+        table = self.at(cut[:-1])
+        there = cut[-1] in table
+        table.pop(cut[-1], None)
+        return there
+
+
+def ordered(error: ValidationError) -> list[ErrorDetails]:
+    """List errors, unknown keys first: they say which missing keys are not missing but misspelled."""
+    return sorted(error.errors(include_url=False), key=lambda one: one["type"] != "extra_forbidden")
+
+
+def is_lacking(error: ErrorDetails) -> bool:
+    """Whether an error is that a key of the table itself is missing."""
+    return error["type"] == "missing" and len(error["loc"]) == 1
 
 
 def keys_of(model: type[Table], path: list[str | int]) -> list[str]:
     """Give the keys of the table at `path` inside of a model."""
+    return [field.alias or name for name, field in model_at(model, path).model_fields.items()]
+
+
+def model_at(model: type[Table], path: list[str | int]) -> type[Table]:
+    """Give the model of the table at `path` inside of a model."""
     for step in path:
-        if isinstance(step, int):
-            continue
-        model = next(found for found in tables_in(model.model_fields[field_of(model, str(step))].annotation))
-    return [field.alias or name for name, field in model.model_fields.items()]
+        if isinstance(step, str):
+            model = next(found for found in tables_in(model.model_fields[field_of(model, step)].annotation))
+    return model
 
 
 def field_of(model: type[Table], key: str) -> str:

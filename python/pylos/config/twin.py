@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from pylos.config.check import Loaded, check
-from pylos.config.problems import Part, Report
+from pylos.config.problems import Part, Report, described
+from pylos.config.variables import sound
 from pylos.errors import ConfigError, KeyPath, Place
-from pylos.model import Listen, Policy, Pylos, Route, Table, Upstream
+from pylos.model import Listen, Policy, Pylos, Route, Table, Test, Upstream
 from pylos.model.base import calling_place
 from pylos.model.document import KINDS
 
@@ -18,8 +19,9 @@ Plain = Mapping[str, Any]
 class Config:
     """A configuration. The arguments are the kinds of tables of a file; a table is a model or a plain dictionary.
 
-    Everything is checked here: a Config that was made is sound. Raises `ConfigError` with every problem, each with
-    the file and line of the call that made the table.
+    Everything is checked here, and the tests are run: a Config that was made is sound. Raises `ConfigError` with every
+    problem, each with the file and line of the call that made the table. Strings have variables, `${NAME}`, as in a
+    file; what `include` names starts at the folder of the calling file.
 
         pylos.Config(
             listen={"http": pylos.Listen(bind="127.0.0.1:8080")},
@@ -28,7 +30,7 @@ class Config:
         )
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - a document has these kinds
         self,
         *,
         pylos: Pylos | Plain | None = None,
@@ -36,21 +38,26 @@ class Config:
         upstream: Mapping[str, Upstream | Plain] | None = None,
         policy: Mapping[str, Policy | Plain] | None = None,
         route: Mapping[str, Route | Plain] | None = None,
+        test: Mapping[str, Test | Plain] | None = None,
+        defaults: Mapping[str, Plain] | None = None,
+        include: Sequence[str] | None = None,
         **unknown: Any,  # noqa: ANN401 - reported as in a file, P103
     ) -> None:
-        given = {"pylos": pylos, "listen": listen, "upstream": upstream, "policy": policy, "route": route, **unknown}
+        kinds = {"pylos": pylos, "listen": listen, "upstream": upstream, "policy": policy, "route": route, "test": test}
+        given = {**kinds, "defaults": defaults, "include": include, **unknown}
         self.loaded: Loaded = loaded(given, calling_place())
 
     def __repr__(self) -> str:
-        names = [f"{kind}={sorted(self.loaded.table[kind])}" for kind in KINDS if kind != "pylos"]
+        kinds = [kind for kind in KINDS if kind != "pylos" and kind in self.loaded.table]
+        names = [f"{kind}={sorted(self.loaded.table[kind])}" for kind in kinds]
         return f"Config({', '.join(names)})"
 
 
 def proxy_to(targets: Iterable[str], bind: str, place: Place) -> Loaded:
     """Build the configuration of a plain proxy: what comes to `bind` goes to the targets; problems tell `place`."""
     given = {
-        "listen": {"http": {"bind": bind}},
-        "upstream": {"web": {"targets": list(targets)}},
+        "listen": {"http": {"bind": literal(bind)}},
+        "upstream": {"web": {"targets": [literal(target) for target in targets]}},
         "route": {"all": {"match": "/{rest:path}", "to": "web"}},
     }
     return loaded(given, place)
@@ -78,6 +85,10 @@ class CallPlaces:
             path = path[:-1]
         return self.calls[path]
 
+    def token(self, path: KeyPath, text: str, index: int) -> Place:  # noqa: ARG002 - as `place`
+        """Find the call that was given a string with a variable."""
+        return self.place(path, "value")
+
 
 def plain(value: Any, path: KeyPath, report: Report, places: CallPlaces) -> Any:  # noqa: ANN401 - any value
     """Turn models into the plain values that a file would give. None is what was not given."""
@@ -85,14 +96,46 @@ def plain(value: Any, path: KeyPath, report: Report, places: CallPlaces) -> Any:
         if value.place:
             places.calls[path] = value.place
         check_kind(value, path, report)
-        value = with_type(value)
+        written = with_type(value)
+        value = settled(written) if value.settled else written
     if isinstance(value, Mapping):
-        return {key: plain(inner, (*path, key), report, places) for key, inner in value.items() if inner is not None}
+        odd = [key for key in value if not isinstance(key, str)]
+        for key in odd:
+            report.add("P104", path, f"a key must be a string, not {described(key)}")
+        kept = {key: inner for key, inner in value.items() if inner is not None and key not in odd}
+        return {bare(key): plain(inner, (*path, bare(key)), report, places) for key, inner in kept.items()}
     if isinstance(value, list | tuple):
         return [plain(inner, (*path, index), report, places) for index, inner in enumerate(value)]
-    if isinstance(value, str) and not value.isascii() and value != value.encode(errors="replace").decode():
+    if isinstance(value, str) and not sound(value):
         report.add("P104", path, "is no valid Unicode")
-    return value
+    return bare(value)
+
+
+def bare(value: Any) -> Any:  # noqa: ANN401 - any value
+    """Take a text or number out of a type of its own, such as that of an enumeration."""
+    match value:
+        case str():
+            return str.__str__(value)
+        case int() if not isinstance(value, bool):
+            return int.__int__(value)
+        case float():
+            return float.__float__(value)
+        case _:
+            return value
+
+
+def settled(value: Any) -> Any:  # noqa: ANN401 - any value
+    """Spell what came from a file so that it means itself: its variables have been replaced."""
+    if isinstance(value, str):
+        return literal(value)
+    if isinstance(value, dict):
+        return {key: settled(inner) for key, inner in value.items()}
+    return [settled(inner) for inner in value] if isinstance(value, list) else value
+
+
+def literal(text: str) -> str:
+    """Spell a text so that it has no variables."""
+    return text.replace("${", "$${")
 
 
 def check_kind(table: Table, path: KeyPath, report: Report) -> None:

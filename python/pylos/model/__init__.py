@@ -5,17 +5,22 @@ from pylos.model.document import Document
 from pylos.model.listen import Limits, Listen, ListenTimeouts
 from pylos.model.policy import Chain, FieldEdits, Filter, Headers, Policy
 from pylos.model.pylos_ import AccessLog, Pylos
-from pylos.model.route import Redirect, Respond, Route, RouteTimeouts
+from pylos.model.route import Redirect, Respond, RewriteRe, Route, RouteTimeouts
+from pylos.model.secret import Secret
+from pylos.model.test import Expect, Identity, Test
 from pylos.model.upstream import Health, Pool, Target, Upstream, UpstreamTimeouts
+from pylos.model.when import When
 
 __all__ = [
     "AccessLog",
     "Chain",
     "Document",
+    "Expect",
     "FieldEdits",
     "Filter",
     "Headers",
     "Health",
+    "Identity",
     "Limits",
     "Listen",
     "ListenTimeouts",
@@ -24,10 +29,14 @@ __all__ = [
     "Pylos",
     "Redirect",
     "Respond",
+    "RewriteRe",
     "Route",
     "RouteTimeouts",
+    "Secret",
     "Table",
     "Target",
+    "Test",
     "Upstream",
     "UpstreamTimeouts",
+    "When",
 ]

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import linecache
 import sys
-from collections.abc import Callable, Sequence
-from typing import Annotated, Any, LiteralString
+from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
+from typing import Annotated, Any, ClassVar, LiteralString
 
-from pydantic import BaseModel, ConfigDict, Discriminator, PrivateAttr, Tag
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, PrivateAttr, Tag
 from pydantic_core import PydanticCustomError
 
 from pylos.errors import Place
@@ -22,10 +23,16 @@ class Table(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, use_attribute_docstrings=True)
 
+    elsewhere: ClassVar[Mapping[str, str]] = {}
+    """Keys that someone might look for here, each with the hint that says where they belong."""
+
     _given: dict[str, Any] | None = PrivateAttr(default=None)
     _place: Place | None = PrivateAttr(default=None)
 
     def __init__(self, /, **given: Any) -> None:  # noqa: ANN401 - any value may be given, that is what is checked later
+        fields = type(self).model_fields
+        # `if` is a word of Python's own: there the key is written `if_`.
+        given = {(fields[key].alias or key) if key in fields else key: value for key, value in given.items()}
         self.__setstate__(type(self).model_construct(**given).__getstate__())
         self._given = given
         self._place = calling_place()
@@ -39,9 +46,19 @@ class Table(BaseModel):
         return self.model_dump(by_alias=True, exclude_unset=True) if self._given is None else self._given
 
     @property
+    def settled(self) -> bool:
+        """Whether it was read from a file: variables in its strings have been replaced, secrets are known."""
+        return self._given is None
+
+    @property
     def place(self) -> Place | None:
         """The call that made this table; None when it came from a file."""
         return self._place
+
+
+def defaults_of(model: type[Table]) -> Callable[[], Any]:
+    """Make the default of a key that is a table: all of the table's own defaults. One for all, since it is frozen."""
+    return lru_cache(lambda: model.model_validate({}))
 
 
 def calling_place() -> Place:
@@ -66,6 +83,8 @@ def one_of_shapes(message: str, **shapes: type | Callable[[Any], bool]) -> Discr
     def choose(value: object) -> str | None:
         for name, shape in shapes.items():
             if isinstance(value, shape) if isinstance(shape, type) else shape(value):
+                return branch(name)
+            if shape is dict and isinstance(value, Table):  # asked when a table is dumped
                 return branch(name)
         return None
 
@@ -92,3 +111,7 @@ OneOrMany = Annotated[
 def many(value: str | list[str]) -> list[str]:
     """Give a OneOrMany as a list."""
     return [value] if isinstance(value, str) else value
+
+
+Silence = Annotated[list[str], Field(default_factory=list)]
+"""Codes of warnings that are not told about a table."""

@@ -8,6 +8,7 @@ from pylos.model.listen import Listen
 from pylos.model.policy import POLICIES, Policy
 from pylos.model.pylos_ import Pylos
 from pylos.model.route import Route
+from pylos.model.test import Test
 from pylos.model.upstream import Upstream
 
 
@@ -20,13 +21,15 @@ class Document:
     upstream: dict[str, Upstream] = field(default_factory=dict)
     policy: dict[str, Policy] = field(default_factory=dict)
     route: dict[str, Route] = field(default_factory=dict)
+    test: dict[str, Test] = field(default_factory=dict)
 
 
-KINDS: dict[str, tuple[type[Pylos | Listen | Upstream | Policy | Route], ...]] = {
+KINDS: dict[str, tuple[type[Pylos | Listen | Upstream | Policy | Route | Test], ...]] = {
     "pylos": (Pylos,),
     "listen": (Listen,),
     "upstream": (Upstream,),
     "policy": tuple(POLICIES.values()),
     "route": (Route,),
+    "test": (Test,),
 }
 """The kinds of table, in the order in which a document is best written, and the models of each."""

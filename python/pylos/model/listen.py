@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from pylos.model.base import OneOrMany, Table
+from pylos.model.base import OneOrMany, Silence, Table, defaults_of
 from pylos.model.units import BodySize, Duration, HeadSize, LineSize, Rate
 
 Count = Annotated[int, Field(ge=0, le=1_000_000_000)]
@@ -121,8 +121,14 @@ class Listen(Table):
     Default: none. Example: `use = ["shield"]`.
     """
 
-    limits: Limits = Field(default_factory=lambda: Limits.model_validate({}))
+    limits: Limits = Field(default_factory=defaults_of(Limits))
     """How much one client may take. Default: that of each key. Example: `limits = { header = "32KiB" }`."""
 
-    timeouts: ListenTimeouts = Field(default_factory=lambda: ListenTimeouts.model_validate({}))
+    timeouts: ListenTimeouts = Field(default_factory=defaults_of(ListenTimeouts))
     """How long a client is waited for. Default: that of each key. Example: `timeouts = { idle = "10m" }`."""
+
+    silence: Silence
+    """Codes of warnings that are not told about this table.
+
+    Default: none. Example: `silence = ["P203"]`.
+    """

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from collections.abc import Mapping
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from pylos.model.base import Table
+from pylos.model.base import Silence, Table
 from pylos.model.units import BodySize
 
 
@@ -32,7 +33,33 @@ class FieldEdits(Table):
     """
 
 
-class Headers(Table):
+class Acting(Table):
+    """What policies of every type have that do something themselves."""
+
+    type: str
+    """Which table of this page it is. Required. Example: `type = "filter"`."""
+
+    enforce: Annotated[int, Field(ge=0, le=100)] = 100
+    """Percent of the requests for which it acts; for the others it is recorded what it would have done.
+
+    0 is a dry run. A policy that `[pylos] require` names has 100. Default: 100. Example: `enforce = 10`.
+    """
+
+    if_: Annotated[str, Field(min_length=1)] | None = Field(default=None, alias="if")
+    """An expression in CEL over `request` and `client`: for a request for which it does not hold, the policy does
+    nothing.
+
+    In Python it is written `if_`. Default: absent, it acts for all. Example: `if = "request.method == 'POST'"`.
+    """
+
+    silence: Silence
+    """Codes of warnings that are not told about this table.
+
+    Default: none. Example: `silence = ["P203"]`.
+    """
+
+
+class Headers(Acting):
     """Changes the fields of requests and answers."""
 
     type: Literal["headers"] = "headers"
@@ -57,7 +84,7 @@ class Headers(Table):
     """
 
 
-class Filter(Table):
+class Filter(Acting):
     """Lets requests pass or refuses them, by what they are."""
 
     type: Literal["filter"] = "filter"
@@ -97,6 +124,10 @@ class Filter(Table):
 class Chain(Table):
     """A list of policies under one name."""
 
+    elsewhere: ClassVar[Mapping[str, str]] = dict.fromkeys(
+        ("enforce", "if", "on_error"), "a chain is only a list: write it at the policies that it names"
+    )
+
     type: Literal["chain"] = "chain"
     """`"chain"`. Required in a file. Example: `type = "chain"`."""
 
@@ -104,6 +135,12 @@ class Chain(Table):
     """The policies, in order; chains may stand in chains.
 
     Required. Example: `use = ["shield", "security"]`.
+    """
+
+    silence: Silence
+    """Codes of warnings that are not told about this table.
+
+    Default: none. Example: `silence = ["P203"]`.
     """
 
 

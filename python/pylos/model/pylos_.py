@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, Tag
 
-from pylos.model.base import Table, branch, one_of_shapes
+from pylos.model.base import Silence, Table, branch, one_of_shapes
 from pylos.model.units import DurationOrZero
 
 
@@ -75,9 +75,22 @@ class Pylos(Table):
     Default: none. Example: `use = ["edge"]`.
     """
 
+    require: list[str] = Field(default_factory=list)
+    """Policies that every route must have, directly or through a chain, whatever it does with its requests.
+
+    There it acts for every request: `enforce = 100` and no `if`. Only `without` on a route exempts it; else the
+    configuration is refused (P212). Default: none. Example: `require = ["shield"]`.
+    """
+
     drain: DurationOrZero = "30s"
     """How long requests in flight may take to end after SIGTERM.
 
     New connections are refused from the start; what is left at the end is cut. `"0s"` cuts at once.
     Default: `"30s"`. Example: `drain = "2m"`.
+    """
+
+    silence: Silence
+    """Codes of warnings that are not told about this table.
+
+    Default: none. Example: `silence = ["P203"]`.
     """

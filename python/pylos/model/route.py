@@ -7,8 +7,9 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BeforeValidator, Field, Tag, model_validator
 
-from pylos.model.base import OneOrMany, Table, branch, one_of_shapes, wrong
+from pylos.model.base import OneOrMany, Silence, Table, branch, defaults_of, one_of_shapes, wrong
 from pylos.model.units import Duration, DurationOrZero
+from pylos.model.when import When
 
 
 def json_value(value: Any) -> Any:  # noqa: ANN401 - any JSON value
@@ -84,6 +85,22 @@ class Respond(Table):
 BODIES = {"text": "text", "json": "json_", "html": "html"}
 
 
+class RewriteRe(Table):
+    """A change of the path by a regular expression."""
+
+    re: Annotated[str, Field(min_length=1)]
+    """What is looked for in the path; the first place where it is found is replaced.
+
+    Required. Example: `re = "^/v([0-9]+)/(.*)$"`.
+    """
+
+    to: str
+    """What stands there instead; `$1` is the first group, and a named one is written `$${name}`.
+
+    (`${name}` is a variable of the environment.) Required. Example: `to = "/$2"`.
+    """
+
+
 class RouteTimeouts(Table):
     """The rarer time limits of a route."""
 
@@ -111,6 +128,19 @@ class Route(Table):
     of the file means nothing. Required. Example: `match = "GET,HEAD shop.example.com/items/{id}"`.
     """
 
+    when: When | None = None
+    """What a request must have besides: fields, parameters of the query, cookies, addresses; all must hold.
+
+    Among routes with the same match those with more conditions are asked first. Default: absent.
+    Example: `when = { header = { x-beta = true } }`.
+    """
+
+    priority: Annotated[int, Field(ge=-1_000_000_000, le=1_000_000_000)] = 0
+    """Decides between routes that are equally specific: the larger one is asked first.
+
+    Default: 0. Example: `priority = 10`.
+    """
+
     to: str | None = None
     """The upstream that answers.
 
@@ -135,10 +165,17 @@ class Route(Table):
     Default: absent. Example: `respond = { status = 200, text = "ok" }`.
     """
 
-    rewrite: str | None = None
-    """The path that the upstream sees, with the captures of `match`. Only with `to`; escapes stay as they were sent.
+    rewrite: (
+        Annotated[
+            Annotated[str, Tag(branch("template"))] | Annotated[RewriteRe, Tag(branch("table"))],
+            one_of_shapes("must be a string or a table", template=str, table=dict),
+        ]
+        | None
+    ) = None
+    """The path that the upstream sees, with the captures of `match`; or a table of `re` and `to`.
 
-    Default: absent, the path stays. Example: `rewrite = "/orders/{rest}"`.
+    Only with `to`; escapes stay as they were sent. Default: absent, the path stays.
+    Example: `rewrite = "/orders/{rest}"`.
     """
 
     strip: str | None = None
@@ -165,13 +202,19 @@ class Route(Table):
     Then the answer is 504. Only with `to`. Default: `"0s"`. Example: `timeout = "10s"`.
     """
 
-    timeouts: RouteTimeouts = Field(default_factory=lambda: RouteTimeouts.model_validate({}))
+    timeouts: RouteTimeouts = Field(default_factory=defaults_of(RouteTimeouts))
     """The rarer time limits. Only with `to`. Default: that of each key. Example: `timeouts = { total = "1h" }`."""
 
     upgrade: list[str] = Field(default_factory=lambda: ["websocket"])
     """Protocols that a client may change to; the connection is then a tunnel of bytes. Only with `to`.
 
     Default: `["websocket"]`. Example: `upgrade = []` (none).
+    """
+
+    silence: Silence
+    """Codes of warnings that are not told about this table.
+
+    Default: none. Example: `silence = ["P203"]`.
     """
 
     @model_validator(mode="after")

@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import lru_cache
 from typing import Annotated
 
 from pydantic import BeforeValidator
@@ -85,8 +86,8 @@ SIZE = Unit(
     {"B": 1, "KB": 1000, "KiB": 1 << 10, "MB": 1000**2, "MiB": 1 << 20, "GB": 1000**3, "GiB": 1 << 30},
 )
 
-milliseconds: Callable[[str], int] = DURATION.parse
-size_bytes: Callable[[str], int] = SIZE.parse
+milliseconds: Callable[[str], int] = lru_cache(DURATION.parse)
+size_bytes: Callable[[str], int] = lru_cache(SIZE.parse)
 
 Duration = Annotated[str, DURATION.between("1ms", "8760h")]
 """A time that cannot be nothing: "250ms", "3s", "5m", "1h"."""

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, Tag
 
-from pylos.model.base import Table, branch, one_of_shapes
+from pylos.model.base import Silence, Table, branch, defaults_of, one_of_shapes
 from pylos.model.units import Duration, Interval
 
 Times = Annotated[int, Field(ge=1, le=1000)]
@@ -158,8 +158,14 @@ class Upstream(Table):
     Default: `"preserve"`. Example: `host = "shop.internal"`.
     """
 
-    pool: Pool = Field(default_factory=lambda: Pool.model_validate({}))
+    pool: Pool = Field(default_factory=defaults_of(Pool))
     """Connections kept for the next request. Default: that of each key. Example: `pool = { idle = "4s" }`."""
 
-    timeouts: UpstreamTimeouts = Field(default_factory=lambda: UpstreamTimeouts.model_validate({}))
+    timeouts: UpstreamTimeouts = Field(default_factory=defaults_of(UpstreamTimeouts))
     """How long a target is waited for. Default: that of each key. Example: `timeouts = { connect = "500ms" }`."""
+
+    silence: Silence
+    """Codes of warnings that are not told about this table.
+
+    Default: none. Example: `silence = ["P203"]`.
+    """

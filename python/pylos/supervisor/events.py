@@ -1,13 +1,28 @@
-"""What can happen to a running supervisor. One at a time: whatever comes during a reload waits for its end."""
+"""What can happen to a running supervisor, one thing at a time."""
 
 from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
 
-from pylos.errors import PylosError
+from pylos.config.diff import Change
+from pylos.errors import Problem, PylosError
 from pylos.supervisor.process import GatewayProcess
-from pylos.supervisor.source import Source
+from pylos.supervisor.source import Checked, Source
+
+
+@dataclass(frozen=True)
+class Taken:
+    """A configuration is in use."""
+
+    number: int
+    changes: list[Change]
+    """To the one before; [] when it is the same, and then nothing was done."""
+    warnings: list[Problem]
+
+
+Outcome = asyncio.Future[Taken]
+"""Told what came of it: a Taken, or a PylosError as its exception."""
 
 
 @dataclass(frozen=True)
@@ -17,8 +32,34 @@ class Reload:
     reason: str
     source: Source | None = None
     """A new source; None = the one in use."""
-    outcome: asyncio.Future[PylosError | None] | None = None
-    """Told what came of it, None for success."""
+    outcome: Outcome | None = None
+    noticed: bool = False
+    """Nobody asked: the watcher saw a change, perhaps one that has been read already."""
+
+
+@dataclass(frozen=True)
+class Read:
+    """What a reload asked for has been read, or is wrong."""
+
+    wanted: Reload
+    source: Source
+    found: Checked | PylosError
+
+    def sound(self) -> Checked:
+        """Give what was read; raises what is wrong with it."""
+        if isinstance(self.found, PylosError):
+            raise self.found
+        return self.found
+
+
+@dataclass(frozen=True)
+class Rollback:
+    """Someone wants a former configuration back."""
+
+    reason: str
+    number: int | None
+    """Which; None = the one before the one in use."""
+    outcome: Outcome | None = None
 
 
 @dataclass(frozen=True)
@@ -40,4 +81,4 @@ class Shutdown:
     reason: str
 
 
-Event = Reload | Ended | Replace | Shutdown
+Event = Reload | Read | Rollback | Ended | Replace | Shutdown

@@ -1,13 +1,9 @@
 """A supervisor that belongs to another program: `class Gateway` starts it and talks to it over a socket pair.
 
-The messages have the form of `channel`. The owner asks, each question with an `id` of its own, and gets one answer with
-that `id`: {"type": "done", ...} or {"type": "failed", "error": "config" | "bind" | "gateway", "text", "problems"}.
+The messages have the form of `channel`, the questions are those of `answers`; and two of them name a source:
 
     {"type": "serve", "path" or "table"}       first, once: {"pid", "gateway", "listen", "admin": [listeners]}
-    {"type": "reload", "path" or "table"}      the same
-    {"type": "process", "other_than": PID}     waits until a gateway process serves that is not this one: {"gateway"}
-    {"type": "status"}                         the gateway process's own answer: {"status"}
-    {"type": "stop"}                           ends at once, without a drain; no answer but the end
+    {"type": "reload", "path" or "table"}      the same, and what changed
 
 When the owner is gone, however that came, everything ends: requests in flight first, as after SIGTERM.
 """
@@ -16,13 +12,13 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from dataclasses import asdict
+from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
-from pylos.errors import BindError, ConfigError, PylosError
+from pylos.errors import PylosError
+from pylos.supervisor.answers import Answers, failure, ready
 from pylos.supervisor.channel import Channel, Message
-from pylos.supervisor.events import Reload, Shutdown
+from pylos.supervisor.events import Shutdown
 from pylos.supervisor.limits import raise_descriptor_limit
 from pylos.supervisor.run import Supervisor
 from pylos.supervisor.source import Checked, Source
@@ -33,18 +29,19 @@ async def serve_owner(control_fd: int) -> int:
     raise_descriptor_limit()
     channel = Channel(socket.socket(fileno=control_fd))
     first = await channel.receive()
-    if first is None:
+    source = None if first is None else _source(first)
+    if first is None or source is None:
         return 0
-    ready = asyncio.Event()
-    supervisor = Supervisor(_source(first), on_ready=lambda _: ready.set())
+    serves = asyncio.Event()
+    supervisor = Supervisor(source, on_ready=lambda _: serves.set())
     life = asyncio.create_task(supervisor.run())
-    started = asyncio.create_task(ready.wait())
+    started = asyncio.create_task(serves.wait())
     await asyncio.wait([life, started], return_when=asyncio.FIRST_COMPLETED)
     if not started.done():
         started.cancel()
         return await _failed_start(channel, first, life)
-    await channel.send({"type": "done", "id": first["id"], **_ready(supervisor)})
-    listening = asyncio.create_task(Conversation(channel, supervisor).run())
+    await channel.send({"type": "done", "id": first["id"], **ready(supervisor)})
+    listening = asyncio.create_task(_listen(channel, supervisor))
     await life
     listening.cancel()
     return 0
@@ -54,68 +51,19 @@ async def _failed_start(channel: Channel, first: Message, life: asyncio.Task[Non
     try:
         await life
     except PylosError as error:
-        await channel.send(_failure(first, error))
+        await channel.send(failure(first["id"], error))
         return 1
     return 0
 
 
-class Conversation:
-    """Answers the owner's questions."""
-
-    def __init__(self, channel: Channel, supervisor: Supervisor) -> None:
-        self._channel = channel
-        self._supervisor = supervisor
-        self._answering: set[asyncio.Task[None]] = set()
-
-    async def run(self) -> None:
-        """Answer until the owner is gone. A question that waits does not keep the others waiting."""
-        try:
-            while (question := await self._channel.receive()) is not None:
-                task = asyncio.create_task(self._answer(question))
-                self._answering.add(task)
-                task.add_done_callback(self._answering.discard)
-        except ConnectionError:
-            pass  # the owner was killed: gone as well
-        self._supervisor.put(Shutdown("the owner is gone"))
-
-    async def _answer(self, question: Message) -> None:
-        try:
-            answer = {"type": "done", "id": question["id"], **await self._asked(question)}
-        except PylosError as error:
-            answer = _failure(question, error)
-        await self._channel.send(answer)
-
-    async def _asked(self, question: Message) -> dict[str, Any]:
-        match question["type"]:
-            case "reload":
-                return await self._reload(question)
-            case "process":
-                return {"gateway": await self._supervisor.serving(question["other_than"])}
-            case "status":
-                return {"status": await self._supervisor.status()}
-            case "stop":
-                self._supervisor.end_at_once()
-                return {}
-            case unknown:
-                raise PylosError(f"an unknown question: {unknown}")
-
-    async def _reload(self, question: Message) -> dict[str, Any]:
-        outcome: asyncio.Future[PylosError | None] = asyncio.get_running_loop().create_future()
-        self._supervisor.put(Reload("asked by the owner", _source(question), outcome))
-        if error := await outcome:
-            raise error
-        return _ready(self._supervisor)
+async def _listen(channel: Channel, supervisor: Supervisor) -> None:
+    """Answer the owner until it is gone; an owner that was killed is gone as well."""
+    with suppress(ConnectionError):
+        await Answers(supervisor, "the owner").converse(channel, _source)
+    supervisor.put(Shutdown("the owner is gone"))
 
 
-def _ready(supervisor: Supervisor) -> dict[str, Any]:
-    return {**supervisor.ready, "admin": supervisor.admin_listeners}
-
-
-def _source(question: Message) -> Source:
-    return Path(question["path"]) if "path" in question else Checked(question["table"])
-
-
-def _failure(question: Message, error: PylosError) -> dict[str, Any]:
-    kind = "config" if isinstance(error, ConfigError) else "bind" if isinstance(error, BindError) else "gateway"
-    problems = [asdict(problem) for problem in error.problems] if isinstance(error, ConfigError) else []
-    return {"type": "failed", "id": question["id"], "error": kind, "text": str(error), "problems": problems}
+def _source(question: Message) -> Source | None:
+    if "path" in question:
+        return Path(question["path"])
+    return Checked(question["table"], tests=question.get("tests", {})) if "table" in question else None

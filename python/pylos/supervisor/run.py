@@ -4,22 +4,26 @@ from __future__ import annotations
 
 import asyncio
 import os
+from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from functools import partial
+from pathlib import Path
 from signal import SIGHUP, SIGINT, SIGTERM, Signals
-from typing import TypedDict
+from typing import Any, TypedDict
 
+from pylos.config.diff import names_of, summary
 from pylos.errors import ConfigError, GatewayError, PylosError
 from pylos.supervisor import log
 from pylos.supervisor.apply import Applier
 from pylos.supervisor.backoff import Backoff
 from pylos.supervisor.channel import Message
-from pylos.supervisor.events import Ended, Event, Reload, Replace, Shutdown
+from pylos.supervisor.events import Ended, Event, Outcome, Read, Reload, Replace, Rollback, Shutdown, Taken
+from pylos.supervisor.history import History
 from pylos.supervisor.process import GatewayLostError, GatewayProcess, described, gateway_command
 from pylos.supervisor.sockets import Sockets
-from pylos.supervisor.source import Source
-from pylos.supervisor.watch import Watcher
+from pylos.supervisor.source import Checked, Source, named_files, read_aside
+from pylos.supervisor.watch import Watcher, contents
 
 DRAIN_GRACE = 5.0
 """Seconds that a gateway process has, after its drain's deadline, to end by itself."""
@@ -52,11 +56,19 @@ class Supervisor:
         self._hurry = asyncio.Event()
         self._sockets = Sockets()
         self._applier = Applier(self._sockets)
-        self._watcher = Watcher(lambda: self.put(Reload("a file has changed")))
+        self._watcher = Watcher(lambda: self.put(Reload("a file has changed", noticed=True)))
         self._backoff = Backoff()
         self._process: GatewayProcess | None = None
         self._process_changed = asyncio.Condition()
         self._shutting_down = False
+        self.history = History()
+        self._wanted: deque[Reload] = deque()
+        self._reading: asyncio.Task[None] | None = None
+        self._written = Checked({})
+        """What the source said when it was last read and sound."""
+        self._drift: str | None = None
+        """Why the configuration in use is not that of the source."""
+        self._rolled_back = False
 
     async def run(self) -> None:
         """Serve until told to end. Raises ConfigError, BindError or GatewayError when it cannot start."""
@@ -86,8 +98,10 @@ class Supervisor:
         await self._drain()
 
     async def _start(self) -> None:
-        await self._start_process(partial(self._applier.change, self._source))
-        await self._follow()
+        self._written = await read_aside(self._source)
+        await self._start_process(partial(self._applier.change, self._written))
+        self.history.add(self._applier.generation, self._written, "start")
+        await self._follow(self._written.files)
         self._report_warnings()
         self._report_listening()
         if self._on_ready is not None:
@@ -97,7 +111,14 @@ class Supervisor:
         while True:
             match await self._events.get():
                 case Reload() as wanted:
-                    await self._reload(wanted)
+                    self._wanted.append(wanted)
+                    self._read_next()
+                case Read() as read:
+                    await self._reload(read)
+                    self._reading = None
+                    self._read_next()
+                case Rollback() as wanted:
+                    await self._roll_back(wanted)
                 case Ended(process) if process is self._process:
                     await self._lose(process)
                 case Replace() if self._process is None:
@@ -131,33 +152,87 @@ class Supervisor:
 
     # -- a new configuration ------------------------------------------------------------------------------------------
 
-    async def _reload(self, wanted: Reload) -> None:
+    def _read_next(self) -> None:
+        if self._wanted and self._reading is None:
+            self._reading = asyncio.create_task(self._read(self._wanted.popleft()), name="read the configuration")
+
+    async def _read(self, wanted: Reload) -> None:
         source = wanted.source or self._source
-        before = self._applier.listen
-        failure: PylosError | None = None
         try:
-            await self._applier.change(source, self._process)
+            found: Checked | PylosError = await read_aside(source)
         except PylosError as error:
-            failure = error
+            found = error
+        except Exception as error:  # noqa: BLE001 - a defect of the checks must not end what serves
+            found = PylosError(f"the configuration cannot be checked, by a defect of Pylos: {error!r}")
+        self.put(Read(wanted, source, found))
+
+    async def _reload(self, read: Read) -> None:
+        wanted = read.wanted
+        try:
+            checked = read.sound()
+            if wanted.noticed and self._rolled_back and checked.contents == self._written.contents:
+                return  # old news: what the file says was rolled back after it had been read
+            taken = await self._take(checked, wanted.reason)
+        except PylosError as error:
             log.error(
                 "reload_refused", f"{_about(error)}; the configuration in use stays\n{error}", reason=wanted.reason
             )
-        else:
-            self._source = source
+            if read.source == self._source:
+                self._drift = "what the file says now was refused"
+                await self._follow([*self._written.files, *named_files(error)])
+            await self._settle(wanted.outcome, error)
+            return
+        self._source, self._written, self._drift, self._rolled_back = read.source, checked, None, False
+        await self._follow(checked.files)
+        await self._settle(wanted.outcome, taken)
+
+    async def _roll_back(self, wanted: Rollback) -> None:
+        try:
+            entry = self.history.find(wanted.number)
+            checked = entry.checked
+            number = entry.restores or entry.number
+            taken = await self._take(checked, f"rollback to {number}, {wanted.reason}", restores=number)
+        except PylosError as error:
+            log.error("rollback_refused", f"{error}; the configuration in use stays", reason=wanted.reason)
+            await self._settle(wanted.outcome, error)
+            return
+        same = checked.document == self._written.document
+        self._rolled_back = not same
+        self._drift = None if same else f"configuration {number} was put back by a rollback"
+        await self._settle(wanted.outcome, taken)
+
+    async def _take(self, checked: Checked, reason: str, restores: int | None = None) -> Taken:
+        """Put a configuration into use, unless it is; and tell. Raises what `Applier.change` raises."""
+        before = self._applier.listen
+        if self._applier.keeps(checked):
             number = self._applier.generation
-            log.info("reloaded", f"configuration {number} is in use ({wanted.reason})", generation=number)
-            self._report_warnings()
-            if self._applier.listen != before:
-                self._report_listening()
-        await self._follow()
+            log.info("unchanged", f"nothing changed: configuration {number} stays in use ({reason})", generation=number)
+            return Taken(number, [], checked.warnings)
+        await self._applier.change(checked, self._process)
+        number = self._applier.generation
+        changes = self.history.add(number, checked, reason, restores)
+        told = f"configuration {number} is in use ({reason}): {summary(changes)}"
+        log.info("reloaded", told, generation=number, changed=names_of(changes))
+        self._report_warnings()
+        if self._applier.listen != before:
+            self._report_listening()
+        return Taken(number, changes, checked.warnings)
+
+    async def _settle(self, outcome: Outcome | None, result: Taken | PylosError) -> None:
+        """Tell who asked; and with a configuration tried, it is time to try without a gateway process's delay."""
         if self._process is None:
             await self._replace()
-        if wanted.outcome is not None and not wanted.outcome.done():
-            wanted.outcome.set_result(failure)
+        if outcome is None or outcome.done():
+            return
+        if isinstance(result, PylosError):
+            outcome.set_exception(result)
+            outcome.exception()  # told, as far as we are concerned: who asked may have left
+        else:
+            outcome.set_result(result)
 
-    async def _follow(self) -> None:
+    async def _follow(self, files: Sequence[Path]) -> None:
         if self._watch:
-            await self._watcher.follow(self._applier.checked.files)
+            await self._watcher.follow(dict.fromkeys(files))
 
     # -- a lost process -----------------------------------------------------------------------------------------------
 
@@ -203,6 +278,39 @@ class Supervisor:
     def ready(self) -> Ready:
         """Who serves where."""
         return {"pid": os.getpid(), "gateway": self.gateway_pid, "listen": self._applier.listen}
+
+    @property
+    def running(self) -> dict[str, Any]:
+        """What runs, in the words of the supervisor: pids, addresses, and the configuration in use."""
+        source = self._source
+        return {
+            **self.ready,
+            "source": str(source) if isinstance(source, Path) else None,
+            "generation": self.number,
+            "digest": self._applier.checked.digest,
+            "drift": self._drift or self._unread(),
+        }
+
+    @property
+    def number(self) -> int:
+        """The number of the configuration in use."""
+        return self._applier.generation
+
+    @property
+    def table(self) -> dict[str, Any]:
+        """The table in use, addresses as they really are."""
+        return self._applier.table
+
+    def document(self, number: int | None) -> dict[str, Any]:
+        """Give a former document, or the one in use, with its number. Raises PylosError."""
+        entry = self.history.find(self.number if number is None else number)
+        return {"number": entry.number, "document": entry.document}
+
+    def _unread(self) -> str | None:
+        written = self._written
+        if not written.files or contents(written.files) == written.contents:
+            return None
+        return "the file has changed and has not been read yet"
 
     @property
     def gateway_pid(self) -> int:

@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import asyncio
+import hashlib
+import json
+import threading
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from pylos.config import Config, Loaded, load
-from pylos.errors import Place, Problem
+from pylos.config.diff import meaning
+from pylos.errors import ConfigError, Place, Problem, PylosError
+from pylos.supervisor.watch import contents
+
+Result = TypeVar("Result")
 
 
 @dataclass(frozen=True)
@@ -22,6 +32,20 @@ class Checked:
     warnings: list[Problem] = field(default_factory=list)
     files: list[Path] = field(default_factory=list)
     """The files it was read from."""
+    tests: dict[str, Any] = field(default_factory=dict)
+    """The [test.*] tables: part of the document, though the gateway never sees them."""
+    contents: bytes = b""
+    """Digest of the files when they were read."""
+
+    @property
+    def document(self) -> dict[str, Any]:
+        """The table and the tests: all that two configurations are compared by."""
+        return {**self.table, "test": self.tests}
+
+    @property
+    def digest(self) -> str:
+        """Twelve characters that tell documents apart, whatever their text looks like."""
+        return hashlib.sha256(json.dumps(self.document, sort_keys=True).encode()).hexdigest()[:12]
 
     def problems(self, found: Iterable[Mapping[str, Any]]) -> list[Problem]:
         """Take over what the gateway process found wrong. Rare: the same compiler has checked the table before."""
@@ -41,4 +65,38 @@ def read(source: Source) -> Checked:
         return source
     loaded = source if isinstance(source, Loaded) else load(source)
     name = str(source) if isinstance(source, Path) else Checked.name
-    return Checked(loaded.table, name, loaded.warnings, loaded.watch)
+    tests = meaning(loaded)["test"]
+    return Checked(loaded.table, name, loaded.warnings, loaded.watch, tests, contents(loaded.watch))
+
+
+def named_files(error: PylosError) -> list[Path]:
+    """Give the files that a refusal names: to mend one of them is a reason to read again."""
+    problems = error.problems if isinstance(error, ConfigError) else []
+    files = {Path(problem.place.file) for problem in problems}
+    return sorted(file for file in files if file.is_file())
+
+
+async def read_aside(source: Source) -> Checked:
+    """Read in a thread: to compile a program may take seconds, in which a lost gateway process must be replaced."""
+    return await in_thread(lambda: read(source))
+
+
+async def in_thread(work: Callable[[], Result]) -> Result:
+    """Do something in a thread that nobody waits for at the end of the program."""
+    loop = asyncio.get_running_loop()
+    done: asyncio.Future[Result] = loop.create_future()
+
+    def settle(tell: Callable[[], None]) -> None:
+        if not done.done():
+            tell()
+
+    def run() -> None:
+        try:
+            tell = partial(done.set_result, work())
+        except Exception as error:  # noqa: BLE001 - raised where it is waited for
+            tell = partial(done.set_exception, error)
+        with suppress(RuntimeError):  # the loop is closed: all is over
+            loop.call_soon_threadsafe(settle, tell)
+
+    threading.Thread(target=run, daemon=True).start()
+    return await done

@@ -67,11 +67,14 @@ class Watcher:
 
 
 def contents(files: Iterable[Path]) -> bytes:
-    """Give a digest of the files' contents; a file that cannot be read counts as another content."""
+    """Give a digest of the files' contents; a file that cannot be read counts as another content.
+
+    Of a folder, in which a pattern looks for files, the names count.
+    """
     digest = hashlib.sha256()
     for file in files:
         try:
-            data = file.read_bytes()
+            data = names_in(file) if file.is_dir() else file.read_bytes()
         except OSError as error:
             digest.update(f"!{error.errno}".encode())
         else:
@@ -79,10 +82,20 @@ def contents(files: Iterable[Path]) -> bytes:
     return digest.digest()
 
 
+def names_in(folder: Path) -> bytes:
+    """List a folder, without what editors leave there while they write."""
+    names = (path.name for path in folder.iterdir())
+    return "\0".join(sorted(name for name in names if not name.startswith(".") and not name.endswith("~"))).encode(
+        errors="surrogateescape"
+    )
+
+
 def folders_to_watch(files: Iterable[Path]) -> frozenset[Path]:
     """Give the folder of each file, and of everything that a symbolic link on the way to it points at."""
     folders: set[Path] = set()
     for file in files:
+        if file.is_dir():
+            folders.add(file.absolute())
         folders.update(_folders_on_the_way(file.absolute()))
     return frozenset(folder for folder in folders if folder.is_dir())
 

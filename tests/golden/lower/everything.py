@@ -1,4 +1,5 @@
 import pylos
+from pylos import model
 
 config = pylos.Config(
     pylos=pylos.Pylos(
@@ -7,8 +8,15 @@ config = pylos.Config(
         trusted_proxies=["10.0.0.0/8", "::1", "unix"],
         access_log=pylos.AccessLog(path="/var/log/pylos/access.log", format="json"),
         use=["edge"],
+        require=["shield"],
         drain="2m",
+        silence=["P213"],
     ),
+    defaults={
+        "listen": {"timeouts": pylos.ListenTimeouts(idle="2m")},
+        "upstream": {"health": pylos.Health(path="/ping"), "host": "target"},
+        "route": {"timeout": "20s"},
+    },
     listen={
         "http": pylos.Listen(
             bind=["127.0.0.1:8080", "[::1]:8080"],
@@ -24,6 +32,7 @@ config = pylos.Config(
                 body="10MiB",
             ),
             timeouts=pylos.ListenTimeouts(header="5s", idle="10m", body_idle="1m", send_idle="45s", client_fin="250ms"),
+            silence=["P210"],
         ),
         "ops": pylos.Listen(bind="unix:/run/pylos/ops.sock", serve=["metrics", "health"]),
     },
@@ -41,7 +50,9 @@ config = pylos.Config(
             host="target",
             pool=pylos.Pool(max_idle=64, max_connections=200, idle="4s", max_age="5m"),
             timeouts=pylos.UpstreamTimeouts(connect="500ms", first_byte="5m", idle="10m", send_idle="1m"),
+            silence=["P210"],
         ),
+        "inherits": pylos.Upstream(targets=["http://10.0.0.4:8000"]),
         "plain": pylos.Upstream(targets=["http://10.0.0.3:8000"], health=False, host="shop.internal"),
     },
     policy={
@@ -51,25 +62,47 @@ config = pylos.Config(
             deny_path=["/.git/{rest:path}"],
             allow_methods=["GET", "HEAD", "POST"],
             max_body="1MB",
+            silence=["P213"],
+        ),
+        "beta": pylos.Filter(
+            enforce=10,
+            if_="request.method == 'POST' && client.ip != '127.0.0.1'",
+            deny_path=["/beta/{rest:path}"],
         ),
         "security": pylos.Headers(
             preset="security",
             request=pylos.FieldEdits(remove=["x-debug"], set={"X-Tenant": "shop"}, add={"x-hop": "1"}),
             response=pylos.FieldEdits(remove=["x-runtime"], set={"x-served-by": "pylos"}, add={"vary": "Accept"}),
+            enforce=50,
+            if_="request.host != 'localhost'",
+            silence=["P213"],
         ),
-        "edge": pylos.Chain(use=["shield", "security"]),
+        "edge": pylos.Chain(use=["shield", "security"], silence=["P213"]),
     },
     route={
         "site": pylos.Route(
             match=["shop.example.com/{rest:path}", "GET,HEAD *.shop.example.com/{rest:path}"],
+            when=model.When(
+                header={"x-beta": True, "accept": "re:^text/"},
+                query={"v": "2"},
+                cookie={"beta": "re:^(1|yes)$"},
+                ip=["10.0.0.0/8"],
+            ),
+            priority=10,
             to="web",
             use=["security"],
             without=["shield"],
             timeout="10s",
             timeouts=pylos.RouteTimeouts(total="1h", tunnel_idle="5m"),
             upgrade=["WebSocket"],
+            silence=["P203", "P210"],
         ),
         "rewritten": pylos.Route(match="/orders/{id}", to="plain", rewrite="/v2/orders/{id}"),
+        "by_expression": pylos.Route(
+            match="/versions/{rest:path}",
+            to="inherits",
+            rewrite=model.RewriteRe(re="^/versions/v([0-9]+)/(?P<rest>.*)$", to="/$1/$${rest}"),
+        ),
         "stripped": pylos.Route(match="/api/{rest:path}", to="plain", strip="/api", upgrade=[]),
         "moved": pylos.Route(match="/old/{rest:path}", redirect="https://shop.example.com/{rest}"),
         "found": pylos.Route(match="/search", redirect=pylos.Redirect(to="/find", status=302)),
@@ -83,5 +116,27 @@ config = pylos.Config(
         ),
         "html": pylos.Route(match="/html", respond=pylos.Respond(html="<h1>Pylos</h1>")),
         "empty": pylos.Route(match="/empty", respond=pylos.Respond(status=204)),
+    },
+    test={
+        "site_takes_the_beta": model.Test(
+            request="GET http://shop.example.com/items/7?v=2",
+            headers={"x-beta": "1", "accept": "text/html", "cookie": "beta=yes", "x-debug": "1"},
+            peer="10.2.0.1",
+            listener="http",
+            as_=model.Identity(id="consumer:acme", plan="gold", claims={"role": "staff"}),
+            given={"beta": "allow"},
+            expect=model.Expect(route="site", upstream="web", path="/items/7?v=2", headers={"x-beta": "1"}),
+        ),
+        "old_pages_have_moved": model.Test(
+            request="GET http://shop.example.com/old/x",
+            peer="10.2.0.1",
+            as_="consumer:acme",
+            expect=model.Expect(route="moved", status=308, location="https://shop.example.com/x"),
+        ),
+        "others_are_refused": model.Test(
+            request="GET http://shop.example.com/old/x",
+            peer="10.1.0.1",
+            expect=model.Expect(status=403, reason="ip_denied"),
+        ),
     },
 )

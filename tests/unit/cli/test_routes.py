@@ -1,4 +1,7 @@
 import json
+import re
+
+from pylos.cli.routes import HEADS
 
 DOCUMENT = """\
 [listen.http]
@@ -42,4 +45,39 @@ def test_a_wrong_file_is_told_instead(pylos, file):
 
     assert done.exit_code == 1
     assert done.stdout == ""
-    assert done.stderr.startswith("pylos.toml: error P105: ")
+    assert done.stderr.startswith("error[P105]: ")
+
+
+MORE = """\
+[route.beta]
+match = "/items/{id}"
+when = { header = { x-beta = true } }
+to = "web"
+[route.loud]
+match = ["/items/{id}", "/items/{name}"]
+priority = 7
+to = "web"
+silence = ["P213"]
+"""
+
+
+def test_conditions_and_priority_and_what_is_shadowed_have_columns_where_there_are_any(pylos, file):
+    done = pylos("routes", "-c", file(DOCUMENT + MORE))
+    heads, *rows = [re.split(r"  +", line) for line in done.stdout.splitlines()]
+
+    assert heads == list(HEADS)
+    assert [[row[0], *row[3:6], row[-1]] for row in rows] == [
+        ["one", "/items/{id}", "-", "-", "-"],
+        ["beta", "/items/{id}", "header `x-beta` is there", "-", "-"],
+        ["loud", "/items/{id}", "-", "7", "-"],
+        ["loud", "/items/{name}", "-", "7", "shadowed"],
+        ["rest", "/{rest:path}", "-", "-", "-"],
+    ]
+
+
+def test_what_is_shadowed_for_programs(pylos, file):
+    done = pylos("routes", "-c", file(DOCUMENT + MORE), "--json")
+    told = {(row["route"], row["path"]): row["shadowed"] for row in json.loads(done.stdout)}
+
+    assert [key for key, why in told.items() if why] == [("loud", "/items/{name}")]
+    assert "is matched by this route already" in told["loud", "/items/{name}"]

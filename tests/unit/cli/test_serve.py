@@ -13,20 +13,32 @@ from pylos.supervisor import demo
 def served(monkeypatch):
     """What the supervisor was asked to serve."""
     asked = []
-    monkeypatch.setattr(supervisor, "serve", lambda source, ready_fd: asked.append((source, ready_fd)) or 0)
+    monkeypatch.setattr(supervisor, "serve", lambda *asked_for: asked.append(asked_for) or 0)
     return asked
 
 
 def test_a_file(pylos, served):
     assert pylos("serve", "-c", "gateway.toml", "--ready-fd", "7").exit_code == 0
-    assert served == [(Path("gateway.toml"), 7)]
+    assert served == [(Path("gateway.toml"), 7, "default")]
 
 
 def test_the_default_file(pylos, file, served):
     file("")
 
     assert pylos("serve").exit_code == 0
-    assert served == [(Path("pylos.toml"), None)]
+    assert served == [(Path("pylos.toml"), None, "default")]
+
+
+def test_a_name(pylos, file, served):
+    file("")
+
+    assert pylos("serve", "-n", "shop").exit_code == 0
+    assert served == [(Path("pylos.toml"), None, "shop")]
+
+
+def test_a_program_as_module_and_name(pylos, served):
+    assert pylos("serve", "-c", "shop.gateway:config").exit_code == 0
+    assert served == [(Path("shop.gateway:config"), None, "default")]
 
 
 @pytest.mark.parametrize(
@@ -41,7 +53,7 @@ def test_the_default_file(pylos, file, served):
 def test_targets_without_a_file(pylos, served, options, bind):
     assert pylos("serve", "localhost:8000", "http://10.0.0.1:8000", *options).exit_code == 0
 
-    ((loaded, _),) = served
+    ((loaded, _, _),) = served
     assert isinstance(loaded, Loaded)
     assert loaded.table["listen"]["http"]["bind"] == [bind]
     assert [target["url"] for target in loaded.table["upstream"]["web"]["targets"]] == [
@@ -51,7 +63,7 @@ def test_targets_without_a_file(pylos, served, options, bind):
 
 
 def test_the_exit_code_is_the_supervisors(pylos, monkeypatch):
-    monkeypatch.setattr(supervisor, "serve", lambda _source, _ready_fd: 1)
+    monkeypatch.setattr(supervisor, "serve", lambda _source, _ready_fd, _name: 1)
 
     assert pylos("serve", "localhost:8000").exit_code == 1
 
@@ -79,7 +91,8 @@ def test_a_wrong_target(pylos, served):
     done = pylos("serve", "ftp://localhost")
 
     assert done.exit_code == 1
-    assert done.stderr.startswith("command line: error P205: [upstream.web] targets[0]: ")
+    assert done.stderr.startswith("error[P205]: ")
+    assert "--> command line\n" in done.stderr
     assert served == []
 
 

@@ -2,28 +2,12 @@
 
 import re
 from pathlib import Path
-from typing import NamedTuple
 
 import pytest
+from sayings import REST, Wrong, lines_of, refused, report
 
 from pylos.config import load_text
-from pylos.config.problems import CODES
-from pylos.errors import ConfigError
-
-REST = """
-[listen.http]
-bind = "127.0.0.1:0"
-[upstream.web]
-targets = ["http://127.0.0.1:8000"]
-"""
-"""Stands below every document, so that it has a listener and an upstream."""
-
-
-class Wrong(NamedTuple):
-    name: str
-    document: str
-    said: str
-
+from pylos.config.problems import CODES, WARNINGS
 
 TABLE = [
     Wrong(
@@ -52,7 +36,7 @@ TABLE = [
         x.toml:2:1: error P102: [pylos] colour: unknown key
             2 | colour = 1
               | ^^^^^^
-              = keys are version, workers, trusted_proxies, access_log, use and drain
+              = keys are version, workers, trusted_proxies, access_log, use, require, drain and silence
         """,
     ),
     Wrong(
@@ -112,7 +96,7 @@ TABLE = [
         x.toml:1:2: error P103: [certificate]: unknown kind of table
             1 | [certificate.a]
               |  ^^^^^^^^^^^
-              = kinds are pylos, listen, upstream, policy and route
+              = kinds are pylos, listen, upstream, policy, route and test
         """,
     ),
     Wrong(
@@ -352,132 +336,47 @@ TABLE = [
               = did you mean `MiB`?
         """,
     ),
-    # From here on the compiler of the table speaks, and the places are the language's.
     Wrong(
-        "a match that cannot be read",
-        '[route.a]\nmatch = ["/ok", "shop.example.com"]\nto = "web"',
+        "a chain acts through its members",
+        '[policy.all]\ntype = "chain"\nuse = ["a"]\nenforce = 10\n[policy.a]\ntype = "filter"',
         """
-        x.toml:2:17: error P201: [route.a] match[1]: `shop.example.com` has no path
-            2 | match = ["/ok", "shop.example.com"]
-              |                 ^^^^^^^^^^^^^^^^^^
-              = every path of a host is `shop.example.com/{rest:path}`
+        x.toml:4:1: error P102: [policy.all] enforce: unknown key
+            4 | enforce = 10
+              | ^^^^^^^
+              = a chain is only a list: write it at the policies that it names
         """,
     ),
     Wrong(
-        "two routes for the same requests",
-        '[route.a]\nmatch = "/{x}"\nto = "web"\n[route.b]\nmatch = ["/b", "/{y}"]\nto = "web"',
+        "a condition that asks for absence",
+        '[route.a]\nmatch = "/"\nto = "web"\nwhen = { header = { x-beta = false } }',
         """
-        x.toml:5:16: error P202: [route.b] match[1]: `/{y}` is matched just as well by `route.a`
-            5 | match = ["/b", "/{y}"]
-              |                ^^^^^^
-              = make one of them more specific: host, methods or path
+        x.toml:4:30: error P104: [route.a] when.header.x-beta: must be a string or true, not false
+            4 | when = { header = { x-beta = false } }
+              |                              ^^^^^
+              = `true` asks for it to be there; requests without it go to the other routes
         """,
     ),
     Wrong(
-        "a capture that is not there",
-        '[route.a]\nmatch = "/{id}"\nto = "web"\nrewrite = "/x/{idd}"',
+        "a condition of another type",
+        '[route.a]\nmatch = "/"\nto = "web"\nwhen = { query = { v = 2 } }',
         """
-        x.toml:4:11: error P204: [route.a] rewrite: `{idd}` is not captured by the match
-            4 | rewrite = "/x/{idd}"
-              |           ^^^^^^^^^^
-              = the match captures `{id}`
+        x.toml:4:24: error P104: [route.a] when.query.v: must be a string or true, not an integer
+            4 | when = { query = { v = 2 } }
+              |                        ^
         """,
     ),
     Wrong(
-        "a redirect that is no URL",
-        '[route.a]\nmatch = "/"\nredirect = "example.com/x"',
+        "what is no warning is not silenced",
+        '[route.a]\nmatch = "/"\nto = "web"\nsilence = ["P203", "P102", "p203"]',
         """
-        x.toml:3:12: error P204: [route.a] redirect: `example.com/x` is neither a URL nor an absolute path
-            3 | redirect = "example.com/x"
-              |            ^^^^^^^^^^^^^^^
-              = `https://www.example.com/{rest}` or `/new/{rest}`
-        """,
-    ),
-    Wrong(
-        "a target that is no address",
-        '[upstream.b]\ntargets = ["localhost:1", "ftp://files"]',
-        """
-        x.toml:2:27: error P205: [upstream.b] targets[1]: `ftp` is not a scheme for targets
-            2 | targets = ["localhost:1", "ftp://files"]
-              |                           ^^^^^^^^^^^^^
-              = `http` or `unix`
-        """,
-    ),
-    Wrong(
-        "a network with host bits",
-        '[pylos]\ntrusted_proxies = ["10.0.0.1/8"]',
-        """
-        x.toml:2:20: error P206: [pylos] trusted_proxies[0]: `10.0.0.1/8` has bits behind its prefix
-            2 | trusted_proxies = ["10.0.0.1/8"]
-              |                    ^^^^^^^^^^^^
-              = the network is `10.0.0.0/8`
-        """,
-    ),
-    Wrong(
-        "a bind without a host",
-        '[listen.b]\nbind = ":80"',
-        """
-        x.toml:2:8: error P207: [listen.b] bind: `:80` is no address to listen on
-            2 | bind = ":80"
-              |        ^^^^^
-              = all addresses of this machine: `0.0.0.0:80` or `[::]:80`
-        """,
-    ),
-    Wrong(
-        "a bind twice",
-        '[listen.b]\nbind = ["127.0.0.1:81", "127.0.0.1:81"]',
-        """
-        x.toml:2:25: error P207: [listen.b] bind[1]: `127.0.0.1:81` is bound by `listen.b` already
-            2 | bind = ["127.0.0.1:81", "127.0.0.1:81"]
-              |                         ^^^^^^^^^^^^^^
-        """,
-    ),
-    Wrong(
-        "a chain in itself",
-        '[policy.a]\ntype = "chain"\nuse = ["b"]\n[policy.b]\ntype = "chain"\nuse = ["a"]',
-        """
-        x.toml:3:7: error P208: [policy.a] use: a chain contains itself: `a` -> `b` -> `a`
-            3 | use = ["b"]
-              |       ^^^^^
-        """,
-    ),
-    Wrong(
-        "a field of the connection",
-        '[policy.a]\ntype = "headers"\nresponse = { remove = ["Connection"] }',
-        """
-        x.toml:3:24: error P209: [policy.a] response.remove[0]: a policy does not change `Connection`
-            3 | response = { remove = ["Connection"] }
-              |                        ^^^^^^^^^^^^
-              = it belongs to the connection; the gateway writes it
-        """,
-    ),
-    Wrong(
-        "a line longer than the head",
-        '[listen.b]\nbind = "127.0.0.1:81"\nlimits = { line = "64KiB", header = "1KiB" }',
-        """
-        x.toml:3:19: error P211: [listen.b] limits.line: a line of 65536 bytes does not fit a head of 1024
-            3 | limits = { line = "64KiB", header = "1KiB" }
-              |                   ^^^^^^^
-              = `limits.header` holds the whole head
-        """,
-    ),
-    Wrong(
-        "a match that decides nothing",
-        '[route.a]\nmatch = "/{rest:path}"\nto = "web"\n[route.b]\nmatch = ["/x", "/x"]\nto = "web"',
-        """
-        x.toml:5:16: warning P203: [route.b] match[1]: `/x` is matched by this route already
-            5 | match = ["/x", "/x"]
-              |                ^^^^
-        """,
-    ),
-    Wrong(
-        "a without that takes nothing away",
-        '[route.a]\nmatch = "/"\nto = "web"\nwithout = ["x"]\n[policy.x]\ntype = "filter"',
-        """
-        x.toml:4:12: warning P210: [route.a] without[0]: `x` does not apply to this route anyway
-            4 | without = ["x"]
-              |            ^^^
-              = `without` takes away what `[pylos]`, the listener or a chain brings
+        x.toml:4:20: error P116: [route.a] silence[1]: `P102` is an error, and no warning
+            4 | silence = ["P203", "P102", "p203"]
+              |                    ^^^^^^
+              = warnings are P203, P210 and P213
+        x.toml:4:28: error P116: [route.a] silence[2]: `p203` is no code of a warning
+            4 | silence = ["P203", "P102", "p203"]
+              |                            ^^^^^^
+              = warnings are P203, P210 and P213
         """,
     ),
 ]
@@ -490,7 +389,7 @@ def test_what_is_said(wrong):
     if "{toml}" in wrong.said:  # in the words of the TOML parser
         said = re.sub(r"(P101: ).*", r"\1{toml}", said)
         said = "\n".join(line for line in said.splitlines() if not line.startswith("      = "))
-    assert said.splitlines() == [line.removeprefix(" " * 8) for line in wrong.said.strip("\n").splitlines()[:-1]]
+    assert said.splitlines() == lines_of(wrong)
 
 
 def test_everything_is_said_at_once_in_the_order_of_the_file():
@@ -520,6 +419,44 @@ request = { set = { "bad name" = "x" } }
     ]
 
 
+@pytest.mark.parametrize("match", ['"/x/{a"', '["y", "x"]', "[]", '"${PYLOS_TEST_UNSET}"', '"tls://x"'])
+def test_what_cannot_be_read_is_not_missing_captures_as_well(match):
+    document = f'[route.a]\nmatch = {match}\nto = "web"\nrewrite = "/{{other}}"\n'
+
+    assert {problem.path[2] for problem in refused(document + REST).problems} == {"match"}
+
+
+def test_a_tie_tells_the_place_of_the_other_route():
+    document = '[route.a]\nmatch = "/{x}"\nto = "web"\n[route.b]\nmatch = "/{y}"\nto = "web"\n'
+
+    (problem,) = refused(document + REST).problems
+
+    assert [str(place) for place, _ in problem.also] == ["x.toml:1:8"]
+
+
+def test_a_warning_is_silenced_by_the_table_that_it_is_about():
+    routes = '[route.a]\nmatch = ["/x", "/x"]\nto = "web"\n{}\n[route.b]\nmatch = ["/y", "/y"]\nto = "web"\n'
+
+    warnings = load_text(routes.format('silence = ["P203"]') + REST, "x.toml").warnings
+
+    assert [warning.path for warning in warnings] == [("route", "b", "match", 1)]
+
+
+def test_the_codes_of_warnings_are_those_that_the_compiler_warns_with():
+    compiler = Path(__file__).parents[3] / "crates/core/src/table/problem.rs"
+
+    assert set(re.findall(r'"(P2\d\d)", Warning', compiler.read_text())) == WARNINGS
+
+
+def test_a_policy_that_cannot_be_read_is_not_missing_on_routes_as_well():
+    document = (
+        '[pylos]\nrequire = ["x"]\n[policy.x]\ntype = "filter"\nmax_body = 3\n[policy.c]\ntype = "chain"\nuse = 3\n'
+    )
+    problems = refused(document + '[route.a]\nmatch = "/"\nto = "web"\nuse = ["c"]\n' + REST).problems
+
+    assert [problem.code for problem in problems] == ["P109", "P104"]
+
+
 def test_a_wrong_table_is_still_there_for_those_that_name_it():
     problems = refused('[upstream.b]\ntargets = 3\n[route.a]\nmatch = "/"\nto = "b"\n' + REST).problems
 
@@ -527,9 +464,7 @@ def test_a_wrong_table_is_still_there_for_those_that_name_it():
 
 
 def test_a_document_that_would_serve_nobody():
-    said = str(refused(""))
-
-    assert said.splitlines() == [
+    assert report("").splitlines() == [
         "x.toml: error P105: there is no [listen.NAME]: nothing would be served",
         '      = add [listen.http] with bind = "127.0.0.1:8080"',
     ]
@@ -542,23 +477,10 @@ def test_a_misspelled_listen_is_not_a_missing_one_as_well():
 
 
 def test_every_code_has_a_test():
-    tests = Path(__file__).parents[1].glob("c*/test_*.py")  # of the configuration and of the commands
+    folders = ("config", "cli", "model")
+    tests = [path for folder in folders for path in (Path(__file__).parents[1] / folder).glob("test_*.py")]
     tested = set(re.findall(r"P\d{3}", "".join(path.read_text() for path in tests)))
     compiler = Path(__file__).parents[3] / "crates/core/src/table/problem.rs"
     codes = CODES.keys() | set(re.findall(r'"(P2\d\d)"', compiler.read_text()))
 
     assert sorted(codes - tested) == []
-
-
-def report(document: str) -> str:
-    """What is said about a document: its errors, or its warnings where it can be used."""
-    try:
-        return "\n".join(problem.render() for problem in load_text(document, "x.toml").warnings)
-    except ConfigError as error:
-        return str(error)
-
-
-def refused(document: str) -> ConfigError:
-    with pytest.raises(ConfigError) as caught:
-        load_text(document, "x.toml")
-    return caught.value

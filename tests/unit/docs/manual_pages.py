@@ -14,7 +14,7 @@ GENERATED = {"docs/bench.md", "docs/probes.md"}
 
 PAGES = sorted(
     path
-    for pattern in ("*.md", "docs/*.md", "examples/*.md", "examples/*/*.md", "bench/*.md")
+    for pattern in ("*.md", "docs/*.md", "docs/errors/*.md", "examples/*.md", "examples/*/*.md", "bench/*.md")
     for path in ROOT.glob(pattern)
     if path.relative_to(ROOT).as_posix() not in GENERATED
 )

@@ -25,9 +25,9 @@ def each(found: list[Block]) -> pytest.MarkDecorator:
     return pytest.mark.parametrize("block", found, ids=lambda block: block.place)
 
 
-def problems_of(text: str) -> list[Problem]:
+def problems_of(text: str, name: str = "gateway.toml") -> list[Problem]:
     try:
-        return load_text(text, "gateway.toml").warnings
+        return load_text(text, name).warnings
     except ConfigError as error:
         return error.problems
 
@@ -48,10 +48,15 @@ def test_a_wrong_configuration_is_wrong_as_told(block: Block):
     assert [problem.code for problem in problems] == block.marks[1:], [problem.render() for problem in problems]
 
 
+@each(blocks("json", "config"))
+def test_a_configuration_in_json_is_sound(block: Block):
+    assert [problem.render() for problem in problems_of(block.text, "gateway.json")] == []
+
+
 @each(blocks("python", "run"))
 def test_code_runs(block: Block, tmp_path: Path):
     script = tmp_path / "shown.py"
-    script.write_text(re.sub(r"127\.0\.0\.1:\d+", "127.0.0.1:0", block.text))
+    script.write_text(re.sub(r"(bind\W+)127\.0\.0\.1:\d+", r"\g<1>127.0.0.1:0", block.text))
     done = subprocess.run(
         [sys.executable, script], input="\n", capture_output=True, text=True, timeout=SECONDS, check=False
     )
@@ -79,7 +84,7 @@ def commands() -> list[tuple[str, str]]:
 
 @pytest.mark.parametrize("place, line", commands())
 def test_a_command_is_understood(place: str, line: str):
-    name, *arguments = shlex.split(line)[1:]
+    name, *arguments = shlex.split(re.split(r" [<>|] ", line)[0])[1:]
     group = get_command(app)
     command = group.commands[name]  # type: ignore[attr-defined]
     context = command.make_context(name, arguments)
@@ -89,6 +94,13 @@ def test_a_command_is_understood(place: str, line: str):
 
 
 def test_there_are_blocks_of_each_kind():
-    kinds = [("toml", ""), ("toml", "fragment"), ("toml", "wrong"), ("python", "run"), ("python", "test")]
+    kinds = [
+        ("toml", ""),
+        ("toml", "fragment"),
+        ("toml", "wrong"),
+        ("json", "config"),
+        ("python", "run"),
+        ("python", "test"),
+    ]
     assert [kind for kind in kinds if not blocks(*kind)] == []
     assert len(commands()) > 10

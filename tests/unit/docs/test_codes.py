@@ -6,9 +6,13 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from manual_pages import ROOT, anchors, blocks, code, rows
+import pytest
+from manual_pages import ROOT, anchors, code, rows
 
-from pylos.config.problems import CODES
+from pylos.config import load, load_text
+from pylos.config.codes import MANUALS, Example
+from pylos.config.problems import CODES, WARNINGS
+from pylos.errors import ConfigError, Problem
 
 RUST = sorted((ROOT / "crates" / "proxy" / "src").rglob("*.rs"))
 REFUSAL = re.compile(r'Refusal::(?:(malformed)\(|(?:client|upstream|gateway)\(\s*(\d{3}),)\s*"([a-z0-9_]+)"')
@@ -28,16 +32,68 @@ def problem_codes() -> set[str]:
     return CODES.keys() | set(re.findall(r'= "(P\d{3})"', text))
 
 
-def test_every_problem_code_has_its_section():
-    sections = {anchor.upper() for anchor in anchors(ROOT / "docs" / "errors.md") if re.fullmatch(r"p\d{3}", anchor)}
+def test_every_problem_code_has_its_page():
+    assert MANUALS.keys() == problem_codes()
+    assert [code for code in MANUALS if not (ROOT / "docs" / "errors" / f"{code}.md").exists()] == []
+    assert [code for code in MANUALS if code.lower() not in anchors(ROOT / "docs" / "errors.md")] == []
 
-    assert sections == problem_codes()
+
+def test_the_severities_are_those_of_the_sources():
+    text = (ROOT / "crates" / "core" / "src" / "table" / "problem.rs").read_text()
+    compiler = dict(re.findall(r'= "(P\d{3})", (Error|Warning);', text))
+
+    assert {code for code, manual in MANUALS.items() if manual.severity == "warning"} == WARNINGS
+    assert {code for code, severity in compiler.items() if severity == "Warning"} == WARNINGS
 
 
-def test_every_problem_code_has_an_example():
-    shown = {mark for block in blocks("toml", "wrong") for mark in block.marks[1:]}
+NO_EXAMPLE = {
+    "P100": "a file that cannot be read has no text to show",
+    "P114": "no key of this version holds a secret",
+}
 
-    assert problem_codes() - shown == {"P100"}  # a file that cannot be read has no text to show
+
+def test_every_problem_code_has_examples():
+    assert {code for code, manual in MANUALS.items() if not (manual.wrong and manual.right)} == NO_EXAMPLE.keys()
+
+
+SHOWN = [manual for manual in MANUALS.values() if manual.wrong and manual.right]
+
+
+@pytest.mark.parametrize("manual", SHOWN, ids=lambda manual: manual.code)
+def test_the_wrong_example_has_that_problem_and_no_other(manual, tmp_path, monkeypatch):
+    problems = problems_of(manual.wrong, tmp_path, monkeypatch)
+
+    assert sorted(problem.code for problem in problems) == sorted((manual.code, *manual.wrong.beside))
+    assert {problem.severity for problem in problems if problem.code == manual.code} == {manual.severity}
+
+
+@pytest.mark.parametrize("manual", SHOWN, ids=lambda manual: manual.code)
+def test_the_right_example_has_none(manual, tmp_path, monkeypatch):
+    assert [problem.render() for problem in problems_of(manual.right, tmp_path, monkeypatch)] == []
+
+
+def test_what_an_example_cannot_but_have_beside_its_own_problem_is_of_later_versions():
+    beside = {code: manual.wrong.beside for code, manual in MANUALS.items() if manual.wrong and manual.wrong.beside}
+
+    assert beside == {"P115": ("P110",)}  # targets that know no paths
+
+
+def problems_of(example: Example, folder: Path, monkeypatch: pytest.MonkeyPatch) -> list[Problem]:
+    monkeypatch.chdir(folder)
+    for name, text in {example.name: example.text, **example.files}.items():
+        (folder / name).write_text(text)
+    try:
+        return load(example.name).warnings
+    except ConfigError as error:
+        return error.problems
+
+
+def test_the_manual_shows_what_check_prints():
+    document = '[listen.http]\nbind = "127.0.0.1:0"\n[upstream.web]\ntargets = ["[::1]:1"]\n[route.site]\n'
+    with pytest.raises(ConfigError) as caught:
+        load_text(document + 'to = "wbe"\nmatch = "/"\n', "gateway.toml")
+
+    assert f"```text\n{caught.value}\n\n1 error\n```" in (ROOT / "docs" / "errors.md").read_text()
 
 
 def refusals() -> Iterator[tuple[str, str]]:

@@ -7,12 +7,17 @@ from pydantic import ValidationError
 
 import pylos
 from pylos import _core
-from pylos.model import Table
+from pylos.model import Secret, Table
 from pylos.model.document import KINDS
 
 
 def all_tables() -> list[type[Table]]:
-    return sorted(Table.__subclasses__(), key=lambda table: table.__name__)
+    return sorted(leaves(Table), key=lambda table: table.__name__)
+
+
+def leaves(table: type[Table]) -> list[type[Table]]:
+    """The tables that are no base of others."""
+    return [leaf for inner in table.__subclasses__() for leaf in leaves(inner)] or [table]
 
 
 FIELDS = [(table, name) for table in all_tables() for name in table.model_fields]
@@ -47,17 +52,21 @@ def test_an_example_holds(table, name):
     assert errors_at(table, document.get("it", document)) == []
 
 
+SECRETS = {"P114"}
+"""What an example names need not be there."""
+
+
 def errors_at(table: type[Table], document: dict[str, object]) -> list[str]:
     """What is wrong with the keys of a document; what else the table requires does not matter."""
     try:
         table.model_validate(document)
     except ValidationError as error:
-        return [one["msg"] for one in error.errors() if one["loc"] and one["type"] != "missing"]
+        return [one["msg"] for one in error.errors() if one["loc"] and one["type"] not in {"missing", *SECRETS}]
     return []
 
 
 def test_every_table_can_be_made_from_python():
     tables = {table.__name__ for table in all_tables()}
 
-    assert sorted(tables - set(pylos.__all__)) == []
+    assert sorted(tables - set(pylos.__all__) - {Secret.__name__}) == []  # no key takes a secret yet
     assert sorted(model.__name__ for models in KINDS.values() for model in models if model not in all_tables()) == []

@@ -8,13 +8,22 @@ from pathlib import Path
 
 import pytest
 
+from pylos import Config
 from pylos.errors import PylosError
-from pylos.supervisor.events import Reload, Shutdown
+from pylos.supervisor.events import Event, Outcome, Reload, Shutdown, Taken
 from pylos.supervisor.run import Ready, Supervisor
 from pylos.supervisor.source import Checked, Source
 from pylos.testing import RawClient
 
 FAKE_GATEWAY = Path(__file__).parent / "fake_gateway.py"
+
+
+@pytest.fixture(autouse=True)
+def runtime_folder(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Control sockets of a test's own."""
+    folder = tmp_path_factory.mktemp("run")
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(folder))
+    return folder
 
 
 @pytest.fixture
@@ -26,13 +35,12 @@ def table() -> Callable[..., Checked]:
 def make_table(*routes: str, drain_ms: int = 30_000, **listeners: str) -> Checked:
     """`routes` make the fake gateway misbehave, `listeners` are binds by name."""
     listeners = listeners or {"http": "127.0.0.1:0"}
-    return Checked(
-        {
-            "pylos": {"drain_ms": drain_ms},
-            "listen": {name: {"bind": [bind], "serve": ["proxy"]} for name, bind in listeners.items()},
-            "route": {name: {} for name in routes},
-        }
-    )
+    loaded = Config(
+        pylos={"drain": f"{drain_ms}ms"},
+        listen={name: {"bind": bind} for name, bind in listeners.items()},
+        route={name: {"match": f"/{name}", "respond": {"status": 204}} for name in routes},
+    ).loaded
+    return Checked(loaded.table)
 
 
 class Supervised:
@@ -56,8 +64,17 @@ class Supervised:
         return await asyncio.to_thread(ask)
 
     async def reload(self, source: Source | None = None) -> PylosError | None:
-        outcome: asyncio.Future[PylosError | None] = asyncio.get_running_loop().create_future()
-        self.supervisor.put(Reload("test", source, outcome))
+        """Put another source into use; gives why not."""
+        try:
+            await self.taken(lambda outcome: Reload("test", source, outcome))
+        except PylosError as error:
+            return error
+        return None
+
+    async def taken(self, event: Callable[[Outcome], Event]) -> Taken:
+        """Let something happen that puts a configuration into use, and give what came of it."""
+        outcome: Outcome = asyncio.get_running_loop().create_future()
+        self.supervisor.put(event(outcome))
         return await outcome
 
 

@@ -74,7 +74,7 @@ def test_addresses_by_listener(tmp_path: Path) -> None:
 
 
 def test_text_that_is_wrong() -> None:
-    with pytest.raises(ConfigError, match="<text>:2:1: error P102"):
+    with pytest.raises(ConfigError, match=r"(?s)error\[P102\].*--> <text>:2:1\n"):
         Gateway.from_toml("[listen.http]\nbindd = 1\n")
 
 
@@ -85,7 +85,7 @@ def test_a_file_that_is_wrong(tmp_path: Path) -> None:
         Gateway(file).start()
     problem = caught.value.problems[0]
     assert (problem.code, problem.path, problem.place.line) == ("P102", ("listen", "http", "bindd"), 2)
-    assert f"{file}:2:1: error P102" in str(caught.value)
+    assert f"--> {file}:2:1\n" in str(caught.value)
 
 
 def test_what_the_gateway_process_refuses() -> None:
@@ -116,6 +116,25 @@ def test_a_refused_reload_changes_nothing() -> None:
         with pytest.raises(ConfigError):
             gateway.reload(config("refuse", http="127.0.0.1:0", more="127.0.0.1:0"))
         assert gateway.listen == before
+        assert gateway.status()["generation"] == 1
+
+
+def test_a_file_that_is_refused_is_drift(tmp_path: Path) -> None:
+    file = tmp_path / "pylos.toml"
+    file.write_text(TEXT)
+    with Gateway(file) as gateway:
+        assert gateway.status()["drift"] is None
+        file.write_text("[listen")
+        with pytest.raises(ConfigError):
+            gateway.reload()
+        assert gateway.status()["drift"] == "what the file says now was refused"
+
+
+def test_a_document_that_says_the_same_is_not_applied() -> None:
+    with Gateway(config()) as gateway:
+        gateway.reload(config())
+        route = '[route.site]\nmatch = ["/{rest:path}"]\nrespond = { text = "hello" }\n'
+        gateway.reload_toml(TEXT + route)
         assert gateway.status()["generation"] == 1
 
 

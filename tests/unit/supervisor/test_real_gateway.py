@@ -107,7 +107,8 @@ def test_a_bad_file_changes_nothing(serve: Serve, file: Path) -> None:
         file.write_text(CONFIG.format(target=upstream.url).replace("match", "matsch"))
         program.process.send_signal(signal.SIGHUP)
         told = program.hears("reload_refused")["message"]
-        assert f"{file}:9:1: error P102" in told
+        assert "error[P102]" in told
+        assert f"--> {file}:9:1" in told
         assert "did you mean" in told
         with RawClient(program.address) as client:
             assert client.get().status == 200

@@ -89,9 +89,7 @@ def test_the_ready_line(serve: Serve, file: Path) -> None:
     "text,told",
     [
         pytest.param("[listen", "P101", id="no TOML"),
-        pytest.param(
-            '[listen.http]\nbind = "127.0.0.1:0"\ncolour = 1\n', "pylos.toml:3:1: error P102", id="unknown key"
-        ),
+        pytest.param('[listen.http]\nbind = "127.0.0.1:0"\ncolour = 1\n', "pylos.toml:3:1\n", id="unknown key"),
         pytest.param('[listen.http]\nbind = "192.0.2.1:1"\n', "cannot listen on 192.0.2.1:1", id="no such address"),
     ],
 )
@@ -120,7 +118,8 @@ def test_a_bad_change_is_told_and_the_old_one_stays(serve: Serve, file: Path) ->
     file.write_text("[listen.http]\nbindd = 1\n")
     served.process.send_signal(signal.SIGHUP)
     told = served.hears("reload_refused")
-    assert "pylos.toml:2:1: error P102" in told["message"]
+    assert "error[P102]" in told["message"]
+    assert "pylos.toml:2:1\n" in told["message"]
     assert "the configuration in use stays" in told["message"]
     assert served.get() == {"pid": served.ready["gateway"], "generation": 1}
 

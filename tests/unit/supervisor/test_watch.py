@@ -122,6 +122,23 @@ def test_other_files_from_now_on(tmp_path: Path) -> None:
     assert watching([first], story) == 1
 
 
+def test_a_folder_in_which_a_pattern_looks(tmp_path: Path) -> None:
+    """A new file there is a change, and so is one that is gone; what editors leave there is none."""
+    folder = tmp_path / "conf.d"
+    folder.mkdir()
+    (folder / "a.toml").write_text("a")
+
+    async def story(changes: Changes, _: Watcher) -> None:
+        for name in (".a.toml.swp", "a.toml~"):
+            (folder / name).write_text("")
+        (folder / "b.toml").write_text("b")
+        await changes.next()
+        (folder / "b.toml").unlink()
+        await changes.next()
+
+    assert watching([folder], story) == 2
+
+
 def test_nothing_to_watch() -> None:
     async def story(_: Changes, __: Watcher) -> None: ...
 

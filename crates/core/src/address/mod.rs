@@ -28,12 +28,39 @@ impl IpSet {
         self.v4.is_empty() && self.v6.is_empty()
     }
 
+    /// Whether an address is in both.
+    pub fn meets(&self, other: &IpSet) -> bool {
+        overlap(&self.v4, &other.v4) || overlap(&self.v6, &other.v6)
+    }
+
+    /// Whether every range of the other lies in one range of this one. (Ranges that only touch are two.)
+    pub fn covers(&self, other: &IpSet) -> bool {
+        holds_all(&self.v4, &other.v4) && holds_all(&self.v6, &other.v6)
+    }
+
     pub fn contains(&self, address: IpAddr) -> bool {
         match address.to_canonical() {
             IpAddr::V4(address) => covers(&self.v4, u32::from(address)),
             IpAddr::V6(address) => covers(&self.v6, u128::from(address)),
         }
     }
+}
+
+fn overlap<N: Ord + Copy>(mut a: &[(N, N)], mut b: &[(N, N)]) -> bool {
+    while let (Some(&(first, last)), Some(&(begin, end))) = (a.first(), b.first()) {
+        if first <= end && begin <= last {
+            return true;
+        }
+        if last < begin { a = &a[1..] } else { b = &b[1..] }
+    }
+    false
+}
+
+fn holds_all<N: Ord + Copy>(outer: &[(N, N)], inner: &[(N, N)]) -> bool {
+    inner.iter().all(|&(first, last)| {
+        let after = outer.partition_point(|&(at, _)| at <= first);
+        after > 0 && last <= outer[after - 1].1
+    })
 }
 
 fn covers<N: Ord + Copy>(ranges: &[(N, N)], number: N) -> bool {
@@ -137,6 +164,23 @@ mod tests {
             for address in addresses {
                 prop_assert_eq!(set.contains(address), nets.iter().any(|net| net.contains(&address)));
             }
+        }
+
+        #[test]
+        fn sets_meet_where_an_address_is_in_both(
+            a in prop::collection::vec((any::<u8>(), 24u8..=32), 0..4),
+            b in prop::collection::vec((any::<u8>(), 24u8..=32), 0..4),
+        ) {
+            let set = |nets: Vec<(u8, u8)>| {
+                let net = |(last, prefix)| ipnet::Ipv4Net::new([10, 0, 0, last].into(), prefix).expect("a prefix");
+                IpSet::new(nets.into_iter().map(|given| net(given).trunc().into()))
+            };
+            let (a, b) = (set(a), set(b));
+            let all = || (0..=255u8).map(|last| IpAddr::from([10, 0, 0, last]));
+            prop_assert_eq!(a.meets(&b), all().any(|ip| a.contains(ip) && b.contains(ip)));
+            let within = all().all(|ip| a.contains(ip) || !b.contains(ip));
+            prop_assert!(!a.covers(&b) || within);
+            prop_assert!(a.covers(&a));
         }
     }
 }

@@ -23,6 +23,8 @@ pub enum PathError {
     Nul,
     /// A dot segment behind an escaped separator or before a `;`: `a%2F..`, `..%5Cx`, `..;a`.
     HiddenDots,
+    /// A rewrite has made more of it than may be sent.
+    TooLong,
 }
 
 impl PathError {
@@ -33,6 +35,7 @@ impl PathError {
             PathError::BadEscape => "the path has a bad escape",
             PathError::Nul => "the path has an escaped NUL",
             PathError::HiddenDots => "the path hides a dot segment",
+            PathError::TooLong => "the path becomes too long",
         }
     }
 }

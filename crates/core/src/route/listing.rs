@@ -14,6 +14,9 @@ pub struct Row {
     /// `""`: any host.
     pub host: String,
     pub path: String,
+    /// What a request must have besides, in words.
+    pub when: Vec<String>,
+    pub priority: i64,
     /// `forward`, `redirect` or `respond`.
     pub action: &'static str,
     /// The upstream's name, where the redirect leads, or the answer's status.
@@ -30,15 +33,20 @@ pub fn rows(table: &Table) -> Vec<Row> {
         .iter()
         .flat_map(|route| route.patterns.iter().map(move |pattern| (route, pattern)))
         .collect();
-    patterns.sort_by(|(_, a), (_, b)| precedence(a, b));
+    patterns.sort_by(|a, b| precedence(*a, *b));
     patterns.into_iter().flat_map(|(route, pattern)| rows_of(table, route, pattern)).collect()
 }
 
 /// The order in which the router would try them for a request that fits both.
-fn precedence(a: &Pattern, b: &Pattern) -> Ordering {
+fn precedence((route_a, a): (&Route, &Pattern), (route_b, b): (&Route, &Pattern)) -> Ordering {
+    let conditions = |route: &Route, pattern: &Pattern| {
+        route.when.as_ref().map_or(0, |when| when.tests().len()) + usize::from(pattern.methods.is_some())
+    };
     host_key(&a.host)
         .cmp(&host_key(&b.host))
         .then_with(|| a.path.cmp_precedence(&b.path))
+        .then_with(|| conditions(route_b, b).cmp(&conditions(route_a, a)))
+        .then_with(|| route_b.priority.cmp(&route_a.priority))
         .then_with(|| a.methods.is_none().cmp(&b.methods.is_none()))
         .then_with(|| a.methods.cmp(&b.methods))
 }
@@ -84,6 +92,8 @@ fn row(
         methods: pattern.methods.as_ref().map(|names| names.iter().map(ToString::to_string).collect()),
         host: pattern.host.to_string(),
         path: pattern.path.to_string(),
+        when: route.when.iter().flat_map(|when| when.tests()).map(ToString::to_string).collect(),
+        priority: route.priority,
         action,
         to,
         policies: policies.iter().map(|policy| table.policies[policy.index()].name.to_string()).collect(),

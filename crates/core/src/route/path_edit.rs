@@ -2,7 +2,9 @@
 //! the client on the way back.
 
 use super::router::Captures;
+use super::substitution::Substitution;
 use super::template::{Template, captured};
+use crate::message::path::PathError;
 
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub enum PathEdit {
@@ -13,6 +15,7 @@ pub enum PathEdit {
         segments: usize,
     },
     Rewrite(Template),
+    Substitute(Substitution),
 }
 
 impl PathEdit {
@@ -20,17 +23,20 @@ impl PathEdit {
         *self == PathEdit::Keep
     }
 
-    /// Appends the upstream's path for this request's path. It always begins with a slash.
-    pub fn apply(&self, path: &[u8], captures: &Captures, out: &mut Vec<u8>) {
+    /// Appends the upstream's path for this request's path. It always begins with a slash. Only a regular
+    /// expression can fail, for what the client has sent; then nothing is appended.
+    pub fn apply(&self, path: &[u8], captures: &Captures, out: &mut Vec<u8>) -> Result<(), PathError> {
         let base = out.len();
         match self {
             PathEdit::Keep => out.extend_from_slice(path),
             PathEdit::Strip { segments } => out.extend_from_slice(&path[segments_end(path, *segments)..]),
             PathEdit::Rewrite(template) => template.expand(path, captures, out),
+            PathEdit::Substitute(substitution) => substitution.apply(path, out)?,
         }
         if out.len() == base {
             out.push(b'/');
         }
+        Ok(())
     }
 
     /// The public path of `upstream_path`, which the upstream named in its answer to `request_path`. `None`:
@@ -39,7 +45,7 @@ impl PathEdit {
         &self, upstream_path: &[u8], request_path: &[u8], captures: &Captures,
     ) -> Option<Vec<u8>> {
         let mut public = match self {
-            PathEdit::Keep => return None,
+            PathEdit::Keep | PathEdit::Substitute(_) => return None,
             PathEdit::Strip { segments } => {
                 let prefix = &request_path[..segments_end(request_path, *segments)];
                 [prefix, upstream_path.strip_prefix(b"/").map(|_| upstream_path)?].concat()

@@ -2,7 +2,7 @@
 
 use super::pattern::PathPattern;
 use super::router::{Captures, Methods};
-use super::tree::{Endpoint, Search, Tree};
+use super::tree::{Endpoint, Given, Search, Tree};
 
 #[derive(Debug, Default)]
 pub struct PathSet(Option<Tree>);
@@ -13,9 +13,8 @@ impl PathSet {
         let mut tree = None;
         for path in paths {
             let tree = tree.get_or_insert_with(Tree::new);
-            let endpoint = Endpoint { route: 0, methods: None, slots: None };
             // An error says that the path is in the set already.
-            let _ = tree.add(path, endpoint);
+            let _ = tree.add(path, Endpoint::default());
         }
         PathSet(tree)
     }
@@ -28,7 +27,9 @@ impl PathSet {
     pub fn contains(&self, path: &[u8]) -> bool {
         self.0.as_ref().is_some_and(|tree| {
             path.first() == Some(&b'/')
-                && tree.find(&mut Search::new(path, Methods::NONE), &mut Captures::new()).is_some()
+                && tree
+                    .find(&mut Search::new(path, Methods::NONE, Given::Supposed(None)), &mut Captures::new())
+                    .is_some()
         })
     }
 }

@@ -2,9 +2,12 @@
 
 use super::fast_hash::FastMap;
 use super::pattern::{HostPattern, Pattern};
-use super::tree::{Endpoint, Search, Tree};
+use super::tree::{Endpoint, Given, Search, Tree};
+use super::when::When;
+use crate::facts::Facts;
 use crate::table::RouteId;
 use smallvec::SmallVec;
+use std::sync::Arc;
 
 /// Byte ranges of the path, in the order that the route's templates expect.
 ///
@@ -23,8 +26,9 @@ pub enum Found {
 /// All patterns of all routes: one tree of segments per host pattern.
 ///
 /// The order of precedence: exact host, then wildcards from the longest, then any host; in each tree segments
-/// from left to right, literal before `{id}` before `{rest:path}`; with methods before without. Where only
-/// the method does not fit, the search goes on in that order.
+/// from left to right, literal before `{id}` before `{rest:path}`; more conditions before fewer, where methods
+/// count as one; then the larger priority. Where only the method or a condition does not fit, the search goes
+/// on in that order.
 #[derive(Debug, Default)]
 pub struct Router {
     methods: MethodNames,
@@ -38,14 +42,30 @@ pub struct Router {
 
 impl Router {
     /// Finds the route. `host` is lower case and without a port, and may be empty; `path` is in normal form
-    /// and has no query. Does not allocate unless the answer is [`Found::MethodNotAllowed`] or a route has
-    /// more than four captures.
-    pub fn find(&self, host: &[u8], method: &[u8], path: &[u8], captures: &mut Captures) -> Found {
+    /// and has no query; `facts` are asked where routes have conditions. Does not allocate unless the answer
+    /// is [`Found::MethodNotAllowed`], a route has more than four captures, or a regular expression looks at
+    /// a long value with escapes.
+    pub fn find(
+        &self, host: &[u8], method: &[u8], path: &[u8], facts: &dyn Facts, captures: &mut Captures,
+    ) -> Found {
+        self.find_given(host, method, path, Given::Facts(facts), captures)
+    }
+
+    /// Likewise for a request of which only these conditions are known to hold.
+    pub(crate) fn find_supposing(
+        &self, host: &[u8], method: &[u8], path: &[u8], when: Option<&When>, captures: &mut Captures,
+    ) -> Found {
+        self.find_given(host, method, path, Given::Supposed(when), captures)
+    }
+
+    fn find_given(
+        &self, host: &[u8], method: &[u8], path: &[u8], given: Given<'_>, captures: &mut Captures,
+    ) -> Found {
         captures.clear();
         if path.first() != Some(&b'/') {
             return Found::None;
         }
-        let mut search = Search::new(path, self.methods.find(method));
+        let mut search = Search::new(path, self.methods.find(method), given);
         match self.search(host, &mut search, captures) {
             Some(route) => Found::Route(RouteId(route)),
             None if search.refused == Methods::NONE => Found::None,
@@ -83,15 +103,12 @@ impl Router {
         None
     }
 
-    /// Adds a pattern. `slots[i]` tells which capture of the pattern is the route's `i`-th.
-    pub(crate) fn add(
-        &mut self, route: RouteId, pattern: &Pattern, slots: Option<Box<[u8]>>,
-    ) -> Result<(), NotAdded> {
-        let methods = match &pattern.methods {
+    pub(crate) fn add(&mut self, entry: Entry<'_>) -> Result<(), NotAdded> {
+        let methods = match &entry.pattern.methods {
             Some(names) => Some(self.methods.set(names).ok_or(NotAdded::TooManyMethods)?),
             None => None,
         };
-        let tree = match &pattern.host {
+        let tree = match &entry.pattern.host {
             HostPattern::Exact(name) => tree_of(&mut self.exact, name),
             HostPattern::OneLabel(suffix) => {
                 self.longest_suffix = self.longest_suffix.max(suffix.len());
@@ -103,9 +120,52 @@ impl Router {
             }
             HostPattern::Any => self.any.get_or_insert_with(Tree::new),
         };
-        tree.add(&pattern.path, Endpoint { route: route.0, methods, slots })
-            .map_err(|other| NotAdded::Tie(RouteId(other)))
+        let endpoint = Endpoint {
+            route: entry.route.0,
+            pattern: entry.index as u32,
+            methods,
+            when: entry.when.cloned(),
+            priority: entry.priority,
+            slots: entry.slots,
+        };
+        tree.add(&entry.pattern.path, endpoint).map_err(|other| NotAdded::Tie(RouteId(other)))
     }
+
+    /// Patterns that never decide anything, in the order of routes.
+    pub(crate) fn shadowed(&self) -> Vec<Shadowed> {
+        let wildcards = self.one_label.values().chain(self.any_depth.values());
+        let trees = self.exact.values().chain(wildcards).chain(&self.any);
+        let mut found: Vec<Shadowed> = trees
+            .flat_map(Tree::shadowed)
+            .map(|(endpoint, by)| Shadowed {
+                route: RouteId(endpoint.route),
+                index: endpoint.pattern as usize,
+                by: RouteId(by.route),
+            })
+            .collect();
+        found.sort_unstable_by_key(|shadowed| (shadowed.route, shadowed.index));
+        found
+    }
+}
+
+/// One pattern of a route on its way into the router.
+pub(crate) struct Entry<'a> {
+    pub(crate) route: RouteId,
+    pub(crate) pattern: &'a Pattern,
+    /// Its place in the route's `match`.
+    pub(crate) index: usize,
+    pub(crate) when: Option<&'a Arc<When>>,
+    pub(crate) priority: i64,
+    /// `slots[i]` tells which capture of the pattern is the route's `i`-th.
+    pub(crate) slots: Option<Box<[u8]>>,
+}
+
+/// A pattern whose requests all go to another route at the same place.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Shadowed {
+    pub(crate) route: RouteId,
+    pub(crate) index: usize,
+    pub(crate) by: RouteId,
 }
 
 /// Why a pattern cannot stand in the router.
@@ -130,6 +190,10 @@ impl Methods {
 
     pub(crate) fn meets(self, other: Methods) -> bool {
         self.0 & other.0 != 0
+    }
+
+    pub(crate) fn covers(self, other: Methods) -> bool {
+        self.0 & other.0 == other.0
     }
 
     pub(crate) fn with(self, other: Methods) -> Methods {

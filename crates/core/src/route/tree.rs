@@ -2,22 +2,76 @@
 //!
 //! A look-up goes depth first: the literal child, then `{id}`, then `{rest:path}`. So the first endpoint found
 //! is the one that wins when segments are compared from left to right, and what comes after it is what to try
-//! when only the method does not fit. The work is bounded by the size of the tree, whatever the path is.
+//! when a method or a condition does not fit. The work is bounded by the size of the tree, whatever the path is.
 
 use super::fast_hash::FastMap;
 use super::pattern::{LONGEST_LITERAL, PathPattern, Segment};
 use super::router::{Captures, Methods};
+use super::when::When;
+use crate::facts::Facts;
 use crate::message::path::decode_escape;
 use memchr::memchr;
+use std::cmp::Reverse;
+use std::sync::Arc;
 
 /// What a pattern leads to.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Endpoint {
     pub(crate) route: u32,
+    /// Its place in the route's `match`.
+    pub(crate) pattern: u32,
     /// `None`: every method.
     pub(crate) methods: Option<Methods>,
+    pub(crate) when: Option<Arc<When>>,
+    pub(crate) priority: i64,
     /// Where the route's templates expect each capture; `None`: in the order of the pattern.
     pub(crate) slots: Option<Box<[u8]>>,
+}
+
+impl Endpoint {
+    /// Orders the endpoints of one place: more conditions first, then the larger priority.
+    fn rank(&self) -> (Reverse<usize>, Reverse<i64>) {
+        let conditions = self.when.as_ref().map_or(0, |when| when.tests().len());
+        (Reverse(conditions + usize::from(self.methods.is_some())), Reverse(self.priority))
+    }
+
+    /// Nothing tells which of the two a request is for.
+    fn ties(&self, other: &Endpoint) -> bool {
+        let excluded = || matches!((&self.when, &other.when), (Some(a), Some(b)) if a.excludes(b));
+        self.rank() == other.rank() && overlap(self.methods, other.methods) && !excluded()
+    }
+
+    /// Takes every request that the other takes.
+    fn covers(&self, other: &Endpoint) -> bool {
+        let methods = match (self.methods, other.methods) {
+            (None, _) => true,
+            (Some(all), Some(some)) => all.covers(some),
+            (Some(_), None) => false,
+        };
+        methods
+            && match (&self.when, &other.when) {
+                (None, _) => true,
+                (Some(when), Some(given)) => when.follows_from(given),
+                (Some(_), None) => false,
+            }
+    }
+}
+
+/// What is known about a request besides host, method and path.
+#[derive(Clone, Copy)]
+pub(crate) enum Given<'a> {
+    Facts(&'a dyn Facts),
+    /// Only that these conditions hold for it, if any.
+    Supposed(Option<&'a When>),
+}
+
+impl Given<'_> {
+    fn meets(self, when: &When) -> bool {
+        match self {
+            Given::Facts(facts) => when.holds(facts),
+            Given::Supposed(given) => given.is_some_and(|given| when.follows_from(given)),
+        }
+    }
 }
 
 /// One look-up. `refused` collects the methods of endpoints that only lacked the right one.
@@ -25,13 +79,14 @@ pub(crate) struct Search<'a> {
     pub(crate) path: &'a [u8],
     pub(crate) escapes: bool,
     pub(crate) method: Methods,
+    pub(crate) given: Given<'a>,
     pub(crate) refused: Methods,
 }
 
 impl<'a> Search<'a> {
-    pub(crate) fn new(path: &'a [u8], method: Methods) -> Self {
+    pub(crate) fn new(path: &'a [u8], method: Methods, given: Given<'a>) -> Self {
         let escapes = memchr(b'%', path).is_some();
-        Search { path, escapes, method, refused: Methods::NONE }
+        Search { path, escapes, method, given, refused: Methods::NONE }
     }
 }
 
@@ -69,13 +124,22 @@ impl Tree {
         }
         let node = &mut self.nodes[node as usize];
         let endpoints = if rest { &mut node.rest } else { &mut node.end };
-        if let Some(other) = endpoints.iter().find(|other| overlap(other.methods, endpoint.methods)) {
+        if let Some(other) = endpoints.iter().find(|other| other.ties(&endpoint)) {
             return Err(other.route);
         }
-        // With methods before without: more conditions win.
-        let at = if endpoint.methods.is_some() { 0 } else { endpoints.len() };
+        let at = endpoints.partition_point(|other| other.rank() <= endpoint.rank());
         endpoints.insert(at, endpoint);
         Ok(())
+    }
+
+    /// Endpoints that never decide, each with the first one that takes all its requests before it.
+    pub(crate) fn shadowed(&self) -> impl Iterator<Item = (&Endpoint, &Endpoint)> {
+        let lists = self.nodes.iter().flat_map(|node| [&node.end, &node.rest]);
+        lists.flat_map(|list| {
+            list.iter().enumerate().filter_map(|(at, endpoint)| {
+                list[..at].iter().find(|before| before.covers(endpoint)).map(|before| (endpoint, before))
+            })
+        })
     }
 
     fn literal_child(&mut self, node: u32, bytes: &[u8]) -> u32 {
@@ -153,9 +217,13 @@ fn segment_end(path: &[u8], start: usize) -> usize {
 
 fn choose<'t>(endpoints: &'t [Endpoint], search: &mut Search<'_>) -> Option<&'t Endpoint> {
     for endpoint in endpoints {
-        match endpoint.methods {
-            Some(methods) if !methods.meets(search.method) => search.refused = search.refused.with(methods),
-            _ => return Some(endpoint),
+        let refused = endpoint.methods.filter(|methods| !methods.meets(search.method));
+        if endpoint.when.as_ref().is_some_and(|when| !search.given.meets(when)) {
+            continue;
+        }
+        match refused {
+            Some(methods) => search.refused = search.refused.with(methods),
+            None => return Some(endpoint),
         }
     }
     None
@@ -163,9 +231,8 @@ fn choose<'t>(endpoints: &'t [Endpoint], search: &mut Search<'_>) -> Option<&'t 
 
 fn overlap(a: Option<Methods>, b: Option<Methods>) -> bool {
     match (a, b) {
-        (None, None) => true,
         (Some(a), Some(b)) => a.meets(b),
-        _ => false,
+        _ => true,
     }
 }
 

@@ -8,9 +8,11 @@ mod problem;
 mod settings;
 mod upstream;
 mod policy;
+mod acting;
 mod route;
 mod compile;
 
+pub use acting::{Acting, Part};
 pub use compile::compile;
 pub use ids::{ListenerId, PolicyId, RouteId, UpstreamId};
 pub use policy::{Denied, FieldEdits, FieldLine, FilterPolicy, HeadersPolicy, Phase, Policy, PolicyKind};

@@ -1,6 +1,7 @@
 //! Policies. Chains are gone: they are only lists, and the effective lists name what is in them.
 
 use crate::address::IpSet;
+use crate::condition::Condition;
 use crate::route::PathSet;
 use std::net::IpAddr;
 
@@ -8,7 +9,18 @@ use std::net::IpAddr;
 pub struct Policy {
     pub name: Box<str>,
     pub phase: Phase,
+    /// Percent of the requests for which it acts, at most 100.
+    pub enforce: u8,
+    /// It acts only where this holds, or cannot be told.
+    pub condition: Option<Condition>,
     pub kind: PolicyKind,
+}
+
+impl Policy {
+    /// Whether it depends on the request if it acts at all.
+    pub fn is_conditional(&self) -> bool {
+        self.enforce < 100 || self.condition.is_some()
+    }
 }
 
 /// When a policy acts; the order of the variants is the order of execution.

@@ -101,6 +101,14 @@ codes! {
     UnusedWithout = "P210", Warning;
     /// A value out of its range.
     BadValue = "P211", Error;
+    /// A route without a policy that every route must have.
+    Unprotected = "P212", Error;
+    /// Another spelling of a path gets around a policy.
+    Bypass = "P213", Warning;
+    /// An `if` that cannot be read.
+    BadExpression = "P214", Error;
+    /// A `when` that cannot be read.
+    BadCondition = "P215", Error;
 }
 
 /// The findings of one compilation, in the order of finding.
@@ -115,13 +123,13 @@ impl Problems {
         self.0.last_mut().expect("one was pushed just now")
     }
 
+    pub(crate) fn any_error(&self) -> bool {
+        self.0.iter().any(|problem| problem.severity == Severity::Error)
+    }
+
     /// Warnings beside a table that can be used, or everything when it cannot.
     pub(crate) fn verdict(self) -> Result<Vec<Problem>, Vec<Problem>> {
-        if self.0.iter().any(|problem| problem.severity == Severity::Error) {
-            Err(self.0)
-        } else {
-            Ok(self.0)
-        }
+        if self.any_error() { Err(self.0) } else { Ok(self.0) }
     }
 }
 

@@ -36,6 +36,9 @@ pub struct RawPylos {
     /// Policies for every listener and route.
     #[serde(rename = "use")]
     pub use_: Vec<String>,
+    /// Policies that every route must have.
+    #[serde(default)]
+    pub require: Vec<String>,
     /// How long a drain waits for requests in flight, ms.
     pub drain_ms: u64,
 }
@@ -154,8 +157,24 @@ pub struct RawUpstreamTimeouts {
 }
 
 #[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RawPolicy {
+    /// Percent of the requests for which it acts; for the others it is recorded what it would have done.
+    #[serde(default = "always")]
+    pub enforce: u32,
+    /// An expression in CEL: where it does not hold, the policy does not act.
+    #[serde(rename = "if", default)]
+    pub if_: Option<String>,
+    pub kind: RawKind,
+}
+
+fn always() -> u32 {
+    100
+}
+
+#[derive(Debug, Clone, Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case", deny_unknown_fields)]
-pub enum RawPolicy {
+pub enum RawKind {
     Headers {
         #[serde(default)]
         request: RawFieldEdits,
@@ -210,9 +229,18 @@ pub struct RawRoute {
     pub redirect: Option<RawRedirect>,
     #[serde(default)]
     pub respond: Option<RawRespond>,
+    /// What a request must have besides; all of it.
+    #[serde(default)]
+    pub when: Option<RawWhen>,
+    /// Among routes that are equally specific the larger one wins.
+    #[serde(default)]
+    pub priority: i64,
     /// A path template, `/orders/{rest}`.
     #[serde(default)]
     pub rewrite: Option<String>,
+    /// A regular expression on the path, and what its match becomes.
+    #[serde(default)]
+    pub rewrite_re: Option<RawRewriteRe>,
     /// A literal path prefix.
     #[serde(default)]
     pub strip: Option<String>,
@@ -223,6 +251,40 @@ pub struct RawRoute {
     pub timeouts: RawRouteTimeouts,
     /// Upgrade tokens that may become a tunnel, lower case; `websocket` by default.
     pub upgrade: Vec<String>,
+}
+
+/// Conditions of a route by name; names of fields in any letter case.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RawWhen {
+    #[serde(default)]
+    pub header: BTreeMap<String, RawCondition>,
+    #[serde(default)]
+    pub query: BTreeMap<String, RawCondition>,
+    #[serde(default)]
+    pub cookie: BTreeMap<String, RawCondition>,
+    /// Networks, any of them.
+    #[serde(default)]
+    pub ip: Vec<String>,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RawCondition {
+    /// The value is this text.
+    Exact(String),
+    /// The regular expression is found in the value.
+    Re(String),
+    /// It is there; only `true`.
+    Present(bool),
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RawRewriteRe {
+    pub re: String,
+    /// The new path, with `$1` and `${name}`.
+    pub to: String,
 }
 
 #[derive(Debug, Clone, Deserialize)]

@@ -3,16 +3,23 @@
 use super::{FieldLine, ListenerId, PolicyId, RouteTimeouts, UpstreamId};
 use crate::route::path_edit::collapse_leading_slashes;
 use crate::route::router::Captures;
-use crate::route::{PathEdit, Pattern, Template};
+use crate::route::{PathEdit, Pattern, Template, When};
+use std::sync::Arc;
 
 #[derive(Debug)]
 pub struct Route {
     pub name: Box<str>,
     pub patterns: Vec<Pattern>,
+    /// What a request must have besides.
+    pub when: Option<Arc<When>>,
+    /// Among equally specific routes the larger one wins.
+    pub priority: i64,
     pub action: Action,
     /// By listener: phases in order, then the order of `use` in `[pylos]`, listener, route; each policy once,
     /// without what `without` names.
     pub policies_by_listener: Vec<Vec<PolicyId>>,
+    /// Likewise, whether any of the list does not act on every request.
+    pub conditional_by_listener: Vec<bool>,
     pub timeouts: RouteTimeouts,
     /// Tokens that may become a tunnel, lower case.
     pub upgrade: Vec<Box<str>>,
@@ -21,6 +28,11 @@ pub struct Route {
 impl Route {
     pub fn policies(&self, listener: ListenerId) -> &[PolicyId] {
         &self.policies_by_listener[listener.index()]
+    }
+
+    /// Whether any of them does not act on every request.
+    pub fn is_conditional(&self, listener: ListenerId) -> bool {
+        self.conditional_by_listener[listener.index()]
     }
 }
 

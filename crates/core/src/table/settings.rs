@@ -29,6 +29,8 @@ pub struct Listener {
     pub timeouts: ListenTimeouts,
     /// Policies of `[pylos]` and of the listener, for requests that no route takes (404, 405).
     pub unrouted: Vec<PolicyId>,
+    /// Whether any of these does not act on every request.
+    pub conditional: bool,
 }
 
 /// An address to listen on. No two binds of a table have the same spelling.

@@ -5,11 +5,11 @@ use super::{Client, linger, tunnel};
 use crate::error::Refusal;
 use crate::request::incoming::{Request, Text};
 use crate::request::record::Record;
-use crate::request::{self, End, Exchange, refuse};
+use crate::request::{self, End, Exchange, head, refuse};
 use crate::stream::{Broken, Wait};
 use crate::telemetry::events;
 use crate::timer::Slot;
-use pylos_core::http1::{FieldError, FramingError, HeadError, HeadLimits, HeadParser, RequestLine, framing};
+use pylos_core::http1::{HeadParser, RequestLine};
 use pylos_core::table::Listener;
 use std::future::{Future, poll_fn};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -129,11 +129,7 @@ async fn refused_unread(x: &mut Exchange<'_>, refusal: &Refusal) -> End {
 async fn read_head(x: &mut Exchange<'_>) -> Result<Arrived, Refusal> {
     let snapshot = Rc::clone(&x.snapshot);
     let listener = &snapshot.table.listeners[x.listener];
-    let limits = HeadLimits {
-        line: listener.limits.line_bytes as usize,
-        total: listener.limits.header_bytes as usize,
-        fields: listener.limits.fields as usize,
-    };
+    let limits = head::limits(&listener.limits);
     let mut parser = HeadParser::<RequestLine>::new();
     let mut deadline = None;
     if !x.client.inbuf.is_lent() {
@@ -153,7 +149,7 @@ async fn read_head(x: &mut Exchange<'_>) -> Result<Arrived, Refusal> {
             if let Some(line) = parser.line() {
                 (request.method, request.target, request.version) = (line.method, line.target, line.version);
             }
-            if let Some(head) = fed.map_err(bad_head)? {
+            if let Some(head) = fed.map_err(head::refusal)? {
                 understand(x, head.len)?;
                 return Ok(Arrived::Head);
             }
@@ -179,7 +175,7 @@ fn skip_blank_line(x: &mut Exchange<'_>, skipped: &mut u32) {
 async fn read_more(x: &mut Exchange<'_>, listener: &Listener, most: usize) -> Result<Arrived, Refusal> {
     let client = &mut *x.client;
     if client.inbuf.room().is_empty() && !client.inbuf.grow(most + 1024) {
-        return Err(too_large());
+        return Err(head::too_large());
     }
     let began = !client.inbuf.is_empty();
     let ms = listener.timeouts.header;
@@ -218,51 +214,5 @@ fn understand(x: &mut Exchange<'_>, len: usize) -> Result<(), Refusal> {
     }
     let request: &mut Request = &mut x.scratch.request;
     request.block = block;
-    request.length =
-        framing::of_request(request.block.bytes(), &request.fields, request.version).map_err(bad_framing)?;
-    Ok(())
-}
-
-fn bad_head(error: HeadError) -> Refusal {
-    match error {
-        HeadError::BadFirstLine => Refusal::malformed("bad_request_line", "The request line is malformed."),
-        HeadError::BadVersion => {
-            Refusal::client(505, "bad_version", "This HTTP version is not spoken here.").closing()
-        }
-        HeadError::FirstLineTooLong => {
-            Refusal::client(414, "target_too_long", "The request line is too long.").closing()
-        }
-        HeadError::Field(FieldError::BareLf) => Refusal::malformed("bare_lf", "A line ends with LF alone."),
-        HeadError::Field(FieldError::ControlByte) => {
-            Refusal::malformed("bad_field", "A field has a control character in it.")
-        }
-        HeadError::Field(FieldError::Folded) => Refusal::malformed("folded_field", "A field line is folded."),
-        HeadError::Field(FieldError::BadName) => {
-            Refusal::malformed("bad_field", "A field name is malformed.")
-        }
-        HeadError::Field(FieldError::LineTooLong | FieldError::TooManyFields | FieldError::TooLarge) => {
-            too_large()
-        }
-    }
-}
-
-fn too_large() -> Refusal {
-    Refusal::client(431, "fields_too_large", "The request's fields are too many or too large.").closing()
-}
-
-fn bad_framing(error: FramingError) -> Refusal {
-    match error {
-        FramingError::Both => {
-            Refusal::malformed("two_framings", "There are both Content-Length and Transfer-Encoding.")
-        }
-        FramingError::BadLength => {
-            Refusal::malformed("bad_length", "Content-Length is malformed or repeated.")
-        }
-        FramingError::BadTransferEncoding | FramingError::CodingInHttp10 => {
-            Refusal::malformed("bad_transfer_encoding", "Transfer-Encoding is malformed or not allowed here.")
-        }
-        FramingError::UnknownCoding => {
-            Refusal::client(501, "unknown_coding", "This transfer coding is not known here.").closing()
-        }
-    }
+    head::frame(request)
 }

@@ -2,7 +2,7 @@
 
 use pylos_core::message::head::Fields;
 use pylos_core::message::names::{NameSet, known};
-use pylos_core::table::{FieldEdits, ListenerId, PolicyId, PolicyKind, RouteId, Table};
+use pylos_core::table::{Acting, FieldEdits, ListenerId, PolicyId, PolicyKind, RouteId, Table};
 
 /// Whether any policy edits fields here at all: mostly none does, and then nothing is gone through.
 pub(crate) fn any(table: &Table, route: Option<RouteId>, listener: usize) -> bool {
@@ -18,11 +18,13 @@ fn policies(table: &Table, route: Option<RouteId>, listener: usize) -> &[PolicyI
     }
 }
 
-/// All edits of one direction that hold for a route on a listener (for no route: the listener's own), in order.
+/// All edits of one direction that hold for a route on a listener (for no route: the listener's own), in order, of
+/// those policies that act on this request.
 pub(crate) fn edits<'t>(
-    table: &'t Table, route: Option<RouteId>, listener: usize, pick: Direction,
+    table: &'t Table, route: Option<RouteId>, listener: usize, acting: &'t Acting, pick: Direction,
 ) -> impl Iterator<Item = &'t FieldEdits> + Clone + 't {
-    policies(table, route, listener).iter().flat_map(move |id| {
+    let all = policies(table, route, listener).iter().enumerate();
+    all.filter(|(place, _)| acting.acts(*place)).flat_map(move |(_, id)| {
         let (first, second) = match (&table.policies[id.index()].kind, pick) {
             (PolicyKind::Headers(h), Direction::Request) => (Some(&h.request), None),
             (PolicyKind::Headers(h), Direction::Response { https }) => {

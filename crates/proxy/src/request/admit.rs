@@ -1,23 +1,28 @@
 //! May this caller take it now? The policies of the route on this listener, in the order of their phases.
 
-use super::Exchange;
 use super::incoming::Request;
+use super::inquiry::Inquiry;
 use crate::error::Refusal;
 use pylos_core::http1::Length;
-use pylos_core::table::{FilterPolicy, ListenerId, PolicyKind, RouteId};
+use pylos_core::table::{Denied, FilterPolicy, Part, Policy, PolicyKind, RouteId};
 
-pub(crate) fn admit(x: &mut Exchange<'_>, route: RouteId) -> Result<(), Refusal> {
-    let table = &x.snapshot.table;
-    let request = &mut x.scratch.request;
-    let listener = &table.listeners[x.listener];
-    request.body_bound = listener.limits.body_bytes;
-    for id in table.routes[route.index()].policies(ListenerId(x.listener as u32)) {
-        match &table.policies[id.index()].kind {
-            PolicyKind::Filter(policy) => filter(policy, request)?,
-            // Applied when the head is written: `rewrite` and `respond`.
-            PolicyKind::Headers(_) => {}
-        }
+pub(crate) fn admit(q: &mut Inquiry<'_>, route: RouteId) -> Result<(), Refusal> {
+    q.request.body_bound = q.listener().limits.body_bytes;
+    ask(q, Some(route))?;
+    within_bound(q.request)
+}
+
+/// One policy's word.
+pub(crate) fn apply(policy: &Policy, request: &mut Request) -> Result<(), Refusal> {
+    match &policy.kind {
+        PolicyKind::Filter(policy) => filter(policy, request),
+        // Applied when the head is written: `rewrite` and `respond`.
+        PolicyKind::Headers(_) => Ok(()),
     }
+}
+
+/// A body whose length is told is refused before anything is forwarded.
+pub(crate) fn within_bound(request: &Request) -> Result<(), Refusal> {
     match request.length {
         Length::Known(n) if request.body_bound > 0 && n > request.body_bound => Err(too_large()),
         _ => Ok(()),
@@ -25,23 +30,41 @@ pub(crate) fn admit(x: &mut Exchange<'_>, route: RouteId) -> Result<(), Refusal>
 }
 
 /// For what has no route: the filters of the listener.
-pub(crate) fn unrouted(x: &mut Exchange<'_>) -> Result<(), Refusal> {
-    let table = &x.snapshot.table;
-    for id in &table.listeners[x.listener].unrouted {
-        if let PolicyKind::Filter(policy) = &table.policies[id.index()].kind {
-            filter(policy, &mut x.scratch.request)?;
+pub(crate) fn unrouted(q: &mut Inquiry<'_>) -> Result<(), Refusal> {
+    ask(q, None)
+}
+
+/// All that act, in their order. Which ones do is decided before: no policy changes what another one's `if` sees.
+fn ask(q: &mut Inquiry<'_>, route: Option<RouteId>) -> Result<(), Refusal> {
+    q.decide_acting(route);
+    for (place, id) in q.policies(route).iter().enumerate() {
+        let policy = &q.table.policies[id.index()];
+        match q.request.acting.part(place) {
+            Part::Acts => apply(policy, q.request)?,
+            Part::Watches => q.record.would.extend(would(policy, q.request).map(|reason| (*id, reason))),
+            Part::Rests => {}
         }
     }
     Ok(())
+}
+
+/// What a policy would have done that is not enforced for this request.
+pub(crate) fn would(policy: &Policy, request: &Request) -> Option<&'static str> {
+    match &policy.kind {
+        PolicyKind::Filter(filter) => verdict(filter, request).map(|denied| denied.reason),
+        PolicyKind::Headers(edits) => {
+            let all = [&edits.request, &edits.response, &edits.response_https];
+            all.iter().any(|edits| !edits.is_empty()).then_some("headers")
+        }
+    }
 }
 
 pub(crate) fn too_large() -> Refusal {
     Refusal::client(413, "body_too_large", "The request body is larger than allowed.")
 }
 
-pub(crate) fn filter(policy: &FilterPolicy, request: &mut Request) -> Result<(), Refusal> {
-    let length = if let Length::Known(n) = request.length { Some(n) } else { None };
-    if let Some(denied) = policy.verdict(request.client_ip(), request.method(), request.path(), length) {
+fn filter(policy: &FilterPolicy, request: &mut Request) -> Result<(), Refusal> {
+    if let Some(denied) = verdict(policy, request) {
         let allow = (denied.status == 405).then(|| String::from_utf8_lossy(&policy.allow_value()).into());
         let refusal = Refusal::client(denied.status, denied.reason, "A filter refuses this request.");
         return Err(Refusal { allow, ..refusal });
@@ -52,4 +75,9 @@ pub(crate) fn filter(policy: &FilterPolicy, request: &mut Request) -> Result<(),
         request.body_bound = most;
     }
     Ok(())
+}
+
+fn verdict(policy: &FilterPolicy, request: &Request) -> Option<Denied> {
+    let length = if let Length::Known(n) = request.length { Some(n) } else { None };
+    policy.verdict(request.client_ip(), request.method(), request.path(), length)
 }

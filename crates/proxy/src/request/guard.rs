@@ -1,6 +1,5 @@
 //! Is the message sound? What is ambiguous, or would be understood in another way by the next hop, ends here.
 
-use super::Exchange;
 use super::incoming::{Request, Text};
 use crate::error::Refusal;
 use pylos_core::http1::Length;
@@ -9,8 +8,7 @@ use pylos_core::message::host::{self, HostError};
 use pylos_core::message::names::{Known, NameSet};
 use pylos_core::message::path;
 
-pub(crate) fn guard(x: &mut Exchange<'_>) -> Result<(), Refusal> {
-    let request = &mut x.scratch.request;
+pub(crate) fn guard(request: &mut Request) -> Result<(), Refusal> {
     connection(request)?;
     method(request)?;
     target(request)?;

@@ -1,26 +1,26 @@
 //! Who is at the other end? The client's address, the public scheme, and the request's id.
 
-use super::Exchange;
+use super::inquiry::Inquiry;
 use pylos_core::message::forwarded::client_address;
 use pylos_core::message::names::Known;
 
 /// Longest id that a trusted proxy may give.
 const MAX_ID: usize = 128;
 
-pub(crate) fn identify(x: &mut Exchange<'_>) {
-    let request = &mut x.scratch.request;
-    let (peer, trusted) = (x.client.peer, &x.snapshot.table.settings.trusted);
+pub(crate) fn identify(q: &mut Inquiry<'_>) {
+    let request = &mut *q.request;
+    let (peer, trusted) = (q.peer, &q.table.settings.trusted);
     let values = request.fields.all(request.block.bytes(), Known::XForwardedFor);
     let client = client_address(peer, trusted, values);
     let said = client.peer_trusted.then(|| request.first(Known::XForwardedProto)).flatten();
-    let https = said.is_some_and(|proto| proto.eq_ignore_ascii_case(b"https"));
+    let https = said.map_or(q.secure, |proto| proto.eq_ignore_ascii_case(b"https"));
     let id = client.peer_trusted.then(|| request.first(Known::XRequestId)).flatten();
     let id = id.filter(|id| is_sound_id(id)).map(<[u8]>::to_vec);
     request.https = https;
     request.client = Some(client);
     match id {
         Some(id) => request.id = id,
-        None => x.worker.write_id(&mut request.id),
+        None => (q.fresh_id)(&mut request.id),
     }
 }
 

@@ -6,6 +6,7 @@ use pylos_core::message::forwarded::ClientAddress;
 use pylos_core::message::head::{Fields, Span, Version};
 use pylos_core::message::names::Known;
 use pylos_core::route::Captures;
+use pylos_core::table::Acting;
 use std::net::IpAddr;
 
 /// Where a text lies: in the head's block as sent, or in a form of our own beside it.
@@ -50,11 +51,15 @@ pub(crate) struct Request {
     /// The protocol that an allowed Upgrade asks for.
     pub(crate) upgrade: Option<Span>,
     pub(crate) client: Option<ClientAddress>,
+    /// Who the client is, where something has told.
+    pub(crate) identity: Option<Box<pylos_core::facts::Client>>,
     /// 32 hex digits, or what a trusted proxy said.
     pub(crate) id: Vec<u8>,
     /// The public scheme.
     pub(crate) https: bool,
     pub(crate) captures: Captures,
+    /// Which of the policies act on it.
+    pub(crate) acting: Acting,
     /// Largest body allowed, 0 = no bound.
     pub(crate) body_bound: u64,
 }
@@ -113,6 +118,7 @@ impl Request {
             own_host: std::mem::take(&mut self.own_host),
             id: std::mem::take(&mut self.id),
             captures: std::mem::take(&mut self.captures),
+            acting: std::mem::take(&mut self.acting),
             ..Request::default()
         };
         kept.fields.clear();
@@ -120,6 +126,7 @@ impl Request {
         kept.own_host.clear();
         kept.id.clear();
         kept.captures.clear();
+        kept.acting.clear();
         *self = kept;
     }
 }

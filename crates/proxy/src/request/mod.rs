@@ -1,6 +1,9 @@
 //! The way of a request. [`serve`] reads top-down as the list of stages, one file a stage.
 
+pub(crate) mod head;
 pub(crate) mod incoming;
+pub(crate) mod inquiry;
+mod facts;
 pub(crate) mod identify;
 pub(crate) mod guard;
 pub(crate) mod route;
@@ -19,6 +22,7 @@ use crate::telemetry::admin;
 use crate::upstream::pool::Loan;
 use crate::worker::Worker;
 use incoming::{Answer, Request};
+use inquiry::Inquiry;
 use pylos_core::message::head::Fields;
 use pylos_core::table::{Action, RouteId, Serve};
 use record::Record;
@@ -93,7 +97,21 @@ pub(crate) enum Plan {
 
 /// Serves one request whose head has arrived.
 pub(crate) async fn serve(x: &mut Exchange<'_>) -> End {
-    let end = match decide(x) {
+    let plan = {
+        let worker = &*x.worker;
+        decide(&mut Inquiry {
+            table: &x.snapshot.table,
+            listener: x.listener,
+            peer: x.client.peer,
+            secure: false,
+            drawn: true,
+            request: &mut x.scratch.request,
+            out: &mut x.scratch.out,
+            record: &mut x.record,
+            fresh_id: &|id| worker.write_id(id),
+        })
+    };
+    let end = match plan {
         Plan::Forward(route) => forward::forward(x, route).await,
         Plan::Own(route) => respond::own(x, route).await,
         Plan::Admin => admin::answer(x).await,
@@ -112,24 +130,24 @@ pub(crate) async fn serve(x: &mut Exchange<'_>) -> End {
 }
 
 /// The stages that decide, none of which waits.
-fn decide(x: &mut Exchange<'_>) -> Plan {
-    identify::identify(x);
-    if let Serve::Admin { .. } = x.snapshot.table.listeners[x.listener].serve {
-        let allowed = guard::guard(x).and_then(|()| admit::unrouted(x));
+pub(crate) fn decide(q: &mut Inquiry<'_>) -> Plan {
+    identify::identify(q);
+    if let Serve::Admin { .. } = q.listener().serve {
+        let allowed = guard::guard(q.request).and_then(|()| admit::unrouted(q));
         return allowed.map_or_else(Plan::Refuse, |()| Plan::Admin);
     }
-    let decided = guard::guard(x).and_then(|()| route::route(x)).and_then(|route| {
-        admit::admit(x, route)?;
+    let decided = guard::guard(q.request).and_then(|()| route::route(q)).and_then(|route| {
+        admit::admit(q, route)?;
         Ok(route)
     });
     let route = match decided {
         Ok(route) => route,
         Err(refusal) => return Plan::Refuse(refusal),
     };
-    match &x.snapshot.table.routes[route.index()].action {
-        Action::Forward { .. } => {
-            rewrite::rewrite(x, route);
-            Plan::Forward(route)
+    match &q.table.routes[route.index()].action {
+        Action::Forward { upstream, path } => {
+            let rewritten = rewrite::rewrite(q, route, *upstream, path);
+            rewritten.map_or_else(Plan::Refuse, |()| Plan::Forward(route))
         }
         Action::Redirect(_) | Action::Respond(_) => Plan::Own(route),
     }

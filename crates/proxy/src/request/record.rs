@@ -3,7 +3,7 @@
 use super::Exchange;
 use crate::connection::tunnel::TunnelLog;
 use crate::telemetry::access_log;
-use pylos_core::table::{RouteId, UpstreamId};
+use pylos_core::table::{PolicyId, RouteId, UpstreamId};
 
 /// What became of a request; filled in on its way. Times in microseconds since the origin.
 #[derive(Default)]
@@ -22,6 +22,8 @@ pub(crate) struct Record {
     pub(crate) status: u16,
     pub(crate) bytes_in: u64,
     pub(crate) bytes_out: u64,
+    /// What policies would have done that were not enforced, each with its reason.
+    pub(crate) would: Vec<(PolicyId, &'static str)>,
     /// Code of a refusal.
     pub(crate) reason: Option<&'static str>,
     /// Why it ended, when not well.
@@ -38,6 +40,7 @@ pub(crate) fn record(x: &mut Exchange<'_>) {
     cells.bytes_in.add(record.bytes_in);
     cells.bytes_out.add(record.bytes_out);
     cells.duration.observe(now.saturating_sub(record.started_us));
+    count_would(x);
     let Some(mut log) = x.worker.log() else { return };
     access_log::begin(&mut log.block, x);
     access_log::end(
@@ -52,10 +55,17 @@ pub(crate) fn record(x: &mut Exchange<'_>) {
     log.line_done();
 }
 
+fn count_would(x: &Exchange<'_>) {
+    for (policy, _) in &x.record.would {
+        x.snapshot.would[policy.index()].add(1);
+    }
+}
+
 /// A tunnel begins: counted now, without its duration, which would tell nothing about the others; its line is
 /// completed when it ends, without the configuration.
 pub(crate) fn tunnel(x: &mut Exchange<'_>) -> TunnelLog {
     x.snapshot.route_cells(x.listener, x.record.route).requests.count(x.record.status);
+    count_would(x);
     let mut line = Vec::new();
     if x.worker.log().is_some() {
         access_log::begin(&mut line, x);

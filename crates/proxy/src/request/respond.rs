@@ -90,7 +90,7 @@ impl Telling<'_> {
         status_line(answer.status, out);
         let (table, route) = (&*self.snapshot.table, Some(self.route));
         let direction = Direction::Response { https: self.request.https };
-        let edits = || headers::edits(table, route, self.listener, direction);
+        let edits = || headers::edits(table, route, self.listener, &self.request.acting, direction);
         let edited = headers::any(table, route, self.listener);
         drop_listed(block, &mut answer.fields.list, answer.fields.seen);
         let set =
@@ -176,7 +176,8 @@ impl Telling<'_> {
     /// What must not stand in a trailer, under that name or one that an application may take for it, ends here; so
     /// does what a policy removes or sets: it would come back behind the policy's back.
     fn trailers(&self, block: &[u8], fields: &[Field], direction: Direction, out: &mut Vec<u8>) {
-        let edits = || headers::edits(&self.snapshot.table, Some(self.route), self.listener, direction);
+        let (table, acting) = (&self.snapshot.table, &self.request.acting);
+        let edits = || headers::edits(table, Some(self.route), self.listener, acting, direction);
         for field in fields {
             let name = field.name.of(block);
             let barred = NO_TRAILER.has(field.known) || NOT_IN_TRAILERS.iter().any(|n| same_for_cgi(n, name));
@@ -312,7 +313,8 @@ pub(crate) async fn send_own(x: &mut Exchange<'_>, answer: OwnAnswer<'_>) -> End
     out.clear();
     status_line(answer.status, out);
     let direction = Direction::Response { https: request.https };
-    let edits: Vec<_> = headers::edits(&x.snapshot.table, x.record.route, x.listener, direction).collect();
+    let (table, route) = (&x.snapshot.table, x.record.route);
+    let edits: Vec<_> = headers::edits(table, route, x.listener, &request.acting, direction).collect();
     let edited = |name: &[u8]| {
         let sets = edits.iter().flat_map(|e| e.set.iter().map(|(n, _)| n).chain(&e.remove));
         sets.into_iter().any(|n| n.eq_ignore_ascii_case(name))

@@ -3,14 +3,16 @@
 
 use super::Exchange;
 use super::incoming::Request;
+use super::inquiry::Inquiry;
+use crate::error::Refusal;
 use crate::policy::headers::{self, Direction, line};
 use pylos_core::http1::Length;
 use pylos_core::message::head::{LineCopier, Version};
 use pylos_core::message::names::{Known, NameSet, known_as_cgi};
-use pylos_core::table::{Action, HostMode, RouteId, Table};
+use pylos_core::route::PathEdit;
+use pylos_core::table::{HostMode, RouteId, Table, UpstreamId};
 use std::io::Write;
 use std::net::IpAddr;
-use std::rc::Rc;
 
 /// Fields that end at the gateway or that it writes itself.
 pub(crate) const OURS: NameSet = NameSet::of(&[
@@ -39,14 +41,14 @@ pub(crate) const OURS: NameSet = NameSet::of(&[
 /// Of these, what a trusted proxy says is passed on.
 const TRUSTED: NameSet = NameSet::of(&[Known::XForwardedOther, Known::Forwarded, Known::XRealIp]);
 /// What must not arrive under another spelling either.
-const PROTECTED: NameSet = NameSet(OURS.0 & !(1 << Known::Via as u8));
+pub(crate) const PROTECTED: NameSet = NameSet(OURS.0 & !(1 << Known::Via as u8));
 
 /// Marks what the host's place is: `host` is written per target when the upstream wants its own name.
-pub(crate) fn rewrite(x: &mut Exchange<'_>, route: RouteId) {
-    let snapshot = Rc::clone(&x.snapshot);
-    let table = &*snapshot.table;
-    let Action::Forward { upstream, path } = &table.routes[route.index()].action else { return };
-    let (request, out) = (&mut x.scratch.request, &mut x.scratch.out);
+pub(crate) fn rewrite(
+    q: &mut Inquiry<'_>, route: RouteId, upstream: UpstreamId, path: &PathEdit,
+) -> Result<(), Refusal> {
+    let table = q.table;
+    let (request, out) = (&mut *q.request, &mut *q.out);
     let upgrade = request.upgrade.filter(|token| {
         let token = token.of(request.block.bytes());
         table.routes[route.index()].upgrade.iter().any(|t| token.eq_ignore_ascii_case(t.as_bytes()))
@@ -58,29 +60,32 @@ pub(crate) fn rewrite(x: &mut Exchange<'_>, route: RouteId) {
     if path.is_keep() {
         out.extend_from_slice(request.path());
     } else {
-        path.apply(request.path(), &request.captures, out);
+        let applied = path.apply(request.path(), &request.captures, out);
+        applied.map_err(|error| Refusal::malformed("bad_path", error.reason()))?;
     }
     if let Some(query) = request.query() {
         out.push(b'?');
         out.extend_from_slice(query);
     }
     out.extend_from_slice(b" HTTP/1.1\r\n");
-    let set = fields(x, table, route);
-    host(x, &table.upstreams[upstream.index()].host, set);
-    ours(x, set);
-    let out = &mut x.scratch.out;
-    if headers::any(table, Some(route), x.listener) {
-        headers::write(out, headers::edits(table, Some(route), x.listener, Direction::Request));
+    let set = fields(q, table, route);
+    host(q, &table.upstreams[upstream.index()].host, set);
+    ours(q, set);
+    let out = &mut *q.out;
+    if headers::any(table, Some(route), q.listener) {
+        let acting = &q.request.acting;
+        headers::write(out, headers::edits(table, Some(route), q.listener, acting, Direction::Request));
     }
-    framing(&x.scratch.request, out);
+    framing(q.request, out);
     out.extend_from_slice(b"\r\n");
+    Ok(())
 }
 
 /// The client's own fields, as they came. Gives the known names that policies set.
-fn fields(x: &mut Exchange<'_>, table: &Table, route: RouteId) -> NameSet {
-    let (request, out) = (&mut x.scratch.request, &mut x.scratch.out);
-    let set = if headers::any(table, Some(route), x.listener) {
-        let edits = headers::edits(table, Some(route), x.listener, Direction::Request);
+fn fields(q: &mut Inquiry<'_>, table: &Table, route: RouteId) -> NameSet {
+    let (request, out) = (&mut *q.request, &mut *q.out);
+    let set = if headers::any(table, Some(route), q.listener) {
+        let edits = headers::edits(table, Some(route), q.listener, &request.acting, Direction::Request);
         headers::clear(&mut request.fields, request.block.bytes(), edits)
     } else {
         NameSet::default()
@@ -102,18 +107,18 @@ fn fields(x: &mut Exchange<'_>, table: &Table, route: RouteId) -> NameSet {
 }
 
 /// Where the value of Host starts and ends in `out` when it is the target's own: see [`set_target_host`].
-fn host(x: &mut Exchange<'_>, mode: &HostMode, set: NameSet) {
+fn host(q: &mut Inquiry<'_>, mode: &HostMode, set: NameSet) {
     if set.has(Known::Host) {
         return;
     }
-    let (request, out) = (&x.scratch.request, &mut x.scratch.out);
+    let (request, out) = (&*q.request, &mut *q.out);
     match mode {
         // The client of HTTP/1.0 may have named none; an empty one says so (RFC 9112, 3.2).
         HostMode::Preserve => line(out, b"host", request.authority()),
         HostMode::Literal(name) => line(out, b"host", name.as_bytes()),
         HostMode::Target => {
             out.extend_from_slice(b"host: ");
-            x.record.host_at = Some((out.len(), out.len()));
+            q.record.host_at = Some((out.len(), out.len()));
             out.extend_from_slice(b"\r\n");
         }
     }
@@ -128,17 +133,15 @@ pub(crate) fn set_target_host(x: &mut Exchange<'_>, authority: &str) {
 }
 
 /// What the gateway says about the client and itself.
-fn ours(x: &mut Exchange<'_>, set: NameSet) {
-    let (request, out) = (&x.scratch.request, &mut x.scratch.out);
+fn ours(q: &mut Inquiry<'_>, set: NameSet) {
+    let (request, out) = (&*q.request, &mut *q.out);
     let block = request.block.bytes();
     let client = request.client.as_ref();
-    if !set.has(Known::XForwardedFor)
-        && (x.client.peer.is_some() || client.is_some_and(|c| !c.hops.is_empty()))
-    {
+    if !set.has(Known::XForwardedFor) && (q.peer.is_some() || client.is_some_and(|c| !c.hops.is_empty())) {
         out.extend_from_slice(b"x-forwarded-for: ");
         match client.filter(|c| !c.hops.is_empty()) {
-            Some(client) => client.write_forwarded_for(x.client.peer, out),
-            None => x.client.peer.iter().for_each(|peer| write_ip(*peer, out)),
+            Some(client) => client.write_forwarded_for(q.peer, out),
+            None => q.peer.iter().for_each(|peer| write_ip(*peer, out)),
         }
         out.extend_from_slice(b"\r\n");
     }

@@ -50,6 +50,24 @@ pub(crate) fn begin(out: &mut Vec<u8>, x: &Exchange<'_>) {
     number(out, "retries", u64::from(record.retries));
     optional(out, "reason", record.reason.map(str::as_bytes));
     optional(out, "user_agent", request.first(Known::UserAgent));
+    would(out, x);
+}
+
+/// `"would":["policy:reason"]`, only where there is something to tell.
+fn would(out: &mut Vec<u8>, x: &Exchange<'_>) {
+    for (index, (policy, reason)) in x.record.would.iter().enumerate() {
+        if index == 0 {
+            key(out, "would")
+        } else {
+            out.push(b',')
+        }
+        out.extend_from_slice(if index == 0 { b"[" } else { b"" });
+        let name = &x.snapshot.table.policies[policy.index()].name;
+        write_text(out, format!("{name}:{reason}").as_bytes());
+    }
+    if !x.record.would.is_empty() {
+        out.push(b']');
+    }
 }
 
 /// Completes the line.

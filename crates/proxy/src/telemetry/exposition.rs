@@ -24,6 +24,7 @@ pub(crate) fn render(
     routes(&mut page, known);
     targets(&mut page, known, states, now_ms);
     listeners(&mut page, known);
+    policies(&mut page, known);
     for (metric, value) in [
         (&names::GENERATION, process.generation),
         (&names::WORKERS, process.workers as u64),
@@ -131,6 +132,14 @@ fn listeners(page: &mut String, known: &Known) {
             let sum = cells.iter().map(|c| pick(c)).fold(0, u64::wrapping_add);
             let _ = writeln!(page, "{}{{listener=\"{}\"}} {sum}", metric.name, escaped(listener));
         }
+    }
+}
+
+fn policies(page: &mut String, known: &Known) {
+    head(page, &names::POLICY_WOULD);
+    for (policy, counts) in &known.policies {
+        let sum = counts.iter().map(|count| count.read()).fold(0, u64::wrapping_add);
+        let _ = writeln!(page, "{}{{policy=\"{}\"}} {sum}", names::POLICY_WOULD.name, escaped(policy));
     }
 }
 

@@ -41,6 +41,10 @@ pub(crate) const REFUSED: Metric = counter(
     "pylos_connections_refused_total",
     "Client connections closed at once because a bound was reached.",
 );
+pub(crate) const POLICY_WOULD: Metric = counter(
+    "pylos_policy_would_total",
+    "Requests on which a policy would have acted, had it been enforced for them.",
+);
 pub(crate) const LOG_DROPPED: Metric =
     counter("pylos_log_lines_dropped_total", "Access log lines lost because the output was blocked.");
 pub(crate) const PANICS: Metric = counter("pylos_panics_total", "Requests ended by a defect of the gateway.");

@@ -1,14 +1,21 @@
 use super::super::pattern::Pattern;
-use super::super::router::{Found, Router};
+use super::super::router::{Entry, Found, Router};
 use super::super::template::CaptureNames;
 use super::*;
+use crate::facts::NoFacts;
 use crate::table::RouteId;
 
 /// The captures that a pattern makes of a path.
 fn captures(pattern: &str, path: &str) -> Captures {
     let (mut router, mut captures) = (Router::default(), Captures::new());
-    router.add(RouteId(0), &Pattern::parse(pattern).expect(pattern), None).expect("the first pattern");
-    assert_eq!(router.find(b"", b"GET", path.as_bytes(), &mut captures), Found::Route(RouteId(0)), "{path}");
+    let parsed = Pattern::parse(pattern).expect(pattern);
+    let entry = Entry { route: RouteId(0), pattern: &parsed, index: 0, when: None, priority: 0, slots: None };
+    router.add(entry).expect("the first pattern");
+    assert_eq!(
+        router.find(b"", b"GET", path.as_bytes(), &NoFacts, &mut captures),
+        Found::Route(RouteId(0)),
+        "{path}"
+    );
     captures
 }
 
@@ -19,7 +26,7 @@ fn rewrite(pattern: &str, template: &str) -> PathEdit {
 
 fn applied(edit: &PathEdit, pattern: &str, path: &str) -> String {
     let mut out = b"kept".to_vec();
-    edit.apply(path.as_bytes(), &captures(pattern, path), &mut out);
+    edit.apply(path.as_bytes(), &captures(pattern, path), &mut out).expect("a path");
     String::from_utf8(out).expect("UTF-8").strip_prefix("kept").expect("appended").to_owned()
 }
 

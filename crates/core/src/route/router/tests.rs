@@ -1,13 +1,18 @@
 use super::*;
+use crate::facts::NoFacts;
 use crate::message::path::{Normal, normalise};
 use crate::route::{PathPattern, Segment};
 use proptest::prelude::*;
+
+fn entry(route: usize, pattern: &Pattern) -> Entry<'_> {
+    Entry { route: RouteId::at(route), pattern, index: 0, when: None, priority: 0, slots: None }
+}
 
 fn router(patterns: &[&str]) -> Router {
     let mut router = Router::default();
     for (index, text) in patterns.iter().enumerate() {
         let pattern = Pattern::parse(text).expect(text);
-        router.add(RouteId::at(index), &pattern, None).expect(text);
+        router.add(entry(index, &pattern)).expect(text);
     }
     router
 }
@@ -16,7 +21,8 @@ fn router(patterns: &[&str]) -> Router {
 fn ask(patterns: &[&str], method: &str, target: &str) -> String {
     let (host, path) = target.split_at(target.find('/').unwrap_or(0));
     let mut captures = Captures::new();
-    match router(patterns).find(host.as_bytes(), method.as_bytes(), path.as_bytes(), &mut captures) {
+    match router(patterns).find(host.as_bytes(), method.as_bytes(), path.as_bytes(), &NoFacts, &mut captures)
+    {
         Found::Route(route) => {
             let texts =
                 captures.iter().map(|&(start, end)| format!(" [{}]", &path[start as usize..end as usize]));
@@ -152,14 +158,14 @@ fn a_failed_branch_leaves_no_captures() {
     let patterns = ["/{a}/{b}/x", "POST /{a}/{b}/{c}", "/{rest:path}"];
     assert_eq!(ask(&patterns, "GET", "/1/2/3"), "/{rest:path} [/1/2/3]");
     let mut captures = Captures::from_slice(&[(7, 9)]);
-    assert_eq!(router(&["/{a}/x"]).find(b"", b"GET", b"/1/2", &mut captures), Found::None);
+    assert_eq!(router(&["/{a}/x"]).find(b"", b"GET", b"/1/2", &NoFacts, &mut captures), Found::None);
     assert!(captures.is_empty());
 }
 
 #[test]
 fn ties_are_refused() {
     let mut router = router(&["GET a.example/x/{id}"]);
-    let mut add = |text: &str| router.add(RouteId(1), &Pattern::parse(text).expect(text), None);
+    let mut add = |text: &str| router.add(entry(1, &Pattern::parse(text).expect(text)));
     assert_eq!(add("GET,PUT a.example/x/{name}"), Err(NotAdded::Tie(RouteId(0))));
     assert_eq!(add("PUT a.example/x/{name}"), Ok(()));
     assert_eq!(add("a.example/x/{name}"), Ok(()));
@@ -254,7 +260,7 @@ proptest! {
         for text in &texts {
             let pattern = Pattern::parse(text).expect(text);
             prop_assert_eq!(&Pattern::parse(&pattern.to_string()).expect(text), &pattern);
-            if router.add(RouteId::at(known.len()), &pattern, None).is_ok() {
+            if router.add(entry(known.len(), &pattern)).is_ok() {
                 known.push(pattern);
             }
         }
@@ -271,7 +277,7 @@ proptest! {
             let fitting: Vec<&Pattern> = known.iter().filter(fits).collect();
             let best = fitting.iter().copied().filter(|pattern| has(pattern)).min_by_key(|pattern| rank(pattern));
             let mut captures = Captures::new();
-            match (router.find(host.as_bytes(), method.as_bytes(), path.as_bytes(), &mut captures), best) {
+            match (router.find(host.as_bytes(), method.as_bytes(), path.as_bytes(), &NoFacts, &mut captures), best) {
                 (Found::Route(found), Some(best)) => {
                     prop_assert_eq!(&known[found.index()], best, "{} {}{}", method, host, path);
                     prop_assert_eq!(captures.len(), best.path.names().count());

@@ -1,6 +1,7 @@
 //! Which policies a request meets: `[pylos]`, listener and route together, each policy once.
 
-use crate::table::raw::{RawPolicy, RawTable};
+use super::require;
+use crate::table::raw::{RawKind, RawPolicy, RawTable};
 use crate::table::{Code, Listener, PathPart, Policy, PolicyId, Problems, Route, Serve, place};
 use std::collections::{BTreeMap, HashMap, HashSet};
 
@@ -17,27 +18,56 @@ pub(super) fn compile(
     }
     for (listener, listen) in listeners.iter_mut().zip(raw.listen.values()) {
         listener.unrouted = names.effective(&[&raw.pylos.use_, &listen.use_], &mut Without::new(&[]));
+        listener.conditional = names.any_conditional(&listener.unrouted);
     }
+    let required = names.required(raw);
     for (route, (name, raw_route)) in routes.iter_mut().zip(&raw.route) {
         let mut without = Without::new(&raw_route.without);
         for listen in raw.listen.values() {
             let lists: [&[String]; 3] = [&raw.pylos.use_, &listen.use_, &raw_route.use_];
-            route.policies_by_listener.push(names.effective(&lists, &mut without));
+            let list = names.effective(&lists, &mut without);
+            route.conditional_by_listener.push(names.any_conditional(&list));
+            route.policies_by_listener.push(list);
         }
         if listeners.iter().any(|listener| listener.serve == Serve::Proxy) {
-            without.report_unused(name, &names, problems);
+            without.report_unused(name, &names, &required, problems);
         }
     }
+    require::check(raw, &names, listeners, routes, problems);
 }
 
 /// The policies by name.
-struct Names<'a> {
+pub(super) struct Names<'a> {
     raw: &'a BTreeMap<String, RawPolicy>,
     ids: HashMap<&'a str, PolicyId>,
     policies: &'a [Policy],
 }
 
 impl Names<'_> {
+    fn kind(&self, name: &str) -> Option<&RawKind> {
+        self.raw.get(name).map(|policy| &policy.kind)
+    }
+
+    pub(super) fn policy(&self, id: PolicyId) -> &Policy {
+        &self.policies[id.index()]
+    }
+
+    /// The policy of that name, or all that are in the chain.
+    pub(super) fn flattened(&self, name: &str) -> Vec<PolicyId> {
+        self.effective(&[&[name.to_owned()]], &mut Without::new(&[]))
+    }
+
+    /// The names that exempt a route from something: those in `require`, and what is in their chains.
+    fn required(&self, raw: &RawTable) -> HashSet<String> {
+        let names = raw.pylos.require.iter();
+        let members = names.clone().flat_map(|name| self.flattened(name));
+        members.map(|id| self.policy(id).name.to_string()).chain(names.cloned()).collect()
+    }
+
+    fn any_conditional(&self, list: &[PolicyId]) -> bool {
+        list.iter().any(|id| self.policy(*id).is_conditional())
+    }
+
     /// The policies of `lists` with chains taken apart: first by phase, then in the order of the lists.
     fn effective<'n>(&'n self, lists: &[&'n [String]], without: &mut Without<'_>) -> Vec<PolicyId> {
         let (mut found, mut chains) = (Vec::new(), HashSet::new());
@@ -47,9 +77,9 @@ impl Names<'_> {
             if without.takes_away(name) {
                 continue;
             }
-            match (self.raw.get(name), self.ids.get(name)) {
+            match (self.kind(name), self.ids.get(name)) {
                 // A chain that was taken apart before brings nothing new.
-                (Some(RawPolicy::Chain { use_ }), _) if chains.insert(name) => {
+                (Some(RawKind::Chain { use_ }), _) if chains.insert(name) => {
                     waiting.extend(use_.iter().map(String::as_str).rev());
                 }
                 (_, Some(id)) if !found.contains(id) => found.push(*id),
@@ -62,6 +92,7 @@ impl Names<'_> {
 
     fn check(&self, raw: &RawTable, problems: &mut Problems) {
         self.check_list(&raw.pylos.use_, place!["pylos", "use"], problems);
+        self.check_list(&raw.pylos.require, place!["pylos", "require"], problems);
         for (name, listen) in &raw.listen {
             self.check_list(&listen.use_, place!["listen", name, "use"], problems);
         }
@@ -70,7 +101,7 @@ impl Names<'_> {
             self.check_list(&route.without, place!["route", name, "without"], problems);
         }
         for (name, policy) in &raw.policy {
-            if let RawPolicy::Chain { use_ } = policy {
+            if let RawKind::Chain { use_ } = &policy.kind {
                 self.check_list(use_, place!["policy", name, "use"], problems);
             }
         }
@@ -103,7 +134,7 @@ impl Names<'_> {
             problems.report(Code::ChainLoop, path, format!("a chain contains itself: `{round}`"));
             return true;
         }
-        let Some(RawPolicy::Chain { use_ }) = self.raw.get(name) else { return false };
+        let Some(RawKind::Chain { use_ }) = self.kind(name) else { return false };
         if done.contains(&name) {
             return false;
         }
@@ -139,9 +170,11 @@ impl<'a> Without<'a> {
         any
     }
 
-    fn report_unused(&self, route: &str, names: &Names<'_>, problems: &mut Problems) {
+    fn report_unused(
+        &self, route: &str, names: &Names<'_>, required: &HashSet<String>, problems: &mut Problems,
+    ) {
         for (index, (name, used)) in self.names.iter().zip(&self.used).enumerate() {
-            if !used && names.raw.contains_key(name) {
+            if !used && names.raw.contains_key(name) && !required.contains(name) {
                 let path = place!["route", route, "without", index];
                 problems
                     .report(

@@ -20,6 +20,7 @@ pub(super) fn compile(raw: &BTreeMap<String, RawListen>, problems: &mut Problems
             limits: listen.limits.clone(),
             timeouts: listen.timeouts.clone(),
             unrouted: Vec::new(),
+            conditional: false,
         });
     }
     listeners

@@ -6,7 +6,10 @@ mod upstream;
 mod fields;
 mod policy;
 mod effective;
+mod require;
 mod route;
+mod when;
+mod bypass;
 mod values;
 
 use super::raw::RawTable;
@@ -27,6 +30,10 @@ pub fn compile(raw: RawTable) -> Result<(Table, Vec<Problem>), Vec<Problem>> {
     let mut router = Router::default();
     let mut routes = route::compile(&raw, &mut router, &mut problems);
     effective::compile(&raw, &policies, &mut listeners, &mut routes, &mut problems);
+    if !problems.any_error() {
+        let (listeners, policies, routes) = (&listeners, &policies, &routes);
+        bypass::Bypass { raw: &raw, router: &router, listeners, policies, routes }.check(&mut problems);
+    }
     let warnings = problems.verdict()?;
     Ok((Table { settings, listeners, upstreams, policies, routes, router }, warnings))
 }

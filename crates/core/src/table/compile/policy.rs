@@ -1,11 +1,12 @@
 //! `[policy.NAME]`, but for chains, which `effective` takes apart.
 
-use super::fields;
 use super::settings::network;
+use super::{fields, values};
 use crate::address::IpSet;
+use crate::condition::{BadExpression, Condition};
 use crate::route::PathSet;
 use crate::route::pattern::{PathPattern, Unreadable, check_method};
-use crate::table::raw::{RawFieldEdits, RawPolicy};
+use crate::table::raw::{RawFieldEdits, RawKind, RawPolicy};
 use crate::table::{
     Code, FieldEdits, FilterPolicy, HeadersPolicy, Phase, Policy, PolicyKind, Problems, place,
 };
@@ -15,13 +16,16 @@ use std::collections::BTreeMap;
 pub(super) fn compile(raw: &BTreeMap<String, RawPolicy>, problems: &mut Problems) -> Vec<Policy> {
     let mut policies = Vec::new();
     for (name, policy) in raw {
-        let (phase, kind) = match policy {
-            RawPolicy::Chain { .. } => continue,
-            RawPolicy::Headers { request, response, preset } => {
+        let (phase, kind) = match &policy.kind {
+            RawKind::Chain { .. } => {
+                refuse_conditions(name, policy, problems);
+                continue;
+            }
+            RawKind::Headers { request, response, preset } => {
                 let headers = headers(name, request, response, preset.as_deref(), problems);
                 (Phase::Transform, PolicyKind::Headers(headers))
             }
-            RawPolicy::Filter { allow_ip, deny_ip, deny_path, allow_methods, max_body } => {
+            RawKind::Filter { allow_ip, deny_ip, deny_path, allow_methods, max_body } => {
                 let filter = FilterPolicy {
                     allow_ip: addresses(name, "allow_ip", allow_ip, problems),
                     deny_ip: addresses(name, "deny_ip", deny_ip, problems),
@@ -32,9 +36,39 @@ pub(super) fn compile(raw: &BTreeMap<String, RawPolicy>, problems: &mut Problems
                 (Phase::Filter, PolicyKind::Filter(filter))
             }
         };
-        policies.push(Policy { name: name.as_str().into(), phase, kind });
+        let condition = policy.if_.as_ref().and_then(|text| condition(name, text, problems));
+        let enforce = enforce(name, policy.enforce, problems);
+        policies.push(Policy { name: name.as_str().into(), phase, enforce, condition, kind });
     }
     policies
+}
+
+fn enforce(name: &str, percent: u32, problems: &mut Problems) -> u8 {
+    values::range(percent, 0..=100, "percent", place!["policy", name, "enforce"], problems);
+    percent.min(100) as u8
+}
+
+fn condition(name: &str, text: &str, problems: &mut Problems) -> Option<Condition> {
+    match Condition::parse(text) {
+        Ok(condition) => Some(condition),
+        Err(BadExpression { column, message, hint }) => {
+            let message = format!("{message}, at column {column} of the expression");
+            problems.report(Code::BadExpression, place!["policy", name, "if"], message).hint = hint;
+            None
+        }
+    }
+}
+
+/// A chain is only a list.
+fn refuse_conditions(name: &str, policy: &RawPolicy, problems: &mut Problems) {
+    for (key, given) in [("enforce", policy.enforce != 100), ("if", policy.if_.is_some())] {
+        if given {
+            let message = format!("a chain has no `{key}` of its own");
+            problems
+                .report(Code::Conflict, place!["policy", name, key], message)
+                .hint("give it to the policies in the chain");
+        }
+    }
 }
 
 fn headers(

@@ -1,34 +1,57 @@
 //! `[route.NAME]`: patterns into the router, and the action.
 
-use super::{fields, values};
+use super::{fields, values, when};
 use crate::route::pattern::{PathPattern, Pattern, Unreadable};
-use crate::route::router::NotAdded;
+use crate::route::router::{Entry, NotAdded, Shadowed};
 use crate::route::template::{CaptureNames, Template};
-use crate::route::{PathEdit, Router};
+use crate::route::{Part, PathEdit, Router, Substitution, When};
 use crate::table::raw::{RawRedirect, RawRespond, RawRoute, RawTable};
 use crate::table::{Action, Code, Problems, Redirect, Response, Route, RouteId, UpstreamId, place};
+use std::collections::HashMap;
+use std::sync::Arc;
 
 /// In the order of names, which is the order of ids.
 pub(super) fn compile(raw: &RawTable, router: &mut Router, problems: &mut Problems) -> Vec<Route> {
     let names: Vec<&str> = raw.route.keys().map(String::as_str).collect();
+    let upstreams: HashMap<&str, usize> =
+        raw.upstream.keys().enumerate().map(|(index, name)| (name.as_str(), index)).collect();
     let mut routes = Vec::with_capacity(names.len());
     for (index, (name, route)) in raw.route.iter().enumerate() {
         let patterns = patterns(name, route, problems);
         let paths: Vec<PathPattern> = patterns.iter().map(|(_, pattern)| pattern.path.clone()).collect();
         let captures = CaptureNames::of(&paths);
-        let adding = Adding { id: RouteId::at(index), names: &names, captures: &captures };
+        let when = route.when.as_ref().and_then(|raw| when::compile(name, raw, problems));
+        let id = RouteId::at(index);
+        let adding =
+            Adding { id, names: &names, captures: &captures, when: when.as_ref(), priority: route.priority };
         adding.add(&patterns, router, problems);
         check_values(name, route, problems);
         routes.push(Route {
             name: name.as_str().into(),
-            action: Compiling { name, route, paths: &paths, captures: &captures }.action(raw, problems),
+            action: Compiling { name, route, upstreams: &upstreams, paths: &paths, captures: &captures }
+                .action(problems),
             patterns: patterns.into_iter().map(|(_, pattern)| pattern).collect(),
+            when,
+            priority: route.priority,
             policies_by_listener: Vec::new(),
+            conditional_by_listener: Vec::new(),
             timeouts: route.timeouts.clone(),
             upgrade: route.upgrade.iter().map(|token| token.as_str().into()).collect(),
         });
     }
+    report_shadowed(raw, &names, router, problems);
     routes
+}
+
+fn report_shadowed(raw: &RawTable, names: &[&str], router: &Router, problems: &mut Problems) {
+    for Shadowed { route, index, by } in router.shadowed() {
+        let (name, by) = (names[route.index()], names[by.index()]);
+        let pattern = &raw.route[name].match_[index];
+        let message = format!("`{pattern}` never decides: `route.{by}` takes all of its requests before it");
+        problems
+            .report(Code::Shadowed, place!["route", name, "match", index], message)
+            .hint("the larger `priority` comes first; more conditions would come before both");
+    }
 }
 
 /// The readable ones, with their places in `match`.
@@ -71,14 +94,27 @@ struct Adding<'a> {
     id: RouteId,
     names: &'a [&'a str],
     captures: &'a CaptureNames,
+    when: Option<&'a Arc<When>>,
+    priority: i64,
 }
 
 impl Adding<'_> {
+    fn entry<'e>(&'e self, index: usize, pattern: &'e Pattern) -> Entry<'e> {
+        Entry {
+            route: self.id,
+            pattern,
+            index,
+            when: self.when,
+            priority: self.priority,
+            slots: self.captures.slots_of(&pattern.path),
+        }
+    }
+
     fn add(&self, patterns: &[(usize, Pattern)], router: &mut Router, problems: &mut Problems) {
         let name = self.names[self.id.index()];
         for (index, pattern) in patterns {
             let path = place!["route", name, "match", *index];
-            match router.add(self.id, pattern, self.captures.slots_of(&pattern.path)) {
+            match router.add(self.entry(*index, pattern)) {
                 Ok(()) => {}
                 Err(NotAdded::Tie(other)) if other == self.id => {
                     problems.report(
@@ -94,7 +130,7 @@ impl Adding<'_> {
                     );
                     problems
                         .report(Code::Tie, path, message)
-                        .hint("make one of them more specific: host, methods or path");
+                        .hint("make one of them more specific (host, path, methods, `when`), or give one a larger `priority`");
                 }
                 Err(NotAdded::TooManyMethods) => {
                     problems.report(Code::BadMatch, path, "the table names too many different methods");
@@ -108,16 +144,18 @@ impl Adding<'_> {
 struct Compiling<'a> {
     name: &'a str,
     route: &'a RawRoute,
+    /// Places by name.
+    upstreams: &'a HashMap<&'a str, usize>,
     paths: &'a [PathPattern],
     captures: &'a CaptureNames,
 }
 
 impl Compiling<'_> {
-    fn action(&self, raw: &RawTable, problems: &mut Problems) -> Action {
+    fn action(&self, problems: &mut Problems) -> Action {
         let route = self.route;
         match (&route.to, &route.redirect, &route.respond) {
             (Some(to), None, None) => {
-                Action::Forward { upstream: self.upstream(to, raw, problems), path: self.path_edit(problems) }
+                Action::Forward { upstream: self.upstream(to, problems), path: self.path_edit(problems) }
             }
             (None, Some(redirect), None) => {
                 self.refuse_edits("redirect", problems);
@@ -136,16 +174,17 @@ impl Compiling<'_> {
     }
 
     fn refuse_edits(&self, action: &str, problems: &mut Problems) {
-        for (key, value) in [("rewrite", &self.route.rewrite), ("strip", &self.route.strip)] {
-            if value.is_some() {
+        let rewrite = self.route.rewrite.is_some() || self.route.rewrite_re.is_some();
+        for (key, given) in [("rewrite", rewrite), ("strip", self.route.strip.is_some())] {
+            if given {
                 let message = format!("`{key}` changes the path for an upstream, and `{action}` has none");
                 problems.report(Code::Conflict, place!["route", self.name, key], message);
             }
         }
     }
 
-    fn upstream(&self, to: &str, raw: &RawTable, problems: &mut Problems) -> UpstreamId {
-        let place = raw.upstream.keys().position(|name| name == to).unwrap_or_else(|| {
+    fn upstream(&self, to: &str, problems: &mut Problems) -> UpstreamId {
+        let place = self.upstreams.get(to).copied().unwrap_or_else(|| {
             let message = format!("there is no upstream `{to}`");
             problems.report(Code::UnknownReference, place!["route", self.name, "to"], message);
             0
@@ -154,6 +193,9 @@ impl Compiling<'_> {
     }
 
     fn path_edit(&self, problems: &mut Problems) -> PathEdit {
+        if self.route.rewrite_re.is_some() {
+            return self.substitute(problems);
+        }
         let (key, edit) = match (&self.route.rewrite, &self.route.strip) {
             (None, None) => return PathEdit::Keep,
             (Some(template), None) => ("rewrite", self.rewrite(template)),
@@ -170,6 +212,23 @@ impl Compiling<'_> {
             problems.report(Code::BadTemplate, place!["route", self.name, key], message).hint = hint;
             PathEdit::Keep
         })
+    }
+
+    fn substitute(&self, problems: &mut Problems) -> PathEdit {
+        let Some(raw) = &self.route.rewrite_re else { return PathEdit::Keep };
+        if self.route.rewrite.is_some() || self.route.strip.is_some() {
+            let message = "`rewrite` and `strip` exclude each other";
+            problems.report(Code::BadTemplate, place!["route", self.name, "strip"], message);
+        }
+        Substitution::parse(&raw.re, &raw.to).map_or_else(
+            |(part, Unreadable { message, hint })| {
+                let key = if part == Part::Re { "re" } else { "to" };
+                let path = place!["route", self.name, "rewrite", key];
+                problems.report(Code::BadTemplate, path, message).hint = hint;
+                PathEdit::Keep
+            },
+            PathEdit::Substitute,
+        )
     }
 
     fn rewrite(&self, text: &str) -> Result<PathEdit, Unreadable> {

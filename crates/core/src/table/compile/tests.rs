@@ -33,7 +33,24 @@ fn whole(mut table: Value) -> Value {
             merge(object, &defaults);
         }
     }
+    for policy in
+        table.get_mut("policy").and_then(Value::as_object_mut).into_iter().flat_map(|map| map.values_mut())
+    {
+        *policy = whole_policy(policy.take());
+    }
     table
+}
+
+/// Cases spell a policy as the file does, with the keys of its kind beside `enforce` and `if`.
+fn whole_policy(mut kind: Value) -> Value {
+    let mut policy = json!({});
+    for key in ["enforce", "if"] {
+        if let Some(value) = kind.as_object_mut().and_then(|map| map.remove(key)) {
+            policy[key] = value;
+        }
+    }
+    policy["kind"] = kind;
+    policy
 }
 
 /// Adds what is missing.

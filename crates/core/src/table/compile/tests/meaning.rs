@@ -1,6 +1,7 @@
 //! What sound tables compile to.
 
 use super::*;
+use crate::facts::NoFacts;
 use crate::route::{Captures, Found, PathEdit};
 use crate::table::{BindAddress, FieldLine, HostMode};
 
@@ -110,7 +111,7 @@ fn location(match_: Value, to: &str, target: &str) -> String {
     let table = table(json!({"route": {"r": {"match": match_, "redirect": {"to": to, "status": 308}}}}));
     let (path, query) = target.split_once('?').map_or((target, None), |(path, query)| (path, Some(query)));
     let mut captures = Captures::new();
-    let found = table.router.find(b"", b"GET", path.as_bytes(), &mut captures);
+    let found = table.router.find(b"", b"GET", path.as_bytes(), &NoFacts, &mut captures);
     assert_eq!(found, Found::Route(crate::table::RouteId(0)), "{target}");
     let Action::Redirect(redirect) = &table.routes[0].action else { panic!("a redirect") };
     let mut out = Vec::new();

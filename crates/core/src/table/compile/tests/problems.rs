@@ -2,6 +2,8 @@
 
 use super::*;
 
+mod protection;
+
 /// Table, code, place, and a part of the message or the hint.
 type Case = (Value, Code, &'static str, &'static str);
 
@@ -336,8 +338,98 @@ fn values() -> Vec<Case> {
     ]
 }
 
+/// Two routes for the same upstream.
+fn two(a: Value, b: Value) -> Value {
+    let mut table = json!({"upstream": {"u": {}}, "route": {"a": a, "b": b}});
+    ["a", "b"].iter().for_each(|name| merge(&mut table["route"][*name], &json!({"to": "u"})));
+    table
+}
+
+fn conditions() -> Vec<Case> {
+    use Code::{BadCondition, BadNetwork, Shadowed, Tie};
+    let when = |when: Value| route(json!({"when": when}));
+    let bad =
+        |asked: Value, place: &'static str, words: &'static str| (when(asked), BadCondition, place, words);
+    let asking = |value: Value, priority: i64| json!({"match": ["/"], "when": {"header": {"x": value}}, "priority": priority});
+    vec![
+        bad(json!({"header": {"a b": {"present": true}}}), "route.r.when.header.a b", "not a field name"),
+        bad(json!({"header": {"Host": {"exact": "a"}}}), "route.r.when.header.Host", "stands in the match"),
+        bad(json!({"header": {"x": {"present": false}}}), "route.r.when.header.x", "`true` asks"),
+        bad(json!({"header": {"x": {"re": "("}}}), "route.r.when.header.x", "unclosed group"),
+        bad(json!({"header": {"x": {"exact": "a "}}}), "route.r.when.header.x", "blank"),
+        bad(json!({"header": {"X": {"exact": "a"}, "x": {"exact": "a"}}}), "route.r.when.header.x", "twice"),
+        bad(json!({"cookie": {"c": {"exact": "a;b"}}}), "route.r.when.cookie.c", "ends the value"),
+        bad(json!({"cookie": {"": {"present": true}}}), "route.r.when.cookie.", "name of a cookie"),
+        bad(json!({"query": {"": {"present": true}}}), "route.r.when.query.", "has a name"),
+        (when(json!({"ip": ["10.0.0.1/8"]})), BadNetwork, "route.r.when.ip.0", "`10.0.0.0/8`"),
+        (
+            two(json!({"match": ["GET /"]}), asking(json!({"present": true}), 0)),
+            Tie,
+            "route.b.match.0",
+            "`priority`",
+        ),
+        (
+            two(asking(json!({"re": "^a"}), 1), asking(json!({"exact": "abc"}), 1)),
+            Tie,
+            "route.b.match.0",
+            "route.a",
+        ),
+        (
+            two(asking(json!({"exact": "abc"}), 0), asking(json!({"re": "^a"}), 1)),
+            Shadowed,
+            "route.a.match.0",
+            "`route.b` takes all",
+        ),
+        (
+            two(json!({"match": ["/y", "GET /"]}), json!({"match": ["GET,PUT /"], "priority": 1})),
+            Shadowed,
+            "route.a.match.1",
+            "route.b",
+        ),
+    ]
+}
+
+fn rewrites() -> Vec<Case> {
+    use Code::{BadTemplate, Conflict};
+    let re = |re: &str, to: &str| json!({"rewrite_re": {"re": re, "to": to}});
+    let with = |mut overlay: Value, other: Value| {
+        merge(&mut overlay, &other);
+        route(overlay)
+    };
+    vec![
+        (route(re("(", "/")), BadTemplate, "route.r.rewrite.re", "unclosed group"),
+        (route(re("^/a", "/$1")), BadTemplate, "route.r.rewrite.to", "no group `1`"),
+        (route(re("^/a", "b")), BadTemplate, "route.r.rewrite.to", "begins with `/`"),
+        (
+            with(re("a", "b"), json!({"match": ["/x/{r:path}"], "strip": "/x"})),
+            BadTemplate,
+            "route.r.strip",
+            "exclude",
+        ),
+        (
+            with(re("a", "b"), json!({"redirect": {"to": "/x", "status": 308}})),
+            Conflict,
+            "route.r.rewrite",
+            "has none",
+        ),
+    ]
+}
+
 fn cases() -> Vec<Case> {
-    [references(), matches(), templates(), servers(), fields(), values()].concat()
+    [
+        references(),
+        matches(),
+        templates(),
+        servers(),
+        fields(),
+        values(),
+        conditions(),
+        rewrites(),
+        protection::acting(),
+        protection::required(),
+        protection::bypasses(),
+    ]
+    .concat()
 }
 
 #[test]
@@ -387,7 +479,7 @@ fn problems_have_one_form_outside() {
 
 #[test]
 fn unknown_keys_are_no_table() {
-    for (pointer, key) in [("", "tls"), ("/pylos", "state"), ("/route/r", "when"), ("/upstream/u/pool", "x")]
+    for (pointer, key) in [("", "tls"), ("/pylos", "state"), ("/route/r", "cache"), ("/upstream/u/pool", "x")]
     {
         let mut table = whole(route(json!({})));
         table

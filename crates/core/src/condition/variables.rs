@@ -1,0 +1,202 @@
+//! What an expression can name, and the values of that for a request.
+
+use crate::facts::{Facts, decoded, decoded_is, pairs};
+use cel::Value;
+use cel::common::types::{CelMap, CelMapKey, CelString};
+use cel::common::value::Val;
+use cel::objects::{Key, Map};
+use std::borrow::Cow;
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+
+/// Something that is looked up for a request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Variable {
+    Method,
+    Path,
+    Host,
+    Scheme,
+    Query(Keys),
+    Headers(Keys),
+    ClientId,
+    ClientIp,
+    ClientPlan,
+    ClientClaims,
+}
+
+/// Which entries of a map are asked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Keys {
+    These(Vec<Box<str>>),
+    All,
+}
+
+/// The fields of `request` and of `client`.
+pub(super) const FIELDS: &[(&str, &[&str])] = &[
+    ("client", &["claims", "id", "ip", "plan"]),
+    ("request", &["headers", "host", "method", "path", "query", "scheme"]),
+];
+
+impl Variable {
+    /// By its two names, asking for nothing yet where it is a map.
+    pub(super) fn named(root: &str, field: &str) -> Option<Self> {
+        let none = || Keys::These(Vec::new());
+        Some(match (root, field) {
+            ("request", "method") => Variable::Method,
+            ("request", "path") => Variable::Path,
+            ("request", "host") => Variable::Host,
+            ("request", "scheme") => Variable::Scheme,
+            ("request", "query") => Variable::Query(none()),
+            ("request", "headers") => Variable::Headers(none()),
+            ("client", "id") => Variable::ClientId,
+            ("client", "ip") => Variable::ClientIp,
+            ("client", "plan") => Variable::ClientPlan,
+            ("client", "claims") => Variable::ClientClaims,
+            _ => return None,
+        })
+    }
+
+    pub(super) fn name(&self) -> &'static str {
+        match self {
+            Variable::Method => "request.method",
+            Variable::Path => "request.path",
+            Variable::Host => "request.host",
+            Variable::Scheme => "request.scheme",
+            Variable::Query(_) => "request.query",
+            Variable::Headers(_) => "request.headers",
+            Variable::ClientId => "client.id",
+            Variable::ClientIp => "client.ip",
+            Variable::ClientPlan => "client.plan",
+            Variable::ClientClaims => "client.claims",
+        }
+    }
+
+    pub(super) fn keys_mut(&mut self) -> Option<&mut Keys> {
+        match self {
+            Variable::Query(keys) | Variable::Headers(keys) => Some(keys),
+            _ => None,
+        }
+    }
+
+    pub(super) fn is_map(&self) -> bool {
+        matches!(self, Variable::Query(_) | Variable::Headers(_) | Variable::ClientClaims)
+    }
+
+    pub(super) fn value<'f>(&self, facts: &'f dyn Facts) -> Box<dyn Val + 'f> {
+        match self {
+            Variable::Method => text(facts.method()),
+            Variable::Path => text(facts.path()),
+            Variable::Host => text(facts.host()),
+            Variable::Scheme => text(if facts.https() { b"https" } else { b"http" }),
+            Variable::Query(keys) => query(facts.query().unwrap_or_default(), keys),
+            Variable::Headers(keys) => headers(facts, keys),
+            Variable::ClientId => match (facts.client(), facts.client_ip()) {
+                (Some(client), _) => text(client.id.as_bytes()),
+                (None, Some(ip)) => own(format!("ip:{ip}")),
+                (None, None) => text(b"unix"),
+            },
+            Variable::ClientIp => own(facts.client_ip().map(|ip| ip.to_string()).unwrap_or_default()),
+            Variable::ClientPlan => {
+                text(facts.client().and_then(|client| client.plan.as_deref()).unwrap_or_default().as_bytes())
+            }
+            Variable::ClientClaims => claims(facts),
+        }
+    }
+}
+
+impl Keys {
+    pub(super) fn ask(&mut self, key: &str) {
+        if let Keys::These(keys) = self
+            && !keys.iter().any(|known| **known == *key)
+        {
+            keys.push(key.into());
+        }
+    }
+}
+
+fn text<'f>(bytes: &'f [u8]) -> Box<dyn Val + 'f> {
+    match String::from_utf8_lossy(bytes) {
+        Cow::Borrowed(text) => Box::new(CelString::from(text)),
+        Cow::Owned(text) => own(text),
+    }
+}
+
+fn own<'f>(text: String) -> Box<dyn Val + 'f> {
+    Box::new(CelString::from(text))
+}
+
+/// Names in lower case; the lines of one name together, as RFC 9110 5.3 joins them.
+fn headers<'f>(facts: &'f dyn Facts, keys: &Keys) -> Box<dyn Val + 'f> {
+    let mut found: HashMap<String, String> = HashMap::new();
+    facts.any_field(&mut |name, value| {
+        let wanted = match keys {
+            Keys::All => true,
+            Keys::These(keys) => keys.iter().any(|key| name.eq_ignore_ascii_case(key.as_bytes())),
+        };
+        if wanted {
+            let name = String::from_utf8_lossy(name).to_ascii_lowercase();
+            let value = String::from_utf8_lossy(value);
+            match found.entry(name) {
+                Entry::Vacant(entry) => {
+                    entry.insert(value.into_owned());
+                }
+                Entry::Occupied(mut entry) => {
+                    let separator = if entry.key() == "cookie" { "; " } else { ", " };
+                    entry.get_mut().extend([separator, &value]);
+                }
+            }
+        }
+        false
+    });
+    map(found)
+}
+
+/// The first of each name, decoded; `+` stays as it is.
+fn query<'f>(query: &[u8], keys: &Keys) -> Box<dyn Val + 'f> {
+    let plain = |raw: &[u8]| String::from_utf8_lossy(&decoded(raw).collect::<Vec<u8>>()).into_owned();
+    let mut found: HashMap<String, String> = HashMap::new();
+    for (name, value) in pairs(query, b'&') {
+        let wanted = match keys {
+            Keys::All => true,
+            Keys::These(keys) => keys.iter().any(|key| decoded_is(name, key.as_bytes())),
+        };
+        if wanted {
+            found.entry(plain(name)).or_insert_with(|| plain(value));
+        }
+    }
+    map(found)
+}
+
+fn map<'f>(found: HashMap<String, String>) -> Box<dyn Val + 'f> {
+    let entries = found.into_iter().map(|(name, value)| (CelMapKey::from(name), own(value)));
+    Box::new(CelMap::from(entries.collect::<HashMap<_, _>>()))
+}
+
+fn claims<'f>(facts: &'f dyn Facts) -> Box<dyn Val + 'f> {
+    let claims = facts.client().into_iter().flat_map(|client| &client.claims);
+    let entries = claims.filter_map(|(name, claim)| {
+        let value: Box<dyn Val> = value(claim).try_into().ok()?;
+        Some((CelMapKey::from(name.clone()), value as Box<dyn Val + 'f>))
+    });
+    Box::new(CelMap::from(entries.collect::<HashMap<_, _>>()))
+}
+
+fn object(claims: &serde_json::Map<String, serde_json::Value>) -> Map {
+    let entries = claims.iter().map(|(name, claim)| (Key::from(name.clone()), value(claim)));
+    Map { map: std::sync::Arc::new(entries.collect()) }
+}
+
+/// JSON has one kind of number; whole ones are `int` where they fit.
+fn value(claim: &serde_json::Value) -> Value {
+    match claim {
+        serde_json::Value::Null => Value::Null,
+        serde_json::Value::Bool(truth) => Value::Bool(*truth),
+        serde_json::Value::Number(number) => match number.as_i64() {
+            Some(whole) => Value::Int(whole),
+            None => Value::Float(number.as_f64().unwrap_or(f64::NAN)),
+        },
+        serde_json::Value::String(text) => Value::from(text.as_str()),
+        serde_json::Value::Array(list) => Value::from(list.iter().map(value).collect::<Vec<Value>>()),
+        serde_json::Value::Object(entries) => Value::Map(object(entries)),
+    }
+}

@@ -1,0 +1,132 @@
+//! Which policies of an effective list act on one request: decided once, before the first of them is asked.
+
+use super::{Policy, PolicyId, Table};
+use crate::facts::Facts;
+use smallvec::SmallVec;
+
+/// What a policy does for one request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Part {
+    #[default]
+    Acts,
+    /// It is not enforced for this request: only recorded is what it would have done.
+    Watches,
+    /// Its `if` does not hold.
+    Rests,
+}
+
+/// The parts of a list's policies, by their places in it. Without any, all act: the usual case.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Acting(SmallVec<[Part; 8]>);
+
+impl Acting {
+    /// `draw` is the request's id, which decides what `enforce` leaves to chance; without one, what is enforced at
+    /// all is enforced.
+    pub fn decide(table: &Table, list: &[PolicyId], draw: Option<&[u8]>, facts: &dyn Facts) -> Self {
+        Acting(list.iter().map(|id| table.policies[id.index()].part(draw, facts)).collect())
+    }
+
+    pub fn part(&self, place: usize) -> Part {
+        self.0.get(place).copied().unwrap_or_default()
+    }
+
+    pub fn acts(&self, place: usize) -> bool {
+        self.part(place) == Part::Acts
+    }
+
+    pub fn clear(&mut self) {
+        self.0.clear();
+    }
+}
+
+impl Policy {
+    /// A condition that cannot be told counts as one that holds: a policy that protects must not be switched off
+    /// by an odd request.
+    pub fn part(&self, draw: Option<&[u8]>, facts: &dyn Facts) -> Part {
+        if self.condition.as_ref().is_some_and(|condition| condition.holds(facts) == Ok(false)) {
+            return Part::Rests;
+        }
+        let enforced = match draw {
+            Some(id) if self.enforce < 100 => percentile(id, self.name.as_bytes()) < u64::from(self.enforce),
+            _ => self.enforce > 0,
+        };
+        if enforced { Part::Acts } else { Part::Watches }
+    }
+}
+
+/// A number below 100 that depends on all bits of both: for one request each policy has a lot of its own (FNV-1a,
+/// then the finish of SplitMix64).
+fn percentile(id: &[u8], name: &[u8]) -> u64 {
+    let bytes = id.iter().chain(b"\0").chain(name);
+    let mut hash = bytes.fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+        (hash ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3)
+    });
+    hash = (hash ^ (hash >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    hash = (hash ^ (hash >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    (hash ^ (hash >> 31)) % 100
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::condition::Condition;
+    use crate::facts::NoFacts;
+    use crate::table::{FilterPolicy, Phase, PolicyKind};
+
+    fn policy(name: &str, enforce: u8, condition: Option<&str>) -> Policy {
+        Policy {
+            name: name.into(),
+            phase: Phase::Filter,
+            enforce,
+            condition: condition.map(|text| Condition::parse(text).expect(text)),
+            kind: PolicyKind::Filter(FilterPolicy::default()),
+        }
+    }
+
+    fn ids() -> impl Iterator<Item = String> {
+        (0..10_000u32).map(|n| {
+            format!("{:032x}", u128::from(n).wrapping_mul(0x9E37_79B9_7F4A_7C15_F39C_C060_5CED_C835))
+        })
+    }
+
+    #[test]
+    fn a_share_of_the_requests_is_drawn() {
+        for enforce in [0, 1, 25, 50, 99, 100] {
+            let policy = policy("p", enforce, None);
+            let acting = ids().filter(|id| policy.part(Some(id.as_bytes()), &NoFacts) == Part::Acts).count();
+            let expected = usize::from(enforce) * 100;
+            assert!(acting.abs_diff(expected) < 150, "{enforce} %: {acting}");
+            assert!((1..100).contains(&enforce) || acting == expected);
+        }
+    }
+
+    #[test]
+    fn policies_are_drawn_independently_and_always_alike() {
+        let (a, b) = (policy("a", 50, None), policy("b", 50, None));
+        let part = |policy: &Policy, id: &str| policy.part(Some(id.as_bytes()), &NoFacts);
+        let both = ids().filter(|id| part(&a, id) == Part::Acts && part(&b, id) == Part::Acts).count();
+        assert!(both.abs_diff(2500) < 200, "{both}");
+        assert!(ids().all(|id| part(&a, &id) == part(&a, &id)));
+    }
+
+    #[test]
+    fn a_condition_decides_first_and_in_doubt_it_holds() {
+        for (enforce, condition, part) in [
+            (100, "false", Part::Rests),
+            (0, "false", Part::Rests),
+            (100, "true", Part::Acts),
+            (0, "true", Part::Watches),
+            (100, "request.headers.x == 'y'", Part::Acts),
+            (0, "request.headers.x == 'y'", Part::Watches),
+        ] {
+            assert_eq!(
+                policy("p", enforce, Some(condition)).part(Some(b"id"), &NoFacts),
+                part,
+                "{condition}"
+            );
+        }
+        assert_eq!(policy("p", 1, None).part(None, &NoFacts), Part::Acts);
+        assert_eq!(policy("p", 0, None).part(None, &NoFacts), Part::Watches);
+        assert!(Acting::default().acts(7));
+    }
+}

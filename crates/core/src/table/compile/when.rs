@@ -1,0 +1,96 @@
+//! `when` of a route.
+
+use super::settings::network;
+use crate::address::IpSet;
+use crate::route::pattern::Unreadable;
+use crate::route::{Check, Place, Test, When, regular_expression};
+use crate::table::raw::{RawCondition, RawWhen};
+use crate::table::{Code, PathPart, Problems, place};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// The readable ones; `None` when it asks for nothing.
+pub(super) fn compile(route: &str, raw: &RawWhen, problems: &mut Problems) -> Option<Arc<When>> {
+    let mut tests = Vec::new();
+    for (of, key, conditions) in [
+        (Place::Header, "header", &raw.header),
+        (Place::Query, "query", &raw.query),
+        (Place::Cookie, "cookie", &raw.cookie),
+    ] {
+        let place = place!["route", route, "when", key];
+        tests.extend(values(of, conditions, place, problems));
+    }
+    if !raw.ip.is_empty() {
+        let place = |index: usize| place!["route", route, "when", "ip", index];
+        let networks = raw.ip.iter().enumerate().filter_map(|(at, text)| network(text, place(at), problems));
+        tests.push(Test::Ip(IpSet::new(networks.collect::<Vec<_>>()), raw.ip.join(", ").into()));
+    }
+    (!tests.is_empty()).then(|| Arc::new(When::new(tests)))
+}
+
+fn values(
+    of: Place, raw: &BTreeMap<String, RawCondition>, place: Vec<PathPart>, problems: &mut Problems,
+) -> Vec<Test> {
+    let mut tests: Vec<Test> = Vec::with_capacity(raw.len());
+    for (spelled, condition) in raw {
+        let name = if of == Place::Header { spelled.to_ascii_lowercase() } else { spelled.clone() };
+        let twin = |test: &Test| matches!(test, Test::Value { name: known, .. } if **known == *name);
+        let readable = if tests.iter().any(twin) {
+            Err(Unreadable::new(format!("`{spelled}` stands twice: field names have no letter case")))
+        } else {
+            check_name(of, spelled).and_then(|()| check(of, condition))
+        };
+        match readable {
+            Ok(check) => tests.push(Test::Value { of, name: name.into(), check }),
+            Err(Unreadable { message, hint }) => {
+                let path = [place.as_slice(), &[PathPart::from(spelled)]].concat();
+                problems.report(Code::BadCondition, path, message).hint = hint;
+            }
+        }
+    }
+    tests
+}
+
+fn check_name(of: Place, name: &str) -> Result<(), Unreadable> {
+    let token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
+    let sound = !name.is_empty() && name.bytes().all(token);
+    match of {
+        Place::Header if !sound => {
+            Err(Unreadable::new(format!("`{}` is not a field name", name.escape_debug())))
+        }
+        Place::Header if name.eq_ignore_ascii_case("host") => Err(Unreadable::hinted(
+            "the host is not asked for as a field",
+            "it stands in the match: `shop.example.com/{rest:path}`",
+        )),
+        Place::Cookie if !sound => {
+            Err(Unreadable::new(format!("`{}` is not the name of a cookie", name.escape_debug())))
+        }
+        Place::Query if name.is_empty() => Err(Unreadable::new("a parameter of a query has a name")),
+        _ => Ok(()),
+    }
+}
+
+fn check(of: Place, condition: &RawCondition) -> Result<Check, Unreadable> {
+    match condition {
+        RawCondition::Present(true) => Ok(Check::Present),
+        RawCondition::Present(false) => Err(Unreadable::hinted(
+            "that something is absent is no condition",
+            "`true` asks for it to be there; what has it goes to the route that asks, all else to the others",
+        )),
+        RawCondition::Re(text) => regular_expression(text).map(Check::Re),
+        RawCondition::Exact(text) => check_arrives(of, text).map(|()| Check::Exact(text.as_bytes().into())),
+    }
+}
+
+/// A value that no request can have would make a route that takes nothing.
+fn check_arrives(of: Place, text: &str) -> Result<(), Unreadable> {
+    let never = |why: &str| Err(Unreadable::new(format!("no request has this value: {why}")));
+    let control = |byte: u8| (byte < 0x20 && byte != b'\t') || byte == 0x7F;
+    match of {
+        Place::Query => Ok(()),
+        _ if text.bytes().any(control) => never("it has a control character"),
+        _ if text.trim_matches([' ', '\t']) != text => never("it begins or ends with a blank"),
+        Place::Cookie if text.contains(';') => never("a `;` ends the value of a cookie"),
+        _ => Ok(()),
+    }
+}

@@ -1,0 +1,223 @@
+//! Where a request would go, and why. The stages are those that serve; only the connection is missing.
+
+mod answer;
+mod nearest;
+mod policies;
+mod question;
+
+pub use answer::Explanation;
+pub use question::Question;
+
+use crate::error::Refusal;
+use crate::request::incoming::Request;
+use crate::request::inquiry::Inquiry;
+use crate::request::record::Record;
+use crate::request::{Plan, decide, guard, head, identify, route};
+use answer::{Chosen, Outcome, Sent, Understood};
+use pylos_core::route::{Captures, Pattern};
+use pylos_core::table::{Action, BindAddress, RouteId, Serve, Table};
+use question::Url;
+use std::collections::BTreeMap;
+
+/// The request id, which only a gateway that serves can give.
+const NO_ID: &[u8] = b"<request id>";
+const TARGETS_OWN_NAME: &str = "<the target's own name>";
+
+/// Explains a request. The error says why the question makes no sense.
+pub fn explain(table: &Table, question: &Question) -> Result<Explanation, String> {
+    let url = question.url()?;
+    let listener = listener(table, question, &url)?;
+    let bytes = question.head(&url)?;
+    let asked = Asked { table, question, listener, secure: url.secure };
+    let traced = asked.trace(&bytes);
+    let (mut request, mut out, mut record) = (asked.fresh(), Vec::new(), Record::default());
+    let plan = match head::whole(&bytes, &table.listeners[listener].limits, &mut request) {
+        Ok(()) => decide(&mut asked.inquiry(&mut request, &mut out, &mut record)),
+        Err(refusal) => Plan::Refuse(refusal),
+    };
+    Ok(Explanation {
+        request: asked.understood(&traced.request),
+        listener: table.listeners[listener].name.to_string(),
+        others: if traced.sound {
+            nearest::nearest(table, &traced.request, traced.route, question.nearest)
+        } else {
+            Vec::new()
+        },
+        route: traced.route.map(|route| chosen(table, route, &traced.request)),
+        policies: policies::words(&asked, traced),
+        outcome: asked.outcome(&plan, &request, &record),
+        sent: matches!(plan, Plan::Forward(_)).then(|| sent(out, &record)),
+    })
+}
+
+/// A question, and what it means here.
+struct Asked<'q> {
+    table: &'q Table,
+    question: &'q Question,
+    listener: usize,
+    secure: bool,
+}
+
+/// The request as the policies meet it.
+struct Traced {
+    request: Request,
+    route: Option<RouteId>,
+    /// The message was sound.
+    sound: bool,
+}
+
+impl<'q> Asked<'q> {
+    /// A request before anything is known of it but who sends it.
+    fn fresh(&self) -> Request {
+        let identity = self.question.client.as_ref().map(|client| Box::new(client.client()));
+        Request { identity, ..Request::default() }
+    }
+
+    fn inquiry<'r>(
+        &self, request: &'r mut Request, out: &'r mut Vec<u8>, record: &'r mut Record,
+    ) -> Inquiry<'r>
+    where
+        'q: 'r,
+    {
+        Inquiry {
+            table: self.table,
+            listener: self.listener,
+            peer: self.question.peer,
+            secure: self.secure,
+            drawn: false,
+            request,
+            out,
+            record,
+            fresh_id: &|id| {
+                id.clear();
+                id.extend_from_slice(NO_ID);
+            },
+        }
+    }
+
+    /// The first stages alone: what `decide` changes afterwards would be in the way of a look at the policies.
+    fn trace(&self, bytes: &[u8]) -> Traced {
+        let (mut request, mut out, mut record) = (self.fresh(), Vec::new(), Record::default());
+        let whole = head::whole(bytes, &self.table.listeners[self.listener].limits, &mut request);
+        let mut q = self.inquiry(&mut request, &mut out, &mut record);
+        identify::identify(&mut q);
+        let sound = whole.and_then(|()| guard::guard(q.request)).is_ok();
+        let serves = self.table.listeners[self.listener].serve == Serve::Proxy;
+        let route = if sound && serves { route::find(&mut q).ok() } else { None };
+        Traced { request, route, sound }
+    }
+
+    fn understood(&self, request: &Request) -> Understood {
+        let ip = request.client_ip().map(|ip| ip.to_canonical().to_string());
+        let id = self.question.client.as_ref().map(|client| client.id.clone());
+        Understood {
+            method: text(request.method()),
+            scheme: if request.https { "https" } else { "http" },
+            host: text(request.host()),
+            path: text(request.path()),
+            query: request.query().map(text),
+            client_id: id.or_else(|| ip.as_ref().map(|ip| format!("ip:{ip}"))),
+            client_ip: ip,
+        }
+    }
+
+    fn outcome(&self, plan: &Plan, request: &Request, record: &Record) -> Outcome {
+        let table = self.table;
+        match plan {
+            Plan::Admin => Outcome::Admin,
+            Plan::Refuse(refusal) => self.refusal(refusal, record),
+            Plan::Forward(route) | Plan::Own(route) => match &table.routes[route.index()].action {
+                Action::Forward { upstream, .. } => {
+                    let upstream = &table.upstreams[upstream.index()];
+                    let targets = upstream.targets.iter().map(|target| target.url.to_string()).collect();
+                    Outcome::Forward { upstream: upstream.name.to_string(), targets }
+                }
+                Action::Redirect(redirect) => {
+                    let mut location = Vec::new();
+                    redirect.location(request.path(), &request.captures, request.query(), &mut location);
+                    Outcome::Redirect { status: redirect.status, location: text(&location) }
+                }
+                Action::Respond(response) => Outcome::Respond { status: response.status },
+            },
+        }
+    }
+
+    fn refusal(&self, refusal: &Refusal, record: &Record) -> Outcome {
+        let stage = match refusal.reason {
+            _ if record.route.is_some() => "admit",
+            "no_route" | "method_not_allowed" => "route",
+            reason if policies::REASONS.contains(&reason) => "admit",
+            _ => "guard",
+        };
+        Outcome::Refuse {
+            status: refusal.status,
+            reason: refusal.reason,
+            stage,
+            detail: refusal.detail.clone().into_owned(),
+        }
+    }
+}
+
+/// The listener that is named, the one at the URL's port, or the first that serves routes.
+fn listener(table: &Table, question: &Question, url: &Url<'_>) -> Result<usize, String> {
+    let names = || table.listeners.iter().map(|l| format!("`{}`", l.name)).collect::<Vec<_>>().join(", ");
+    if let Some(name) = &question.listener {
+        let found = table.listeners.iter().position(|listener| *listener.name == **name);
+        return found.ok_or_else(|| format!("there is no listener `{name}`; known are {}", names()));
+    }
+    let at_port = |bind: &pylos_core::table::Bind| match &bind.address {
+        BindAddress::Ip(address) => Some(address.port()) == url.port,
+        BindAddress::Unix(_) => false,
+    };
+    let serves = |serve: Serve| serve == Serve::Proxy;
+    let by_port = table.listeners.iter().position(|l| l.binds.iter().any(at_port));
+    by_port
+        .or_else(|| table.listeners.iter().position(|l| serves(l.serve)))
+        .or(if table.listeners.is_empty() { None } else { Some(0) })
+        .ok_or_else(|| "there is no listener".to_owned())
+}
+
+/// The route that took the request, by the pattern that fits.
+fn chosen(table: &Table, route: RouteId, request: &Request) -> Chosen {
+    let route = &table.routes[route.index()];
+    let fits =
+        |pattern: &&Pattern| pattern.misfit(request.host(), request.method(), request.path()).is_none();
+    let pattern = route.patterns.iter().find(fits);
+    let names = route.patterns.first().map(|first| first.path.names().map(str::to_owned).collect::<Vec<_>>());
+    let captures = captures(names.unwrap_or_default(), &request.captures, request.path());
+    let why = pattern.map_or_else(Vec::new, |pattern| nearest::why(route, pattern));
+    Chosen {
+        name: route.name.to_string(),
+        pattern: pattern.map(ToString::to_string).unwrap_or_default(),
+        captures,
+        why,
+    }
+}
+
+fn captures(names: Vec<String>, spans: &Captures, path: &[u8]) -> BTreeMap<String, String> {
+    let value = |&(start, end): &(u32, u32)| text(path.get(start as usize..end as usize).unwrap_or_default());
+    names.into_iter().zip(spans.iter().map(value)).collect()
+}
+
+/// The head as sent, taken apart again for reading.
+fn sent(mut bytes: Vec<u8>, record: &Record) -> Sent {
+    if let Some((start, end)) = record.host_at {
+        bytes.splice(start..end, TARGETS_OWN_NAME.bytes());
+    }
+    let told = text(&bytes);
+    let mut lines = told.split("\r\n").filter(|line| !line.is_empty());
+    let first = lines.next().unwrap_or_default();
+    let (method, rest) = first.split_once(' ').unwrap_or((first, ""));
+    let target = rest.rsplit_once(' ').map_or(rest, |(target, _)| target);
+    let fields = lines.filter_map(|line| line.split_once(": ").or_else(|| line.split_once(':')));
+    Sent {
+        method: method.to_owned(),
+        target: target.to_owned(),
+        headers: fields.map(|(name, value)| (name.to_owned(), value.to_owned())).collect(),
+    }
+}
+
+/// Bytes that need not be UTF-8, for reading.
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}

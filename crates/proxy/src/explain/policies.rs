@@ -1,0 +1,67 @@
+//! The effective policies in their order, and what each would do.
+
+use super::answer::{ConditionWord, PolicyWord};
+use super::{Asked, Traced, text};
+use crate::request::admit;
+use crate::request::inquiry::Inquiry;
+use pylos_core::table::{FieldEdits, Phase, Policy, PolicyKind};
+
+/// The reasons that policies give for a refusal where no route took the request.
+pub(super) const REASONS: [&str; 4] = ["ip_denied", "path_denied", "method_denied", "body_too_large"];
+
+pub(super) fn words(asked: &Asked<'_>, mut traced: Traced) -> Vec<PolicyWord> {
+    if !traced.sound {
+        return Vec::new();
+    }
+    let (mut out, mut record) = (Vec::new(), crate::request::record::Record::default());
+    let mut q = asked.inquiry(&mut traced.request, &mut out, &mut record);
+    let ids = q.policies(traced.route);
+    ids.iter().map(|id| word(&asked.table.policies[id.index()], &mut q)).collect()
+}
+
+fn word(policy: &Policy, q: &mut Inquiry<'_>) -> PolicyWord {
+    let (mut request, mut response) = (Vec::new(), Vec::new());
+    let condition = policy.condition.as_ref().map(|condition| {
+        // Where it cannot tell, the policy acts.
+        let holds = condition.holds(&*q.request).unwrap_or(true);
+        ConditionWord { text: condition.text().to_owned(), holds }
+    });
+    let (kind, effect) = match &policy.kind {
+        PolicyKind::Filter(_) => (
+            "filter",
+            match admit::apply(policy, q.request) {
+                Ok(()) => "lets it pass".to_owned(),
+                Err(refusal) => format!("refuses it: {} {}", refusal.status, refusal.reason),
+            },
+        ),
+        PolicyKind::Headers(edits) => {
+            request = edits_told(&edits.request);
+            if q.request.https {
+                response = edits_told(&edits.response_https);
+            }
+            response.extend(edits_told(&edits.response));
+            ("headers", "changes fields".to_owned())
+        }
+    };
+    PolicyWord {
+        name: policy.name.to_string(),
+        kind,
+        phase: match policy.phase {
+            Phase::Filter => "filter",
+            Phase::Transform => "transform",
+        },
+        enforce: policy.enforce,
+        acts: condition.as_ref().is_none_or(|condition| condition.holds),
+        condition,
+        effect,
+        request,
+        response,
+    }
+}
+
+fn edits_told(edits: &FieldEdits) -> Vec<String> {
+    let removed = edits.remove.iter().map(|name| format!("remove {}", text(name)));
+    let set = edits.set.iter().map(|(name, value)| format!("set {}: {}", text(name), text(value)));
+    let added = edits.add.iter().map(|(name, value)| format!("add {}: {}", text(name), text(value)));
+    removed.chain(set).chain(added).collect()
+}

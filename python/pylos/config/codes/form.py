@@ -1,0 +1,203 @@
+"""P1xx: the form of a document."""
+
+from __future__ import annotations
+
+from pylos.config.codes.manual import LISTEN, SITE, WEB, Example, Manual
+
+FORM = (
+    Manual(
+        "P100",
+        "the file cannot be read",
+        "It is not there, may not be read, or is not UTF-8.",
+        "Look at the path and its rights: Pylos reads it as the user that it runs as. Save the file as UTF-8.",
+    ),
+    Manual(
+        "P101",
+        "the text is no TOML",
+        "The text breaks the rules of TOML at this place. Nothing behind it was looked at.",
+        "Look at the place, and at the end of the line above: what is missing is most often a quote or a bracket.",
+        Example('[listen.http]\nbind = "127.0.0.1:8080\n'),
+        Example(LISTEN),
+    ),
+    Manual(
+        "P102",
+        "unknown key",
+        "A table has no such key. A misspelled key would silently mean its default, so none is passed over.",
+        "The help has the key that was probably meant, or those that there are. Every key stands in the reference.",
+        Example(LISTEN + 'limit = { body = "1MiB" }\n'),
+        Example(LISTEN + 'limits = { body = "1MiB" }\n'),
+    ),
+    Manual(
+        "P103",
+        "unknown kind of table",
+        "A document has tables of fixed kinds, `[kind.NAME]`. Defaults there are for some kinds only.",
+        "Use one of the kinds that the help names.",
+        Example('[listener.http]\nbind = "127.0.0.1:8080"\n'),
+        Example(LISTEN),
+    ),
+    Manual(
+        "P104",
+        "a value of the wrong type, or not one of those allowed",
+        "Also a table without a name, and a name with other characters than letters, digits, `_` and `-`.",
+        "Write the value in the form that the message asks for. The reference has an example of every key.",
+        Example("[listen.http]\nbind = 8080\n"),
+        Example('[listen.http]\nbind = "127.0.0.1:8080"\n'),
+    ),
+    Manual(
+        "P105",
+        "something required is missing",
+        "A key, a route's `to`, `redirect` or `respond`, or any `[listen.NAME]` at all.",
+        "Add what the message names.",
+        Example(LISTEN + '\n[route.site]\nmatch = "/{rest:path}"\n'),
+        Example(LISTEN + SITE),
+    ),
+    Manual(
+        "P106",
+        "unknown type of policy",
+        "`type` says what a policy does and which keys it has.",
+        "Use one of the types that the help names.",
+        Example(LISTEN + '\n[policy.shield]\ntype = "firewall"\n'),
+        Example(LISTEN + '\n[policy.shield]\ntype = "filter"\n'),
+    ),
+    Manual(
+        "P107",
+        "a name that is not there",
+        "Tables refer to each other by name: an upstream in `to`, a policy in `use`, `without` or `require`, and in a "
+        "test a route, an upstream, a listener or a policy. No table has this name.",
+        "Correct the name, or add the table.",
+        Example(LISTEN + '\n[route.site]\nmatch = "/{rest:path}"\nto = "web"\n'),
+        Example(LISTEN + WEB + '\n[route.site]\nmatch = "/{rest:path}"\nto = "web"\n'),
+    ),
+    Manual(
+        "P108",
+        "two keys contradict each other",
+        "Or one does nothing beside the other: two actions of a route, two bodies of an answer, `rewrite` "
+        "without `to`.",
+        "Take one of the two out. What should happen for some requests only is a route of its own.",
+        Example(LISTEN + SITE + 'redirect = "https://www.example.com/{rest}"\n'),
+        Example(LISTEN + '\n[route.site]\nmatch = "/{rest:path}"\nredirect = "https://www.example.com/{rest}"\n'),
+    ),
+    Manual(
+        "P109",
+        "a duration or size without a sound number and unit",
+        "A number alone does not say whether seconds or milliseconds are meant, so the unit is always written.",
+        'Write a whole number and its unit: "250ms", "3s", "5m", "1h"; "64KiB", "10MiB".',
+        Example(LISTEN + 'timeouts = { idle = "75" }\n'),
+        Example(LISTEN + 'timeouts = { idle = "75s" }\n'),
+    ),
+    Manual(
+        "P110",
+        "not in this version",
+        "The kind, key, type or value is part of the language, but a later version of Pylos is the first to run "
+        "it. It is "
+        "told once, and nothing that depends on it is told as well.",
+        "Take it out, or use the version that has it. The reference of a version lists what it runs.",
+        Example(LISTEN + '\n[tls.shop]\ndomains = ["shop.example.com"]\n'),
+        Example(LISTEN),
+    ),
+    Manual(
+        "P111",
+        "a variable without a value",
+        "`${NAME}` in a string is replaced by the environment's variable, which is not set; or the `${` cannot "
+        "be read.",
+        "Set the variable where Pylos is started, or give a default: `${NAME:-default}`. A literal `${` is "
+        "written `$${`.",
+        Example('[listen.http]\nbind = "${GATEWAY_ADDRESS}:8080"\n'),
+        Example('[listen.http]\nbind = "${GATEWAY_ADDRESS:-127.0.0.1}:8080"\n'),
+    ),
+    Manual(
+        "P112",
+        "an included file that is not there",
+        "A file that `include` names is not there, cannot be read, or includes itself. Nothing else was looked "
+        "at, since "
+        "all that the file holds would be missing.",
+        "A path starts at the folder of the file that has the `include`. A pattern with `*` may find nothing.",
+        Example('include = ["routes.toml"]\n\n' + LISTEN),
+        Example('include = ["conf.d/*.toml"]\n\n' + LISTEN),
+    ),
+    Manual(
+        "P113",
+        "the same table in two files",
+        "Files are put together table by table. A table is whole in one file: two halves of it would hide each other.",
+        "Write the table once, or give one of the two another name. What several objects share is a default.",
+        Example('include = ["more.toml"]\n\n' + LISTEN, files={"more.toml": '[listen.http]\nbind = "[::1]:8080"\n'}),
+        Example('include = ["more.toml"]\n\n' + LISTEN, files={"more.toml": '[listen.http6]\nbind = "[::1]:8080"\n'}),
+    ),
+    Manual(
+        "P114",
+        "a secret that cannot be read",
+        'A secret is a file or a variable, `{ file = "..." }` or `{ env = "..." }`. This one is not there, may not be '
+        "read, or is empty. What is in it is never shown.",
+        "Look at the file's path and rights, or set the variable where Pylos is started.",
+    ),
+    Manual(
+        "P115",
+        "a default that cannot apply",
+        "A key of `[defaults.upstream]` asks for what the targets of an upstream do not speak: a path, of a "
+        "target that "
+        "knows none. The message names both places.",
+        "Give that upstream a key of its own, or switch the inherited one off: `health = false`.",
+        Example(
+            LISTEN + '\n[defaults.upstream]\nhealth = { path = "/healthz" }\n'
+            '\n[upstream.database]\ntargets = ["tcp://10.0.4.1:5432"]\n',
+            beside=("P110",),
+        ),
+        Example(LISTEN + '\n[defaults.upstream]\nhealth = { path = "/healthz" }\n' + WEB + "health = false\n"),
+    ),
+    Manual(
+        "P116",
+        "`silence` names what is no warning",
+        "`silence` turns warnings off in the table that it stands in. An error cannot be turned off.",
+        "Name codes of warnings only; correct what an error is about.",
+        Example(LISTEN + 'silence = ["P102"]\n'),
+        Example(LISTEN + 'silence = ["P203"]\n'),
+    ),
+    Manual(
+        "P117",
+        "a test that fails",
+        "A `[test.NAME]` asks where a request goes, and that is not where it is expected to go. A document "
+        "whose tests "
+        "fail is not used.",
+        "Correct the routes, or what is expected. `pylos explain` tells the whole way of a request.",
+        Example(LISTEN + SITE + '\n[test.home]\nrequest = "GET /"\nexpect = { route = "site", status = 404 }\n'),
+        Example(LISTEN + SITE + '\n[test.home]\nrequest = "GET /"\nexpect = { route = "site", status = 200 }\n'),
+    ),
+    Manual(
+        "P118",
+        "a test that cannot be run as written",
+        "The request of a `[test.NAME]` is none that a client could send: its URL or a field cannot be read, or no "
+        "listener has its port.",
+        "Write the request as method and URL, or method and path.",
+        Example(LISTEN + SITE + '\n[test.home]\nrequest = "GET ftp://example.com/"\nexpect = { route = "site" }\n'),
+        Example(LISTEN + SITE + '\n[test.home]\nrequest = "GET http://example.com/"\nexpect = { route = "site" }\n'),
+    ),
+    Manual(
+        "P119",
+        "the program that makes the configuration failed",
+        "A Python program raised an exception, did not end in time, or built no `pylos.Config`. The place is "
+        "the last line "
+        "of the program's own.",
+        "Run it by itself, `python gateway.py`. It only builds `config = pylos.Config(...)`; what waits or "
+        "serves belongs "
+        'under `if __name__ == "__main__":`.',
+        Example(
+            "import pylos\n\nports = {}\n"
+            'config = pylos.Config(listen={"http": pylos.Listen(bind=f"127.0.0.1:{ports[\'http\']}")})\n',
+            name="gateway.py",
+        ),
+        Example(
+            'import pylos\n\nports = {"http": 8080}\n'
+            'config = pylos.Config(listen={"http": pylos.Listen(bind=f"127.0.0.1:{ports[\'http\']}")})\n',
+            name="gateway.py",
+        ),
+    ),
+    Manual(
+        "P120",
+        "the text is no JSON",
+        "A file whose name ends in `.json` is read as JSON, strictly: no comments, no comma before an end, no "
+        "key twice.",
+        "Look at the place, and at what stands before it.",
+        Example('{"listen": {"http": {"bind": "127.0.0.1:8080"},}}\n', name="gateway.json"),
+        Example('{"listen": {"http": {"bind": "127.0.0.1:8080"}}}\n', name="gateway.json"),
+    ),
+)

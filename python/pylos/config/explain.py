@@ -1,0 +1,257 @@
+"""Where a request would go, and why: the question, the answer as an object, and as text."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from pylos._core import Explainer
+from pylos.errors import PylosError
+
+
+class Part(BaseModel):
+    """A part of an explanation."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
+
+
+class Understood(Part):
+    """The request as the gateway understands it."""
+
+    method: str
+    scheme: str
+    host: str
+    path: str
+    """In normal form: this is what is matched and what policies see."""
+    query: str | None
+    client_ip: str | None
+    client_id: str | None
+
+
+class Chosen(Part):
+    """The route that takes the request."""
+
+    name: str
+    pattern: str
+    captures: dict[str, str]
+    why: list[str]
+
+
+class Other(Part):
+    """A route that does not take it."""
+
+    route: str
+    pattern: str
+    why_not: str
+
+
+class Condition(Part):
+    """The `if` of a policy, and whether it holds for this request."""
+
+    text: str
+    holds: bool
+
+
+class PolicyWord(Part):
+    """What a policy of the effective list would do."""
+
+    name: str
+    type: str
+    phase: str
+    enforce: int
+    """Percent of requests."""
+    condition: Annotated[Condition | None, Field(alias="if")]
+    acts: bool
+    """False where its `if` does not hold."""
+    effect: str
+    request: list[str]
+    response: list[str]
+
+
+class Forward(Part):
+    """An upstream is asked."""
+
+    kind: Literal["forward"]
+    upstream: str
+    targets: list[str]
+
+
+class Redirect(Part):
+    """The client is sent elsewhere."""
+
+    kind: Literal["redirect"]
+    status: int
+    location: str
+
+
+class Respond(Part):
+    """A fixed answer is given."""
+
+    kind: Literal["respond"]
+    status: int
+
+
+class Admin(Part):
+    """The admin listener's own pages answer."""
+
+    kind: Literal["admin"]
+
+
+class Refuse(Part):
+    """The gateway refuses the request."""
+
+    kind: Literal["refuse"]
+    status: int
+    reason: str
+    """The fixed code that the answer has in `pylos-reason`."""
+    stage: str
+    detail: str
+
+
+class Sent(Part):
+    """The request as the upstream gets it."""
+
+    method: str
+    target: str
+    headers: list[tuple[str, str]]
+
+
+class Explanation(Part):
+    """Where a request would go, and why."""
+
+    request: Understood
+    listener: str
+    route: Chosen | None
+    others: list[Other]
+    policies: list[PolicyWord]
+    """The effective list in the order in which it acts."""
+    outcome: Annotated[Forward | Redirect | Respond | Admin | Refuse, Field(discriminator="kind")]
+    sent: Sent | None
+    health: dict[str, str] = Field(default_factory=dict)
+    """By target, of a running gateway: `up`, `down` or `ejected`. Empty when no gateway was asked."""
+
+    @property
+    def upstream(self) -> str | None:
+        """The upstream that is asked, if one is."""
+        return self.outcome.upstream if isinstance(self.outcome, Forward) else None
+
+    @property
+    def status(self) -> int | None:
+        """The status of the gateway's own answer; None where an upstream answers."""
+        return getattr(self.outcome, "status", None)
+
+    def __str__(self) -> str:
+        return "\n".join(lines_of(self))
+
+
+class Asker:
+    """Answers questions about one table. Making it costs as much as a reload; a question some microseconds."""
+
+    def __init__(self, table: Mapping[str, Any]) -> None:
+        self._explainer = Explainer(json.dumps(table).encode())
+
+    def ask(  # noqa: PLR0913 - a request has these parts
+        self,
+        method: str,
+        url: str,
+        *,
+        headers: Iterable[tuple[str, str]] | Mapping[str, str] = (),
+        peer: str | None = "127.0.0.1",
+        listener: str | None = None,
+        as_: str | Mapping[str, Any] | None = None,
+        nearest: int = 0,
+    ) -> Explanation:
+        """Explain a request.
+
+        `url` is a URL with http or https, or a path; `peer` the address that the connection comes from (None: a Unix
+        socket); `as_` a `client.id`, or a table of `id`, `plan` and `claims`; `nearest` the number of other routes
+        that are told. Raises PylosError for a request that makes no sense.
+        """
+        fields = headers.items() if isinstance(headers, Mapping) else headers
+        client = {"id": as_} if isinstance(as_, str) else as_
+        question = {
+            "method": method,
+            "url": url,
+            "headers": [list(field) for field in fields],
+            "peer": peer,
+            "listener": listener,
+            "as": client,
+            "nearest": nearest,
+        }
+        try:
+            return Explanation.model_validate(self._explainer.explain(json.dumps(question).encode()))
+        except ValueError as error:
+            raise PylosError(str(error)) from None
+
+
+def lines_of(told: Explanation) -> Iterator[str]:
+    """Write an explanation for a reader."""
+    request = told.request
+    query = f"?{request.query}" if request.query is not None else ""
+    yield f"{request.method} {request.scheme}://{request.host}{request.path}{query}"
+    who = [text for text in (request.client_ip, request.client_id) if text]
+    yield from column("client", [", ".join(dict.fromkeys(who)) or "unknown"])
+    yield from column("listener", [told.listener])
+    yield from column("route", route_lines(told))
+    yield from column("not", [f"{other.route}  {other.pattern}: {other.why_not}" for other in told.others])
+    yield from column("policies", [line for policy in told.policies for line in policy_lines(policy)])
+    yield from column("outcome", outcome_lines(told))
+    if told.sent is not None:
+        first = f"{told.sent.method} {told.sent.target}"
+        yield from column("sent", [first, *(f"{name}: {value}" for name, value in told.sent.headers)])
+
+
+def column(head: str, lines: Iterable[str]) -> Iterator[str]:
+    """Write lines beside their heading."""
+    for line in lines:
+        yield f"  {head:<9} {line}".rstrip()
+        head = ""
+
+
+def route_lines(told: Explanation) -> Iterator[str]:
+    """Tell the route and why."""
+    if told.route is None:
+        yield "none"
+        return
+    yield f"{told.route.name}  {told.route.pattern}"
+    yield f"because {', '.join(told.route.why)}"
+    yield from (f"{{{name}}} is `{value}`" for name, value in told.route.captures.items())
+
+
+def policy_lines(policy: PolicyWord) -> Iterator[str]:
+    """Tell what a policy would do."""
+    share = "" if policy.enforce == ALWAYS else f", enforced for {policy.enforce} % of the requests"
+    yield f"{policy.name} ({policy.type}, {policy.phase}{share}): {policy.effect}"
+    if policy.condition is not None:
+        verdict = "holds" if policy.condition.holds else "does not hold"
+        yield f"    if {policy.condition.text}: {verdict}"
+    yield from (f"    request: {edit}" for edit in policy.request)
+    yield from (f"    response: {edit}" for edit in policy.response)
+
+
+ALWAYS = 100
+
+
+def outcome_lines(told: Explanation) -> Iterator[str]:
+    """Tell what becomes of the request."""
+    match told.outcome:
+        case Forward(upstream=upstream, targets=targets):
+            yield f"forwarded to upstream `{upstream}`"
+            yield from (f"    {target}{state_of(told, target)}" for target in targets)
+        case Redirect(status=status, location=location):
+            yield f"{status}, redirect to {location}"
+        case Respond(status=status):
+            yield f"{status}, a fixed answer"
+        case Admin():
+            yield "answered by the admin listener"
+        case Refuse(status=status, reason=reason, stage=stage, detail=detail):
+            yield f"{status}, refused at the stage `{stage}`, reason `{reason}`: {detail}"
+
+
+def state_of(told: Explanation, target: str) -> str:
+    """Tell a target's health where it is known."""
+    state = told.health.get(target)
+    return f"  {state}" if state else ""

@@ -1,0 +1,127 @@
+"""A configuration that is a Python program: run in a process of its own, and what it made is checked like any document.
+
+The process that serves or checks imports no code of users. The child (child.py) has a session of its own, no terminal,
+no descriptor but its result and its words, and not for ever.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Mapping
+from contextlib import suppress
+from datetime import date, datetime, time
+from pathlib import Path
+from typing import Any
+
+from pylos.config.check import Loaded, check
+from pylos.config.twin import CallPlaces
+from pylos.errors import ConfigError, Place, Problem
+
+SECONDS = 10.0
+"""How long a program may take."""
+COMMAND = (sys.executable, "-P", "-m", "pylos.config.child")
+MODULE = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*")
+LAST_WORDS = 2000
+"""So many characters of what a failed program wrote are shown."""
+
+
+def is_module(source: str) -> bool:
+    """Whether a source is written "module:name"."""
+    return MODULE.fullmatch(source) is not None and not Path(source).exists()
+
+
+def is_program(source: str) -> bool:
+    """Whether a source is a Python program: "gateway.py", or "module:name"."""
+    return source.endswith(".py") or is_module(source)
+
+
+def load_program(source: str) -> Loaded:
+    """Run a program and check what it made; raises ConfigError, P119 where the program itself failed."""
+    result = run(source)
+    if "problems" in result:
+        raise ConfigError(problem_of(problem, source) for problem in result["problems"])
+    if "failed" in result:
+        failed = result["failed"]
+        raise failure(source, failed["message"], place_of(failed["place"], source), failed["hint"], result["words"])
+    places = CallPlaces({tuple(path): place_of(place, source) for path, place in result["places"]})
+    return check(restored(result["document"]), places, watch=[Path(file) for file in result["files"]])
+
+
+def run(source: str) -> dict[str, Any]:
+    """Run the child to its end, and give what it says."""
+    with subprocess.Popen(  # noqa: S603 - our own module
+        [*COMMAND, source, str(SECONDS)],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        start_new_session=True,
+    ) as child:
+        try:
+            answer, words = child.communicate(timeout=SECONDS)
+        except BaseException as error:
+            with suppress(ProcessLookupError):
+                os.killpg(child.pid, signal.SIGKILL)  # whatever it has started, too
+            if not isinstance(error, subprocess.TimeoutExpired):
+                raise
+            _, words = child.communicate()
+            raise late(source, words) from None
+    try:
+        result: dict[str, Any] = json.loads(answer)
+    except ValueError:
+        how = f"by {signal.Signals(-child.returncode).name}" if child.returncode < 0 else f"with {child.returncode}"
+        raise failure(source, f"the program ended itself ({how}) before it gave a Config", words=words) from None
+    return {**result, "words": words}
+
+
+def late(source: str, words: bytes) -> ConfigError:
+    """Make the error of a program that does not end."""
+    hint = 'it only builds a Config: what waits or serves belongs under `if __name__ == "__main__":`'
+    return failure(source, f"the program did not end within {SECONDS:g} s", hint=hint, words=words)
+
+
+def failure(
+    source: str, message: str, place: Place | None = None, hint: str | None = None, words: bytes = b""
+) -> ConfigError:
+    """Make the error of a program that failed, with the last that it wrote."""
+    text = words.decode(errors="replace").strip()[-LAST_WORDS:]
+    lines = [hint] if hint else []
+    if text:
+        lines += ["it wrote:", *(f"    {line}" for line in text.splitlines())]
+    told = "\n".join(lines) or None
+    return ConfigError([Problem("P119", "error", (), message, told, place or Place(source))])
+
+
+def problem_of(fields: Mapping[str, Any], source: str) -> Problem:
+    """Make a problem of its plain values."""
+    also = tuple((place_of(place, source), label) for place, label in fields["also"])
+    place = place_of(fields["place"], source)
+    return Problem(**{**fields, "path": tuple(fields["path"]), "place": place, "also": also})
+
+
+def place_of(fields: Mapping[str, Any], source: str) -> Place:
+    """Make a place of its plain values; the program's file is named as it was given."""
+    here = fields["file"] == str(Path(source).absolute())
+    return Place(**{**fields, "file": source if here else fields["file"]})
+
+
+def restored(value: Any) -> Any:  # noqa: ANN401 - any part of a document
+    """Undo what child.py does to values that JSON does not know: dates come back, all else as a stand-in."""
+    if isinstance(value, list):
+        return [restored(entry) for entry in value]
+    if not isinstance(value, dict):
+        return value
+    if value.keys() == {FOREIGN}:
+        name, text = value[FOREIGN]
+        if name in DATES:
+            return DATES[name](text)
+        return type(name, (), {})()  # the checks say that it is a thing of this type, and refuse it
+    return {key: restored(inner) for key, inner in value.items()}
+
+
+FOREIGN = "\0type"
+DATES = {"datetime": datetime.fromisoformat, "date": date.fromisoformat, "time": time.fromisoformat}

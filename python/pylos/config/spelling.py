@@ -1,0 +1,242 @@
+"""A lowered table in the words of a file again, so that what means the same is spelled the same.
+
+Each object becomes a flat table of keys, `timeouts.connect`. Lists whose order means nothing are sorted, names of
+fields are in lower case, and instead of what `use`, `without` and chains say stands what comes of it: the effective
+policies.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import cache
+from typing import Any
+
+from pylos._core import routes as list_routes
+from pylos.config.lower import lower_listen, lower_policy, lower_pylos, lower_route, lower_upstream
+from pylos.errors import KeyPath, quoted
+from pylos.model import Filter, Listen, Pylos, Route, Upstream
+from pylos.model.units import DURATION, SIZE, Unit
+
+Plain = dict[str, Any]
+Table = Mapping[str, Any]
+
+ORDERED = {"use", "require"}
+"""Lists whose order counts, wherever they stand; all others are sets."""
+POLICIES = "policies"
+"""The key under which effective policies stand."""
+
+
+def objects(document: Table, other: Table | None = None) -> dict[KeyPath, Plain]:
+    """Give every object of a document (a table, with its tests) by its path, in the order of kinds and names.
+
+    What is the same in the `other` document is not spelled out, but for what comes of it: most of a large one.
+    """
+    twin = other or {}
+
+    def differs(kind: str, name: str) -> bool:
+        return bool(twin.get(kind, {}).get(name) != document[kind][name])
+
+    policies = document["policy"]
+    effective = Effective(document)
+    found: dict[KeyPath, Plain] = {("pylos",): pylos_keys(document["pylos"], policies)}
+    for name, listen in document["listen"].items():
+        found["listen", name] = {**listen_keys(listen), POLICIES: effective.of_listener(listen)}
+    for name, upstream in document["upstream"].items():
+        found["upstream", name] = dict(flat(upstream)) if differs("upstream", name) else {}
+    for name, policy in policies.items():
+        if kind_of(policy)["type"] != "chain":  # a chain is only a way to write its list
+            found["policy", name] = policy_keys(policy) if differs("policy", name) else {}
+    for name, route in document["route"].items():
+        own = route_keys(route) if differs("route", name) else {}
+        found["route", name] = {**own, **effective.of_route(name)}
+    found |= {("test", name): dict(flat(test)) for name, test in document.get("test", {}).items()}
+    return found
+
+
+def rows(document: Table) -> list[Plain]:
+    """List the routes of a document in their order of precedence."""
+    return list_routes(json.dumps({key: value for key, value in document.items() if key != "test"}).encode())
+
+
+class Effective:
+    """The policies that act on what comes by a listener or takes a route."""
+
+    def __init__(self, document: Table) -> None:
+        self._policies = document["policy"]
+        self._pylos = document["pylos"]["use"]
+        self._rows: dict[str, dict[str, list[str]]] = {}
+        for row in rows(document):
+            by_listener = self._rows.setdefault(row["route"], {})
+            by_listener.update(dict.fromkeys(row["listeners"], row["policies"]))
+
+    def of_listener(self, listen: Table) -> list[str]:
+        """Those that see also what no route takes."""
+        return unchained([*self._pylos, *listen["use"]], self._policies)
+
+    def of_route(self, name: str) -> Plain:
+        """One list, or one for each listener where they differ."""
+        lists = self._rows.get(name, {})
+        different = {tuple(found) for found in lists.values()}
+        if len(different) <= 1:
+            return {POLICIES: list(next(iter(different), ()))}
+        return {f"{POLICIES} by {listener}": found for listener, found in lists.items()}
+
+
+def unchained(names: Iterable[str], policies: Table) -> list[str]:
+    """Take chains apart; each policy once, where it stands first."""
+    found: dict[str, None] = {}
+    for name in names:
+        kind = kind_of(policies[name]) if name in policies else {}
+        inner = unchained(kind["use"], policies) if kind.get("type") == "chain" else [name]
+        found |= dict.fromkeys(inner)
+    return list(found)
+
+
+def kind_of(policy: Table) -> Table:
+    """Give what is particular to the policy's type."""
+    kind: Table = policy.get("kind", policy)
+    return kind
+
+
+@cache
+def defaults(kind: str) -> Plain:
+    """Give what an object of a kind says when its file says only what is required."""
+    tables: dict[str, Callable[[], Plain]] = {
+        "pylos": lambda: pylos_keys(lower_pylos(Pylos.model_validate({})), {}),
+        "listen": lambda: listen_keys(lower_listen(Listen.model_validate({"bind": ""}))),
+        "upstream": lambda: dict(flat(lower_upstream(Upstream.model_validate({"targets": [""]})))),
+        "policy": lambda: policy_keys(lower_policy(Filter.model_validate({}))),
+        "route": lambda: route_keys(lower_route(Route.model_validate({"match": "", "to": ""}))),
+    }
+    return tables[kind]() if kind in tables else {}
+
+
+# -- each kind --------------------------------------------------------------------------------------------------------
+
+
+def pylos_keys(pylos: Table, policies: Table) -> Plain:
+    """`[pylos]`; its `use` shows in listeners and routes."""
+    rest = {key: value for key, value in pylos.items() if key not in ("use", "access_log", "workers", "require")}
+    keys = dict(flat(rest))
+    keys["workers"] = pylos["workers"] or "auto"
+    keys["require"] = sorted(unchained(pylos.get("require", []), policies))
+    keys.update(flat({"access_log": False if pylos["access_log"] is None else pylos["access_log"]}))
+    return keys
+
+
+def listen_keys(listen: Table) -> Plain:
+    """`[listen.NAME]`; to serve routes is what an absent `serve` means."""
+    return dict(flat({key: value for key, value in listen.items() if key != "use" and value != ["proxy"]}))
+
+
+def policy_keys(policy: Table) -> Plain:
+    """`[policy.NAME]`; names of fields in lower case."""
+    common = {key: value for key, value in policy.items() if key != "kind"} if "kind" in policy else {}
+    kind = dict(kind_of(policy))
+    for side in kind.keys() & {"request", "response"}:
+        edits = kind[side]
+        kind[side] = {
+            "remove": [name.lower() for name in edits["remove"]],
+            **{verb: {name.lower(): value for name, value in edits[verb].items()} for verb in ("set", "add")},
+        }
+    return dict(flat({**common, **kind}))
+
+
+def route_keys(route: Table) -> Plain:
+    """`[route.NAME]` without the policies."""
+    keys = {key: value for key, value in route.items() if key not in ("use", "without", "timeouts", "rewrite_re")}
+    keys["match"] = [pattern(text) for text in route["match"]]
+    keys["timeout"] = duration(route["timeouts"]["response"])
+    keys["timeouts"] = {key: value for key, value in route["timeouts"].items() if key != "response"}
+    if route.get("rewrite_re"):
+        keys["rewrite"] = route["rewrite_re"]
+    if route["respond"]:
+        keys["respond"] = respond_keys(route["respond"])
+    if route.get("when"):
+        keys["when"] = {
+            what: {name: condition(value) for name, value in found.items()} if isinstance(found, Mapping) else found
+            for what, found in route["when"].items()
+        }
+    return dict(flat(keys))
+
+
+def pattern(text: str) -> str:
+    """Write a match with its methods in order and its host in lower case."""
+    methods, _, rest = text.rpartition(" ")
+    host, slash, path = rest.partition("/")
+    written = ",".join(sorted({method.strip() for method in methods.split(",")}))
+    return f"{written} {host.lower()}{slash}{path}".strip()
+
+
+def condition(value: Table) -> object:
+    """Write a condition of `when` as a file does."""
+    if "re" in value:
+        return f"re:{value['re']}"
+    return value.get("exact", True)
+
+
+def respond_keys(respond: Table) -> Plain:
+    """Give a fixed answer, its body under the name of its kind."""
+    keys = {"status": respond["status"], "headers": {key.lower(): value for key, value in respond["headers"].items()}}
+    if respond["content_type"]:
+        keys[BODIES.get(respond["content_type"].partition(";")[0], "text")] = respond["body"]
+    return keys
+
+
+BODIES = {"text/plain": "text", "text/html": "html", "application/json": "json"}
+
+
+# -- values -----------------------------------------------------------------------------------------------------------
+
+
+def flat(table: Table, lead: str = "") -> Iterator[tuple[str, Any]]:
+    """Give the keys of a table and of the tables in it, values as a file spells them. None is what is not there."""
+    for key, value in table.items():
+        if value is None:
+            continue
+        name, unit = unit_of(key, lead)
+        path = f"{lead}{quoted(name)}"
+        if isinstance(value, Mapping):
+            yield from flat(value, f"{path}.")
+        elif isinstance(value, list):
+            texts = [entry_of(entry) for entry in value]
+            if texts:
+                yield path, texts if key in ORDERED else sorted(texts)
+        else:
+            yield path, in_unit(unit, value) if unit and isinstance(value, int) else value
+
+
+def unit_of(key: str, lead: str) -> tuple[str, Unit | None]:
+    """Give the key as a file has it, and the unit that its number is in."""
+    if lead == "timeouts.":
+        return key, DURATION
+    if key.endswith("_ms"):
+        return key.removesuffix("_ms"), DURATION
+    if key.endswith("_bytes") or key in SIZES:
+        return key.removesuffix("_bytes"), SIZE
+    return key, None
+
+
+SIZES = {"body_rate", "max_body"}
+
+
+def entry_of(entry: object) -> str:
+    """Write an entry of a list: a target that is only a URL is its URL."""
+    if isinstance(entry, Mapping):
+        return str(entry["url"]) if entry.keys() == {"url"} else json.dumps(entry)
+    return str(entry)
+
+
+def in_unit(unit: Unit, number: int) -> str:
+    """Write a number with the largest unit that leaves it whole."""
+    name, scale = max(
+        ((name, scale) for name, scale in unit.scale.items() if number % scale == 0), key=lambda found: found[1]
+    )
+    zero = "s" if unit is DURATION else "B"
+    return f"{number // scale}{name}" if number else f"0{zero}"
+
+
+def duration(ms: int) -> str:
+    """Write milliseconds as a file does."""
+    return in_unit(DURATION, ms)

@@ -1,0 +1,140 @@
+"""`[test.NAME]`: asks the compiled table where each request would go, and compares that with what is expected.
+
+No socket is opened and no upstream asked. A test that fails (P117) or makes no sense (P118) refuses the configuration.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple
+
+from pylos._core import Explainer
+from pylos.config.problems import Report
+from pylos.model import Expect, Identity, Test
+
+Answer = Mapping[str, Any]
+"""What the core says about a request."""
+
+
+def run_tests(tests: Mapping[str, Test], table: Mapping[str, Any], report: Report) -> None:
+    """Run all tests against a sound table."""
+    if not tests:
+        return
+    explainer = Explainer(json.dumps(table).encode())
+    for name, test in tests.items():
+        question = asked(test)
+        try:
+            answer = explainer.explain(json.dumps(question).encode())
+        except ValueError as error:
+            report.add("P118", ("test", name, "request"), str(error))
+            continue
+        failed = list(failures(test.expect, answer))
+        if failed and failed[0].key == "route":
+            answer = explainer.explain(json.dumps({**question, "nearest": len(table["route"])}).encode())
+        for one in failed:
+            path = ("test", name, "expect", one.key, *one.inner)
+            message = f"expected {one.expected}, got {one.got}"
+            report.add("P117", path, message, hint=reason(one.key, test.expect, answer))
+
+
+def asked(test: Test) -> dict[str, Any]:
+    """Put a test's request as the core takes it."""
+    method, _, url = test.request.partition(" ")
+    client = test.as_
+    headers = list(test.headers.items())
+    if url.startswith("/") and "host" not in map(str.lower, test.headers):
+        headers.append(("host", "localhost"))
+    return {
+        "method": method,
+        "url": url,
+        "headers": headers,
+        "peer": test.peer,
+        "listener": test.listener,
+        "as": {"id": client} if isinstance(client, str) else client and identity(client),
+        "given": test.given_,
+    }
+
+
+def identity(client: Identity) -> dict[str, Any]:
+    """Give a client as the core takes it."""
+    return {"id": client.id, "plan": client.plan, "claims": client.claims}
+
+
+class Failure(NamedTuple):
+    """A key that is not as expected."""
+
+    key: str
+    expected: str
+    """In words, as `got`."""
+    got: str
+    inner: tuple[str, ...] = ()
+    """The field, of `headers`."""
+
+
+def failures(expect: Expect, answer: Answer) -> Iterator[Failure]:
+    """Give each key that is not as expected, the route first."""
+    outcome = answer["outcome"]
+    own = told(outcome)
+    route = answer["route"]["name"] if answer["route"] else None
+    facts = {
+        "route": (expect.route, route, "no route"),
+        "upstream": (expect.upstream, outcome.get("upstream"), own),
+        "status": (expect.status, outcome.get("status"), own),
+        "reason": (expect.reason, outcome.get("reason"), own),
+        "location": (expect.location, outcome.get("location"), own),
+        "path": (expect.path, sent_path(expect.path, answer), own),
+    }
+    for key, (wanted, got, otherwise) in facts.items():
+        if wanted is not None and wanted != got:
+            yield Failure(key, shown(wanted), otherwise if got is None else shown(got))
+    for name, text in expect.headers.items():
+        values = sent_fields(name, answer)
+        if answer["sent"] is None or (values if text is False else text not in values):
+            got = own if answer["sent"] is None else ", ".join(map(shown, values)) or "no such field"
+            yield Failure("headers", "no such field" if text is False else shown(text), got, (name,))
+
+
+def told(outcome: Answer) -> str:
+    """Say what becomes of a request."""
+    match outcome["kind"]:
+        case "forward":
+            return f"an answer of upstream `{outcome['upstream']}`"
+        case "redirect":
+            return f"a redirect, {outcome['status']}, to {outcome['location']}"
+        case "respond":
+            return f"a fixed answer, {outcome['status']}"
+        case "refuse":
+            return f"a refusal, {outcome['status']}, reason `{outcome['reason']}`"
+        case _:
+            return "a page of the admin listener"
+
+
+def sent_path(expected: str | None, answer: Answer) -> str | None:
+    """Give the path that the upstream gets; with its query where that is expected too."""
+    if answer["sent"] is None:
+        return None
+    target: str = answer["sent"]["target"]
+    return target if expected is not None and "?" in expected else target.partition("?")[0]
+
+
+def sent_fields(name: str, answer: Answer) -> list[str]:
+    """Give the values that the upstream gets in a field."""
+    headers = answer["sent"]["headers"] if answer["sent"] else []
+    return [value for field, value in headers if field.lower() == name.lower()]
+
+
+def shown(value: object) -> str:
+    """Write a value as a file does."""
+    return json.dumps(value, ensure_ascii=False)
+
+
+def reason(key: str, expect: Expect, answer: Answer) -> str | None:
+    """Say why it came as it did, where that helps."""
+    outcome = answer["outcome"]
+    if key == "route":
+        words = [f"`{one['route']}`: {one['why_not']}" for one in answer["others"] if one["route"] == expect.route]
+        return "; ".join(words) or None
+    if outcome["kind"] == "refuse" and outcome["detail"]:
+        return str(outcome["detail"])
+    return None

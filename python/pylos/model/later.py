@@ -1,0 +1,137 @@
+"""What the language has and this version does not run: kinds, types of policies, keys and values, by their names alone.
+
+Whoever writes one of them has made no mistake in spelling, so that is not what is said: it is one error (P110) at the
+name, and nothing that follows from it is an error too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+KINDS = frozenset({"acme", "api", "consumer", "plan", "store", "tls"})
+"""Kinds of table."""
+
+POLICY_TYPES = frozenset(
+    {
+        "all_of",
+        "any_of",
+        "api_key",
+        "basic",
+        "cache",
+        "compression",
+        "concurrency",
+        "cors",
+        "csrf",
+        "forward_auth",
+        "geo",
+        "hmac",
+        "idempotency",
+        "introspection",
+        "jwt",
+        "maintenance",
+        "mtls",
+        "oidc",
+        "openapi",
+        "python",
+        "quota",
+        "rate_limit",
+        "require",
+        "transform",
+    }
+)
+"""Types of policies."""
+
+Place = tuple[str, ...]
+"""Where keys stand: a kind, `policy:TYPE` for a type of policy, then keys; `*` is any place in a list."""
+
+
+@dataclass(frozen=True)
+class Keys:
+    """Keys of one place."""
+
+    names: frozenset[str]
+    stands_for: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """By key: those of this version that are not missing beside it."""
+
+
+ACTION = ("to", "redirect", "respond")
+ACTIONS = frozenset({"maintenance", "static"})
+"""Keys of a route that say what becomes of its requests."""
+
+KEYS: dict[Place, Keys] = {
+    ("pylos",): Keys(frozenset({"lanes", "plugins", "secret", "state", "user"})),
+    ("listen",): Keys(frozenset({"proxy_protocol", "redirect", "tls", "to"})),
+    ("upstream",): Keys(
+        frozenset(
+            {
+                "breaker",
+                "discover",
+                "max_requests",
+                "outliers",
+                "panic",
+                "proxy_protocol",
+                "queue",
+                "slow_start",
+                "sticky",
+                "tls",
+                "zone",
+            }
+        ),
+        {"discover": ("targets",)},
+    ),
+    ("upstream", "targets", "*"): Keys(frozenset({"backup", "weight", "zone"})),
+    ("upstream", "health"): Keys(frozenset({"grpc", "tcp"}), {"grpc": ("path",), "tcp": ("path",)}),
+    ("policy:filter",): Keys(frozenset({"on_error"})),
+    ("policy:headers",): Keys(frozenset({"on_error"})),
+    ("route",): Keys(
+        frozenset(
+            {
+                "api",
+                "deprecated",
+                "maintenance",
+                "mirror",
+                "override",
+                "retries",
+                "split_by",
+                "static",
+                "version",
+            }
+        ),
+        {"api": ("match",), "maintenance": ACTION, "static": ACTION},
+    ),
+    ("route", "timeouts"): Keys(frozenset({"connect", "first_byte", "idle"})),
+}
+"""Keys, by where they stand."""
+
+
+def is_table(value: object) -> bool:
+    return isinstance(value, Mapping)
+
+
+def one_of(*names: str) -> Callable[[object], bool]:
+    """Make the question whether a value is one of these words."""
+    return lambda value: isinstance(value, str) and value in names
+
+
+def scheme(*names: str) -> Callable[[object], bool]:
+    """Make the question whether a value is a URL of one of these schemes."""
+    return lambda value: isinstance(value, str) and value.partition("://")[0].lower() in names and "://" in value
+
+
+SCHEMES = scheme("h2", "h2s", "https", "tcp", "udp")
+BALANCE = one_of("p2c", "least_requests", "peak_ewma", "random", "first", "ring_hash", "maglev")
+
+VALUES: dict[Place, Callable[[object], bool]] = {
+    ("pylos", "access_log", "format"): one_of("common", "combined", "template"),
+    ("listen", "protocols", "*"): one_of("h2", "h3", "tcp", "udp"),
+    ("upstream", "balance"): lambda value: is_table(value) or BALANCE(value),
+    ("upstream", "targets", "*"): SCHEMES,
+    ("upstream", "targets", "*", "url"): SCHEMES,
+    ("policy:filter", "allow_ip"): is_table,
+    ("policy:filter", "deny_ip"): is_table,
+    ("route", "to"): is_table,
+    ("route", "match"): scheme("tls", "tcp", "udp"),
+    ("route", "match", "*"): scheme("tls", "tcp", "udp"),
+}
+"""Values of keys that this version has, by where they stand."""

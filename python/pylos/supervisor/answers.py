@@ -1,0 +1,111 @@
+"""What a supervisor is asked, by the program that owns it or over the control socket, and how it answers.
+
+A question is a message with a `type` and an `id` of the asker's; its one answer has that `id` and is
+{"type": "done", ...} or {"type": "failed", "error": "config" | "bind" | "gateway" | "other", "text", "problems"}.
+
+    {"type": "reload"}                  reads the source again: {"number", "changes", "warnings", ...}
+    {"type": "rollback", "number"}      puts a former configuration into use, null = the one before: the same
+    {"type": "history"}                 {"entries"}, the latest first
+    {"type": "document", "number"}      a former document, null = the one in use: {"number", "document"}
+    {"type": "table"}                   the table in use, addresses as they really are: {"number", "table"}
+    {"type": "status"}                  {"status": of the gateway process, "running": of the supervisor}
+    {"type": "process", "other_than"}   waits until a gateway process serves that is not this one: {"gateway"}
+    {"type": "stop"}                    ends at once, without a drain; no answer but the end
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import asdict
+from typing import Any
+
+from pylos.errors import BindError, ConfigError, GatewayError, PylosError
+from pylos.supervisor.channel import Channel, Message
+from pylos.supervisor.events import Event, Outcome, Reload, Rollback
+from pylos.supervisor.run import Supervisor
+from pylos.supervisor.source import Source
+
+
+class Answers:
+    """Answers questions about one supervisor. `asker` is who asks, as it stands in the log."""
+
+    def __init__(self, supervisor: Supervisor, asker: str) -> None:
+        self._supervisor = supervisor
+        self._asker = asker
+
+    async def converse(self, channel: Channel, source_of: Callable[[Message], Source | None]) -> None:
+        """Answer until the other side has left. A question that waits does not keep the others waiting.
+
+        `source_of` gives the source that a reload names; None is the one in use. Raises OSError for a broken channel.
+        """
+        answering: set[asyncio.Task[None]] = set()
+        try:
+            while (question := await channel.receive()) is not None:
+                task = asyncio.create_task(self._answer(channel, question, source_of))
+                answering.add(task)
+                task.add_done_callback(answering.discard)
+        finally:
+            for task in answering:
+                task.cancel()
+
+    async def _answer(self, channel: Channel, question: Message, source_of: Callable[[Message], Source | None]) -> None:
+        number = question.get("id")
+        try:
+            answer = {"type": "done", "id": number, **await self._asked(question, source_of(question))}
+        except PylosError as error:
+            answer = failure(number, error)
+        except Exception as error:  # noqa: BLE001 - who asks waits for an answer, and all others go on
+            answer = failure(number, PylosError(f"a defect of Pylos: {error!r}"))
+        try:
+            await channel.send(answer)
+        except OSError:
+            return  # who asked has left
+
+    async def _asked(self, question: Message, source: Source | None) -> dict[str, Any]:  # noqa: PLR0911 - one each
+        supervisor = self._supervisor
+        match question["type"]:
+            case "reload":
+                return await self._taken(lambda outcome: Reload(f"asked by {self._asker}", source, outcome))
+            case "rollback":
+                number = question.get("number")
+                return await self._taken(lambda outcome: Rollback(f"asked by {self._asker}", number, outcome))
+            case "history":
+                return {"entries": supervisor.history.as_json()}
+            case "document":
+                return supervisor.document(question.get("number"))
+            case "table":
+                return {"number": supervisor.number, "table": supervisor.table}
+            case "process":
+                return {"gateway": await supervisor.serving(question.get("other_than", 0))}
+            case "status":
+                return {"status": await supervisor.status(), "running": supervisor.running}
+            case "stop":
+                supervisor.end_at_once()
+                return {}
+            case unknown:
+                raise PylosError(f"an unknown question: {unknown}")
+
+    async def _taken(self, event: Callable[[Outcome], Event]) -> dict[str, Any]:
+        outcome: Outcome = asyncio.get_running_loop().create_future()
+        self._supervisor.put(event(outcome))
+        taken = await outcome
+        return {
+            **ready(self._supervisor),
+            "number": taken.number,
+            "changes": [change.as_json() for change in taken.changes],
+            "warnings": [asdict(problem) for problem in taken.warnings],
+        }
+
+
+def ready(supervisor: Supervisor) -> dict[str, Any]:
+    """Tell who serves where."""
+    return {**supervisor.ready, "admin": supervisor.admin_listeners}
+
+
+def failure(number: object, error: PylosError) -> dict[str, Any]:
+    """Write an error as an answer."""
+    kinds = {ConfigError: "config", BindError: "bind", GatewayError: "gateway"}
+    kind = next((name for cls, name in kinds.items() if isinstance(error, cls)), "other")
+    problems = [asdict(problem) for problem in error.problems] if isinstance(error, ConfigError) else []
+    return {"type": "failed", "id": number, "error": kind, "text": str(error), "problems": problems}

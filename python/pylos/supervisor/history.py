@@ -1,0 +1,106 @@
+"""The configurations that were in use, the last twenty of them. In memory: a new supervisor begins anew."""
+
+from __future__ import annotations
+
+import json
+import zlib
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from pylos.config.diff import Change, changes, summary
+from pylos.errors import PylosError
+from pylos.supervisor.source import Checked
+
+LONGEST = 20
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One configuration that was put into use."""
+
+    number: int
+    """The generation that the gateway process knows it by."""
+    time: datetime
+    reason: str
+    digest: str
+    summary: str
+    """What it changed."""
+    restores: int | None
+    """Of a rollback, the number of the document that it put back."""
+    name: str
+    packed: bytes
+    """The document; a large one is a few kilobytes in this form."""
+
+    @property
+    def document(self) -> dict[str, Any]:
+        """Its table and tests."""
+        document: dict[str, Any] = json.loads(zlib.decompress(self.packed))
+        return document
+
+    @property
+    def checked(self) -> Checked:
+        """The same as something to put into use."""
+        document = self.document
+        tests = document.pop("test")
+        return Checked(document, self.name, tests=tests)
+
+    def as_json(self, *, in_use: bool) -> dict[str, Any]:
+        """Give all but the document as plain values."""
+        return {
+            "number": self.number,
+            "time": self.time.isoformat(timespec="seconds").replace("+00:00", "Z"),
+            "reason": self.reason,
+            "digest": self.digest,
+            "summary": self.summary,
+            "restores": self.restores,
+            "in_use": in_use,
+        }
+
+
+class History:
+    """What was in use, in order; the last entry is what is in use."""
+
+    def __init__(self, now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
+        self._entries: deque[Entry] = deque(maxlen=LONGEST)
+        self._now = now
+
+    def add(self, number: int, checked: Checked, reason: str, restores: int | None = None) -> list[Change]:
+        """Note what is in use from now on; gives what it changed."""
+        document = checked.document
+        first = not self._entries
+        found = [] if first else changes(self._entries[-1].document, document)
+        packed = zlib.compress(json.dumps(document).encode())
+        told = "the first" if first else summary(found)
+        self._entries.append(Entry(number, self._now(), reason, checked.digest, told, restores, checked.name, packed))
+        return found
+
+    def find(self, number: int | None) -> Entry:
+        """Find an entry; None is the one before that in use. Raises PylosError."""
+        if number is None:
+            return self._before()
+        for entry in self._entries:
+            if entry.number == number:
+                return entry
+        raise PylosError(f"there is no configuration {number} in the history; {self._known()}")
+
+    def _before(self) -> Entry:
+        """Give the one before; before a restored one stands what was before it when it was new.
+
+        So one rollback after the other goes further back, and never to what was just left.
+        """
+        in_use = self._entries[-1]
+        origin = in_use.restores or in_use.number
+        for entry in reversed(self._entries):
+            if entry.number < origin and entry.digest != in_use.digest:
+                return entry
+        raise PylosError(f"there is no configuration before the one in use; {self._known()}")
+
+    def _known(self) -> str:
+        return "there are " + ", ".join(str(entry.number) for entry in self._entries)
+
+    def as_json(self) -> list[dict[str, Any]]:
+        """List all entries, the latest first."""
+        return [entry.as_json(in_use=entry is self._entries[-1]) for entry in reversed(self._entries)]

@@ -1,0 +1,85 @@
+"""The asker's end of a supervisor's line, without an event loop: one question at a time, each with its answer."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import socket
+import threading
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from pylos.errors import BindError, ConfigError, GatewayError, Place, Problem, PylosError
+from pylos.supervisor.channel import LENGTH
+
+ANSWER_SECONDS = 60.0
+
+
+class Line:
+    """A connection to a supervisor. `gone` says how it ended, once it has."""
+
+    def __init__(self, sock: socket.socket, gone: Callable[[], str]) -> None:
+        sock.settimeout(ANSWER_SECONDS)
+        self._socket = sock
+        self._gone = gone
+        self._numbers = itertools.count(1)
+        self._asking = threading.Lock()
+
+    def ask(self, question: Mapping[str, object]) -> dict[str, Any]:
+        """Send a question and wait for its answer; raises the error that the answer tells."""
+        with self._asking:
+            number = next(self._numbers)
+            try:
+                self._send({**question, "id": number})
+                answer = self._receive()
+                while answer["id"] != number:  # the answer to a question that was given up
+                    answer = self._receive()
+            except TimeoutError:
+                raise GatewayError(f"the supervisor gave no answer within {ANSWER_SECONDS:g} s") from None
+            except (OSError, EOFError):
+                raise GatewayError(self._gone()) from None
+        if answer["type"] == "failed":
+            raise _error(answer)
+        return answer
+
+    def tell(self, order: Mapping[str, object]) -> None:
+        """Send what has no answer; a supervisor that has ended needs no orders."""
+        with self._asking:
+            try:
+                self._send({**order, "id": next(self._numbers)})
+            except OSError:
+                return
+
+    def close(self) -> None:
+        """Hang up."""
+        self._socket.close()
+
+    def _send(self, message: Mapping[str, object]) -> None:
+        body = json.dumps(message).encode()
+        self._socket.sendall(LENGTH.pack(len(body)) + body)
+
+    def _receive(self) -> dict[str, Any]:
+        (length,) = LENGTH.unpack(self._exactly(LENGTH.size))
+        message: dict[str, Any] = json.loads(self._exactly(length))
+        return message
+
+    def _exactly(self, count: int) -> bytes:
+        data = bytearray()
+        while len(data) < count:
+            piece = self._socket.recv(count - len(data))
+            if not piece:
+                raise EOFError
+            data += piece
+        return bytes(data)
+
+
+def _error(answer: dict[str, Any]) -> PylosError:
+    if answer["error"] == "config":
+        return ConfigError(problem_of(problem) for problem in answer["problems"])
+    kinds: dict[str, type[PylosError]] = {"bind": BindError, "gateway": GatewayError}
+    return kinds.get(answer["error"], PylosError)(answer["text"])
+
+
+def problem_of(fields: Mapping[str, Any]) -> Problem:
+    """Make a problem of its plain values."""
+    return Problem(**{**fields, "path": tuple(fields["path"]), "place": Place(**fields["place"])})

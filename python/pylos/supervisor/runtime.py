@@ -1,0 +1,65 @@
+"""Where the control sockets of running gateways lie: one private folder for each user."""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+from pylos.errors import PylosError
+
+DEFAULT_NAME = "default"
+NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]{0,31}")
+
+
+def folders() -> Iterator[Path]:
+    """Give the folders to try, the best first."""
+    if runtime := os.environ.get("XDG_RUNTIME_DIR"):
+        yield Path(runtime) / "pylos"
+    if os.geteuid() == 0:
+        yield Path("/run/pylos")
+    yield Path(tempfile.gettempdir()) / f"pylos-{os.geteuid()}"
+
+
+def folder_to_use() -> Path:
+    """Give the first folder that is ours alone, made where it is missing. Raises OSError when there is none."""
+    failure: OSError | None = None
+    for folder in folders():
+        try:
+            folder.mkdir(mode=0o700, exist_ok=True)
+        except OSError as error:
+            failure = error
+            continue
+        if is_private(folder):
+            return folder
+        failure = OSError(f"{folder} can be written by others")
+    raise failure or OSError("no runtime folder")
+
+
+def is_private(folder: Path) -> bool:
+    """Whether a folder belongs to this user and nobody else can change it: a socket in it is who it says it is."""
+    try:
+        found = folder.lstat()
+    except OSError:
+        return False
+    return stat.S_ISDIR(found.st_mode) and found.st_uid == os.geteuid() and not found.st_mode & 0o022
+
+
+def socket_path(folder: Path, name: str) -> Path:
+    """Give the path of a gateway's control socket."""
+    return folder / f"{name}.sock"
+
+
+def checked_name(name: str) -> str:
+    """Refuse what cannot be the name of a gateway."""
+    if not NAME.fullmatch(name):
+        raise PylosError(f"`{name}` cannot be a gateway's name: it has at most 32 letters, digits, `_` and `-`")
+    return name
+
+
+def known_names() -> list[str]:
+    """List the gateways whose sockets are there, whether they live or not."""
+    return sorted({path.stem for folder in folders() if is_private(folder) for path in folder.glob("*.sock")})

@@ -1,0 +1,2 @@
+print("reading the list of servers")
+raise SystemExit("no servers")

@@ -1,0 +1,1 @@
+config = {"listen": {"http": {"bind": "127.0.0.1:8080"}}}

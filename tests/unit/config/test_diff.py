@@ -1,0 +1,362 @@
+"""What two configurations differ in: the meaning, by object and key."""
+
+import copy
+import json
+from pathlib import Path
+
+import pytest
+
+from pylos._core import check as compile_table
+from pylos.config import load, load_text
+from pylos.config.diff import Change, changes, meaning, rendered, summary
+from pylos.config.precedence import hosts_meet, paths_meet
+
+BASE = """
+[listen.http]
+bind = "127.0.0.1:8080"
+[upstream.web]
+targets = ["http://10.0.0.1:8000", "http://10.0.0.2:8000"]
+[policy.shield]
+type = "filter"
+deny_ip = ["203.0.113.0/24", "198.51.100.0/24"]
+[policy.tidy]
+type = "headers"
+request = { set = { X-Tenant = "shop" } }
+[route.site]
+match = "GET,HEAD shop.example.com/{rest:path}"
+to = "web"
+"""
+
+
+def document(text):
+    return meaning(load_text(text, "pylos.toml"))
+
+
+def differ(before, after):
+    """The lines that tell the difference."""
+    return rendered(changes(document(before), document(after)))
+
+
+def edited(*edits: tuple[str, str]):
+    text = BASE
+    for old, new in edits:
+        assert old in text
+        text = text.replace(old, new)
+    return text
+
+
+# -- no difference ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "before, after",
+    [
+        pytest.param(BASE, "# a comment\n" + BASE.replace("\n[", "\n\n["), id="formatting"),
+        pytest.param(
+            BASE,
+            edited(('[listen.http]\nbind = "127.0.0.1:8080"\n', "")) + '[listen.http]\nbind="127.0.0.1:8080"\n',
+            id="order of tables",
+        ),
+        pytest.param(
+            BASE,
+            edited(
+                ('"http://10.0.0.1:8000", "http://10.0.0.2:8000"', '"10.0.0.2:8000", "http://10.0.0.1:8000"'),
+                ('"203.0.113.0/24", "198.51.100.0/24"', '"198.51.100.0/24", "203.0.113.0/24"'),
+                ("GET,HEAD shop", "HEAD,GET SHOP"),
+                ("X-Tenant", "x-tenant"),
+            ),
+            id="order of lists, letter case of names",
+        ),
+        pytest.param(
+            BASE,
+            edited(
+                (
+                    'to = "web"',
+                    'to = "web"\ntimeout = "0s"\nupgrade = ["websocket"]\ntimeouts = { tunnel_idle = "60m" }',
+                )
+            ),
+            id="a default that is written",
+        ),
+        pytest.param(
+            edited(('to = "web"', 'to = "web"\nuse = ["shield", "tidy"]')),
+            edited(('to = "web"', 'to = "web"\nuse = ["both"]'))
+            + '[policy.both]\ntype = "chain"\nuse = ["shield", "tidy"]\n',
+            id="a chain or its list",
+        ),
+    ],
+)
+def test_no_difference(before, after):
+    assert differ(before, after) == []
+
+
+def test_python_and_file_say_the_same():
+    import pylos  # noqa: PLC0415 - only here
+
+    twin = pylos.Config(
+        listen={"http": pylos.Listen(bind="127.0.0.1:8080")},
+        upstream={"web": pylos.Upstream(targets=["http://10.0.0.2:8000", "http://10.0.0.1:8000"])},
+        policy={
+            "shield": pylos.Filter(deny_ip=["203.0.113.0/24", "198.51.100.0/24"]),
+            "tidy": pylos.Headers(request={"set": {"X-Tenant": "shop"}}),
+        },
+        route={"site": pylos.Route(match="GET,HEAD shop.example.com/{rest:path}", to="web")},
+    )
+    assert changes(document(BASE), meaning(twin.loaded)) == []
+
+
+# -- differences -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "edit, told",
+    [
+        pytest.param(
+            [('"http://10.0.0.2:8000"]', '"http://10.0.0.3:8000"]\ntimeouts = { connect = "250ms" }')],
+            [
+                "~ [upstream.web]",
+                '      targets: - "http://10.0.0.2:8000", + "http://10.0.0.3:8000"',
+                '      timeouts.connect: "5s" -> "250ms"',
+            ],
+            id="keys of an upstream, in their units",
+        ),
+        pytest.param(
+            [('type = "filter"', 'type = "filter"\nmax_body = "10MiB"'), ('= "shop"', '= "store"')],
+            [
+                "~ [policy.shield]",
+                '      max_body: not given -> "10MiB"',
+                "~ [policy.tidy]",
+                '      request.set.x-tenant: "shop" -> "store"',
+            ],
+            id="policies",
+        ),
+        pytest.param(
+            [('bind = "127.0.0.1:8080"', 'bind = ["127.0.0.1:8080", "[::1]:8080"]\nlimits = { body = "1MiB" }')],
+            ["~ [listen.http]", '      bind: + "[::1]:8080"', '      limits.body: "0B" -> "1MiB"'],
+            id="a listener",
+        ),
+        pytest.param(
+            [("[listen.http]", "[pylos]\nworkers = 2\naccess_log = false\n[listen.http]")],
+            [
+                "~ [pylos]",
+                '      workers: "auto" -> 2',
+                '      access_log.path: "-" -> not given',
+                "      access_log: not given -> false",
+            ],
+            id="globals",
+        ),
+        pytest.param(
+            [('to = "web"', "respond = { status = 503, json = { down = true } }")],
+            [
+                "~ [route.site]",
+                '      to: "web" -> not given',
+                "      respond.status: not given -> 503",
+                '      respond.json: not given -> "{\\"down\\":true}"',
+            ],
+            id="what becomes of requests",
+        ),
+        pytest.param(
+            [('to = "web"', 'to = "web"\ntimeout = "10s"\nrewrite = "/a/{rest}"')],
+            ["~ [route.site]", '      timeout: "0s" -> "10s"', '      rewrite: not given -> "/a/{rest}"'],
+            id="a route's timeout and path",
+        ),
+    ],
+)
+def test_keys_are_told_as_a_file_spells_them(edit, told):
+    lines = differ(BASE, edited(*edit))
+    assert sorted(lines) == sorted(told)
+
+
+def test_added_and_removed_objects_tell_what_they_say_and_no_defaults():
+    after = (
+        edited(
+            ('[policy.tidy]\ntype = "headers"\nrequest = { set = { X-Tenant = "shop" } }\n', ""),
+        )
+        + '[route.new]\nmatch = "/new"\nto = "web"\n'
+    )
+    assert differ(BASE, after) == [
+        "- [policy.tidy]",
+        '      type = "headers"',
+        '      request.set.x-tenant = "shop"',
+        "+ [route.new]",
+        '      match = ["/new"]',
+        '      to = "web"',
+    ]
+
+
+def test_effective_policies_that_change_elsewhere():
+    """Through [pylos] use: the routes are named, those that change alike together; `without` counts."""
+    two = BASE + '[route.other]\nmatch = "/other"\nto = "web"\n[route.free]\nmatch = "/free"\nto = "web"\n'
+    before = two.replace('match = "/free"', 'match = "/free"')
+    after = '[pylos]\nuse = ["shield"]\n' + before.replace('match = "/free"', 'match = "/free"\nwithout = ["shield"]')
+    assert differ(before, after) == [
+        "~ [listen.http]",
+        '      policies: + "shield"  (through [pylos] use)',
+        "~ [route.other], [route.site]",
+        '      policies: + "shield"  (through [pylos] use)',
+    ]
+
+
+def test_effective_policies_through_a_chain_and_through_the_route_itself():
+    chained = BASE + '[policy.edge]\ntype = "chain"\nuse = ["shield"]\n'
+    before = chained.replace('to = "web"', 'to = "web"\nuse = ["edge"]')
+    assert differ(before, before.replace('use = ["shield"]', 'use = ["shield", "tidy"]')) == [
+        "~ [route.site]",
+        '      policies: + "tidy"  (through [policy.edge] use)',
+    ]
+    assert differ(before, chained) == ["~ [route.site]", '      policies: - "shield"']
+
+
+def test_the_order_of_policies_counts():
+    more = BASE + '[policy.second]\ntype = "headers"\nrequest = { set = { x-tenant = "b" } }\n'
+    before, after = (
+        more.replace('to = "web"', f'to = "web"\nuse = ["{a}", "{b}"]')
+        for a, b in (("tidy", "second"), ("second", "tidy"))
+    )
+    assert differ(before, after) == [
+        "~ [route.site]",
+        '      policies: ["tidy", "second"] -> ["second", "tidy"], the order',
+    ]
+
+
+def test_policies_that_differ_by_listener():
+    after = BASE + '[listen.inside]\nbind = "127.0.0.1:8081"\nuse = ["shield"]\n'
+    lines = differ(BASE, after)
+    assert '      policies by inside: + "shield"  (through [listen.inside] use)' in lines
+
+
+def test_precedence():
+    """The routes that are asked in another order, for requests that both could take."""
+    routes = BASE + (
+        '[route.a]\nmatch = "/x/{id}"\nto = "web"\n[route.b]\nmatch = "/x/{rest:path}"\nto = "web"\n'
+        '[route.far]\nmatch = "/y/{id}"\nto = "web"\n'
+    )
+    after = routes.replace('match = "/x/{rest:path}"', 'match = "any.example.com/x/{rest:path}"')
+    assert differ(routes, after) == [
+        "~ [route.b]",
+        '      match: - "/x/{rest:path}", + "any.example.com/x/{rest:path}"',
+        "      is asked before `a` now, for requests that both could take",
+    ]
+
+
+def test_tests_are_part_of_the_document():
+    test = '[test.it]\nrequest = "GET http://shop.example.com/a"\nexpect = { route = "site" }\n'
+    found = changes(document(BASE), document(BASE + test))
+    assert [(one.kind, one.path) for one in found] == [("added", ("test", "it"))]
+
+
+def test_json_and_back():
+    found = changes(document(BASE), document(edited(('= "shop"', '= "store"'), ("/{rest:path}", "/"))))
+    assert [Change.from_json(one.as_json()) for one in found] == found
+    assert found[0].as_json() == {
+        "change": "changed",
+        "object": ["policy", "tidy"],
+        "keys": [{"key": "request.set.x-tenant", "before": "shop", "after": "store"}],
+    }
+
+
+def test_a_summary():
+    before = document(BASE)
+    assert summary(changes(before, before)) == "nothing changed"
+    many = BASE.replace('= "shop"', '= "store"') + "".join(
+        f'[route.r{n}]\nmatch = "/r{n}"\nto = "web"\n' for n in range(6)
+    )
+    told = summary(changes(before, document(many)))
+    assert told == "6 added, 1 changed: policy.tidy, route.r0, route.r1, route.r2, route.r3 and 2 more"
+
+
+@pytest.mark.parametrize(
+    "one, other, meet",
+    [
+        ("a.example", "a.example", True),
+        ("a.example", "b.example", False),
+        ("", "a.example", True),
+        ("*.example", "a.example", True),
+        ("*.example", "b.a.example", False),
+        ("**.example", "b.a.example", True),
+        ("**.example", "*.a.example", True),
+        ("*.example", "*.other", False),
+        ("*.example", "example", False),
+    ],
+)
+def test_hosts_that_meet(one, other, meet):
+    assert hosts_meet(one, other) is hosts_meet(other, one) is meet
+
+
+@pytest.mark.parametrize(
+    "one, other, meet",
+    [
+        ("/a", "/a", True),
+        ("/a", "/b", False),
+        ("/a/{id}", "/{x}/b", True),
+        ("/a/{id}", "/a", False),
+        ("/a/{rest:path}", "/a", True),
+        ("/a/{rest:path}", "/a/b/c", True),
+        ("/a/{rest:path}", "/b/c", False),
+        ("/a/b", "/a/b/c", False),
+    ],
+)
+def test_paths_that_meet(one, other, meet):
+    assert paths_meet(one, other) is paths_meet(other, one) is meet
+
+
+# -- nothing is overlooked -------------------------------------------------------------------------------------------
+
+EVERYTHING = meaning(load(Path(__file__).parents[2] / "golden/lower/everything.toml"))
+
+
+def leaves(value, path=()):
+    """The paths of all plain values."""
+    steps = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else None
+    if steps is None:
+        yield path
+    for step, inner in steps or ():
+        yield from leaves(inner, (*path, step))
+
+
+def another(value):
+    """A value that means something else."""
+    if isinstance(value, bool):
+        return not value
+    if isinstance(value, int):
+        return value + 1
+    return f"{value}x" if isinstance(value, str) else None
+
+
+def altered(path):
+    """The whole document with one value changed; None where that makes it unsound."""
+    document = copy.deepcopy(EVERYTHING)
+    *way, last = path
+    table = document
+    for step in way:
+        table = table[step]
+    table[last] = another(table[last])
+    table = {key: value for key, value in document.items() if key != "test"}
+    try:
+        problems = compile_table(json.dumps(table).encode())
+    except ValueError:  # of no type that there is
+        return None
+    return None if any(problem["severity"] == "error" for problem in problems) else document
+
+
+def test_every_value_that_changes_is_told_at_its_object():
+    told, overlooked = 0, []
+    for path in leaves(EVERYTHING):
+        document = None if path == ("version",) or another_is_none(path) else altered(path)
+        if document is None:
+            continue
+        found = changes(EVERYTHING, document)
+        back = changes(document, EVERYTHING)
+        if path[:2] not in [one.path for one in found] and path[:1] not in [one.path for one in found]:
+            overlooked.append(path)
+        assert {one.path for one in back} == {one.path for one in found}
+        told += 1
+    assert told > 50
+    # What comes of `use` is told, at whatever it comes to; a body's type is that of the key it stands under.
+    assert [path for path in overlooked if not {"use", "without", "content_type"} & set(path)] == []
+
+
+def another_is_none(path):
+    value = EVERYTHING
+    for step in path:
+        value = value[step]
+    return another(value) is None

@@ -1,0 +1,242 @@
+"""Reload and rollback: what they tell, what they keep, and when they do nothing."""
+
+import asyncio
+import os
+import signal
+import threading
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pylos.errors import ConfigError, PylosError
+from pylos.supervisor import source as sources
+from pylos.supervisor.events import Reload, Rollback
+from pylos.supervisor.source import Checked, Source, read
+from pylos.supervisor.watch import contents
+
+Supervised = Any  # of conftest.py
+Tell = Callable[[Source, Callable[[Supervised], Awaitable[None]]], None]
+Table = Callable[..., Checked]
+
+TEXT = '[listen.http]\nbind = "127.0.0.1:0"\n[route.{name}]\nmatch = "/{name}"\nrespond = {{ status = 204 }}\n'
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    path = tmp_path / "pylos.toml"
+    write(path, TEXT.format(name="one"))
+    return path
+
+
+def rollback(number: int | None = None) -> Callable[[Any], Rollback]:
+    return lambda outcome: Rollback("test", number, outcome)
+
+
+def reload(source: Source | None = None) -> Callable[[Any], Reload]:
+    return lambda outcome: Reload("test", source, outcome)
+
+
+def write(file: Path, text: str) -> None:
+    file.write_text(text)
+
+
+def drift(running: Supervised) -> str | None:
+    told: str | None = running.supervisor.running["drift"]
+    return told
+
+
+# -- reload ----------------------------------------------------------------------------------------------------------
+
+
+def test_it_tells_what_changed(tell: Tell, table: Table, capsys: pytest.CaptureFixture[str]) -> None:
+    async def story(running: Supervised) -> None:
+        taken = await running.taken(reload(table("new", http="127.0.0.1:0", more="127.0.0.1:0")))
+        assert taken.number == 2
+        assert [(one.kind, one.path) for one in taken.changes] == [
+            ("added", ("listen", "more")),
+            ("added", ("route", "new")),
+        ]
+
+    tell(table(), story)
+    assert '"changed": ["listen.more added", "route.new added"]' in capsys.readouterr().err
+
+
+def test_an_unchanged_document_is_not_applied(tell: Tell, table: Table, capsys: pytest.CaptureFixture[str]) -> None:
+    async def story(running: Supervised) -> None:
+        taken = await running.taken(reload(table("same")))
+        assert (taken.number, taken.changes) == (1, [])
+        assert (await running.get())["generation"] == 1
+        assert len(running.supervisor.history.as_json()) == 1
+
+    tell(table("same"), story)
+    assert '"event": "unchanged"' in capsys.readouterr().err
+
+
+def test_a_refused_one_is_told_whole(tell: Tell, file: Path) -> None:
+    async def story(running: Supervised) -> None:
+        write(file, TEXT.format(name="one") + "[nonsense.x]\n[route.two]\n")
+        with pytest.raises(ConfigError) as caught:
+            await running.taken(reload())
+        assert [problem.code for problem in caught.value.problems] == ["P103", "P105"]
+        assert "the file" in (drift(running) or "")
+        write(file, TEXT.format(name="one"))
+        assert (await running.taken(reload())).changes == []
+        assert drift(running) is None
+
+    tell(file, story)
+
+
+def test_a_lost_gateway_is_replaced_while_a_configuration_is_read(
+    tell: Tell, table: Table, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    go_on = threading.Event()
+
+    def slow(source: Source) -> Checked:
+        if source is slow_one:
+            go_on.wait(30)
+        return read(source)
+
+    slow_one = table("slow")
+    monkeypatch.setattr(sources, "read", slow)
+
+    async def story(running: Supervised) -> None:
+        first = running.ready["gateway"]
+        reloading = asyncio.create_task(running.taken(reload(slow_one)))
+        await asyncio.sleep(0)
+        os.kill(first, signal.SIGKILL)
+        second = await running.supervisor.serving(other_than=first)
+        assert await running.get() == {"pid": second, "generation": 1}
+        assert not reloading.done()
+        go_on.set()
+        assert (await reloading).number == 2
+        assert await running.get() == {"pid": second, "generation": 2}
+
+    tell(table(), story)
+
+
+def test_reloads_that_come_at_once_are_done_in_order(tell: Tell, table: Table) -> None:
+    async def story(running: Supervised) -> None:
+        taken = await asyncio.gather(*(running.taken(reload(table(f"r{n}"))) for n in range(5)))
+        assert [one.number for one in taken] == [2, 3, 4, 5, 6]
+        assert (await running.get())["generation"] == 6
+
+    tell(table(), story)
+
+
+def test_a_defect_of_the_checks_ends_nothing(tell: Tell, table: Table, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def story(running: Supervised) -> None:
+        monkeypatch.setattr(sources, "read", lambda _: 1 // 0)
+        with pytest.raises(PylosError, match="by a defect of Pylos: ZeroDivisionError"):
+            await running.taken(reload())
+        assert (await running.get())["generation"] == 1
+
+    tell(table(), story)
+
+
+def test_a_file_that_a_refused_one_names_is_watched(tell: Tell, file: Path) -> None:
+    """The program imports a module that is wrong: to mend the module is enough."""
+    program = file.with_name("gateway.py")
+    module = file.with_name(f"module_of_{os.getpid()}.py")
+    imports = f"import {module.stem}\n"
+    sound = (
+        "import pylos\nconfig = pylos.Config(listen={'http': {'bind': '127.0.0.1:0'}}, "
+        "route={'%s': {'match': '/', 'respond': {'status': 204}}})\n"
+    )
+    write(program, sound % "one")
+
+    async def story(running: Supervised) -> None:
+        write(module, "1 // 0\n")
+        write(program, imports + sound % "two")
+        with pytest.raises(ConfigError, match="ZeroDivisionError"):
+            await running.taken(reload())
+        write(module, "")
+        async with asyncio.timeout(10):
+            while running.supervisor.number == 1:  # noqa: ASYNC110 - the watcher has no signal for tests
+                await asyncio.sleep(0.01)
+
+    tell(program, story)
+
+
+# -- rollback --------------------------------------------------------------------------------------------------------
+
+
+def test_a_rollback_puts_the_one_before_into_use(tell: Tell, table: Table) -> None:
+    async def story(running: Supervised) -> None:
+        await running.taken(reload(table("two")))
+        taken = await running.taken(rollback())
+        assert taken.number == 3
+        assert [(one.kind, one.path) for one in taken.changes] == [
+            ("added", ("route", "one")),
+            ("removed", ("route", "two")),
+        ]
+        assert (await running.get())["generation"] == 3
+        latest = running.supervisor.history.as_json()[0]
+        assert (latest["restores"], latest["reason"]) == (1, "rollback to 1, test")
+
+    tell(table("one"), story)
+
+
+def test_a_rollback_touches_no_file_and_the_file_wins_again(tell: Tell, file: Path) -> None:
+    async def story(running: Supervised) -> None:
+        write(file, TEXT.format(name="two"))
+        contents_before = contents([file])
+        await running.taken(reload())
+        assert drift(running) is None
+        await running.taken(rollback())
+        assert drift(running) == "configuration 1 was put back by a rollback"
+        assert contents([file]) == contents_before, "the file is as it was"
+        await asyncio.sleep(0.3)  # more than the watcher takes to hear of a change: an old one undoes no rollback
+        assert drift(running) == "configuration 1 was put back by a rollback"
+        taken = await running.taken(reload())
+        assert len(taken.changes) == 2
+        assert drift(running) is None
+        await running.taken(rollback(1))
+        write(file, TEXT.format(name="three"))
+        async with asyncio.timeout(10):
+            while drift(running):  # noqa: ASYNC110 - as above
+                await asyncio.sleep(0.01)
+        assert running.supervisor.document(None)["document"]["route"].keys() == {"three"}
+
+    tell(file, story)
+
+
+def test_a_rollback_to_what_the_file_says_is_no_drift(tell: Tell, file: Path) -> None:
+    async def story(running: Supervised) -> None:
+        write(file, TEXT.format(name="two"))
+        await running.taken(reload())
+        await running.taken(rollback())
+        await running.taken(rollback(2))
+        assert drift(running) is None
+
+    tell(file, story)
+
+
+@pytest.mark.parametrize("number, said", [(None, "no configuration before"), (7, "no configuration 7")])
+def test_a_rollback_that_cannot_be(tell: Tell, table: Table, number: int | None, said: str) -> None:
+    async def story(running: Supervised) -> None:
+        with pytest.raises(PylosError, match=said):
+            await running.taken(rollback(number))
+        assert (await running.get())["generation"] == 1
+
+    tell(table(), story)
+
+
+def test_a_rollback_to_what_is_in_use_does_nothing(tell: Tell, table: Table) -> None:
+    async def story(running: Supervised) -> None:
+        assert (await running.taken(rollback(1))).changes == []
+        assert (await running.get())["generation"] == 1
+
+    tell(table(), story)
+
+
+def test_a_former_document_whose_address_is_taken_meanwhile(tell: Tell, table: Table, tmp_path: Path) -> None:
+    async def story(running: Supervised) -> None:
+        await running.taken(reload(table(http="127.0.0.1:0")))
+        (tmp_path / "gate.sock").write_text("in the way")
+        with pytest.raises(PylosError, match="the path exists and is no socket"):
+            await running.taken(rollback())
+        assert (await running.get())["generation"] == 2
+
+    tell(table(http="127.0.0.1:0", more=f"unix:{tmp_path}/gate.sock"), story)
