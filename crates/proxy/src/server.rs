@@ -11,7 +11,7 @@ use crate::worker::{self, Message, StdListening, Update};
 use pylos_core::table::{Problem, RawTable, Table, TargetAddress, compile};
 use rustix::event::{PollFd, PollFlags, poll};
 use serde::Serialize;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::os::fd::OwnedFd;
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, mpsc};
@@ -226,14 +226,16 @@ impl Server {
     }
 
     fn forget_old(&self, table: &Table) {
-        self.shared.retain_targets(table);
+        // Sets: a table has thousands of routes, and each is asked for.
+        let routes: HashSet<&str> = table.routes.iter().map(|r| &*r.name).collect();
+        let upstreams = table.upstreams.iter();
+        let targets: HashSet<(&str, &str)> =
+            upstreams.flat_map(|u| u.targets.iter().map(|t| (&*u.name, &*t.url))).collect();
+        self.shared.retain_targets(|upstream, target| targets.contains(&(upstream, target)));
         self.shared.registry.retain(
             |listener| table.listeners.iter().any(|l| &*l.name == listener),
-            |route| table.routes.iter().any(|r| &*r.name == route),
-            |upstream, target| {
-                let of = |u: &&pylos_core::table::Upstream| &*u.name == upstream;
-                table.upstreams.iter().find(of).is_some_and(|u| u.targets.iter().any(|t| &*t.url == target))
-            },
+            |route| routes.contains(route),
+            |upstream, target| targets.contains(&(upstream, target)),
             |policy| table.policies.iter().any(|p| &*p.name == policy && p.enforce < 100),
         );
     }

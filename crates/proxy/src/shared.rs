@@ -118,12 +118,10 @@ impl Shared {
         new
     }
 
-    /// Forgets targets that the table does not name.
-    pub(crate) fn retain_targets(&self, table: &Table) {
+    /// Forgets the targets, by upstream and URL, that the table does not name.
+    pub(crate) fn retain_targets(&self, named: impl Fn(&str, &str) -> bool) {
         let mut targets = self.targets.lock().unwrap_or_else(PoisonError::into_inner);
-        targets.retain(|(upstream, url), _| {
-            table.upstreams.iter().any(|u| u.name == *upstream && u.targets.iter().any(|t| t.url == *url))
-        });
+        targets.retain(|(upstream, url), _| named(upstream, url));
     }
 
     pub(crate) fn states(&self) -> Vec<((Box<str>, Box<str>), Arc<TargetState>)> {

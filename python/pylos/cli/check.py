@@ -10,8 +10,9 @@ import typer
 from pylos.cli import reports
 from pylos.cli.options import ConfigFile, Json, chosen
 from pylos.cli.output import counted, show_json, show_problems
-from pylos.config import load
+from pylos.config import Loaded, load
 from pylos.config.codes import MANUALS
+from pylos.config.problems import listed
 from pylos.errors import ConfigError, Problem
 
 
@@ -55,9 +56,9 @@ def check(*, config: ConfigFile = None, form: FormOption = None, json: Json = Fa
     if json and form not in (None, Form.json):
         raise typer.BadParameter("give one of the two", param_hint="--json, --format")
     file = str(chosen(config))
-    problems, sound = found_in(file)
-    show(problems, Form.json if json else form or Form.text, file, sound=sound)
-    raise typer.Exit(0 if sound else 1)
+    problems, loaded = found_in(file)
+    show(problems, Form.json if json else form or Form.text, file, loaded)
+    raise typer.Exit(0 if loaded else 1)
 
 
 def page(code: str) -> str:
@@ -67,24 +68,28 @@ def page(code: str) -> str:
     return MANUALS[code.upper()].page()
 
 
-def found_in(file: str) -> tuple[list[Problem], bool]:
-    """Give the problems of a file, and whether it can be used all the same."""
+def found_in(file: str) -> tuple[list[Problem], Loaded | None]:
+    """Give the problems of a file, and what it says when it can be used all the same."""
     try:
-        return load(file).warnings, True
+        loaded = load(file)
     except ConfigError as error:
-        return error.problems, False
+        return error.problems, None
+    return loaded.warnings, loaded
 
 
-def show(problems: list[Problem], form: Form, file: str, *, sound: bool) -> None:
+def show(problems: list[Problem], form: Form, file: str, loaded: Loaded | None) -> None:
     """Print what was found."""
     match form:
         case Form.text:
             show_problems(problems)
-            if sound:
+            if loaded:
                 typer.echo(f"{file}: ok" + (f", {counted(problems)}" if problems else ""))
+                for route, names in loaded.without.items():
+                    typer.echo(f"  route.{route} is without {listed(f'`{name}`' for name in names)}")
         case Form.json:
             told = [reports.as_json(problem) for problem in problems]
-            show_json({"file": file, "ok": sound, "problems": told})
+            without = loaded.without if loaded else {}
+            show_json({"file": file, "ok": loaded is not None, "problems": told, "without": without})
         case Form.github:
             typer.echo("\n".join(reports.github(problems)), nl=bool(problems))
         case Form.gitlab:

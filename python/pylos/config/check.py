@@ -42,6 +42,11 @@ class Loaded:
     watch: list[Path]
     """The files it was read from."""
 
+    @property
+    def without(self) -> dict[str, list[str]]:
+        """By route, the policies that it leaves out by its `without`: the one way out of those of all."""
+        return {name: route["without"] for name, route in self.table["route"].items() if route["without"]}
+
     def routes(self) -> list[dict[str, Any]]:
         """List the routes, in the order in which they are tried: route, methods, host, path, action, to, ..."""
         return list_routes(encoded(self.table))
@@ -186,8 +191,21 @@ def check_remains(table: dict[str, Any], document: Mapping[str, Any], report: Re
     add_findings([one for one in found if not is_consequence(one, wrong)], document, report)
 
 
+LENGTH_TO_KEY = 3
+"""Of a path: kind, name, key."""
+
+
 def is_consequence(finding: Mapping[str, Any], wrong: set[KeyPath]) -> bool:
-    """Whether a policy is missing on a route only because one of the lists that bring it could not be read."""
+    """Whether something is wrong only because a table that it depends on could not be read whole.
+
+    A policy is missing on a route when one of the lists that bring it was left out; two routes tie when what tells
+    them apart was.
+    """
+    if finding["code"] == "P202":
+        named = re.findall(r"`route\.([^`]+)`", finding["message"])
+        routes = (finding["path"][1], *named)
+        unread = [path[2] for path in wrong if len(path) == LENGTH_TO_KEY and path[0] == "route" and path[1] in routes]
+        return any(closest(str(key), ["when", "priority"]) for key in unread)
     lists: set[KeyPath] = {("policy",), ("pylos",), ("listen",), ("defaults",), tuple(finding["path"][:2])}
     return finding["code"] == "P212" and not lists.isdisjoint(wrong)
 
@@ -220,8 +238,8 @@ class Silenced:
                 report.add("P116", (*path, "silence", index), message, hint=hint)
 
     def __call__(self, problem: Problem) -> bool:
-        codes = self._codes.get(problem.path[:2], self._codes.get(problem.path[:1], []))
-        return problem.code in codes
+        own, everywhere = self._codes.get(problem.path[:2], []), self._codes.get(("pylos",), [])
+        return problem.code in own or problem.code in everywhere
 
 
 STAND_IN = Upstream.model_validate({"targets": ["127.0.0.1:1"]})

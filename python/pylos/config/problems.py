@@ -115,8 +115,8 @@ class Report:
 
     @property
     def tables(self) -> set[KeyPath]:
-        """The kinds and tables about which, or about anything in which, something was noted."""
-        return {path[:length] for _, path, _ in self._problems for length in (1, 2)}
+        """The kinds, tables and their keys about which, or about anything in which, something was noted."""
+        return {path[:length] for _, path, _ in self._problems for length in (1, 2, 3)}
 
 
 def did_you_mean(name: str, names: Iterable[str], otherwise: str | None = None) -> str | None:

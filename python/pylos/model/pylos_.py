@@ -90,7 +90,7 @@ class Pylos(Table):
     """
 
     silence: Silence
-    """Codes of warnings that are not told about this table.
+    """Codes of warnings that are not told at all; other tables have a `silence` of their own.
 
     Default: none. Example: `silence = ["P203"]`.
     """

@@ -43,7 +43,10 @@ class Unit:
         return wrong("P109", message, hint=hint)
 
     def suggestion(self, number: str) -> str:
-        tries = [f'"{number}{unit}"' for unit in self.scale]
+        whole = re.fullmatch(r"([0-9]{1,15})(?:\.0+)?", number)
+        if whole is None:
+            return f'a {self.what} is a whole number and its unit, "{self.example}"'
+        tries = [f'"{whole[1]}{unit}"' for unit in self.scale]
         return f"write {', '.join(tries[:-1])} or {tries[-1]}"
 
     def unit_hint(self, unit: str) -> str:

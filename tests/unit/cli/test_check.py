@@ -209,13 +209,16 @@ def test_a_code_that_there_is_none_of(pylos):
 def test_a_sound_file_as_json(pylos, file):
     done = pylos("check", "-c", file(SOUND), "--json")
 
-    assert (done.exit_code, json.loads(done.stdout)) == (0, {"file": "pylos.toml", "ok": True, "problems": []})
+    assert (done.exit_code, json.loads(done.stdout)) == (
+        0,
+        {"file": "pylos.toml", "ok": True, "problems": [], "without": {}},
+    )
 
 
 def test_a_warning_is_no_failure(pylos, file):
     done = pylos("check", "-c", file(SOUND + 'without = ["x"]\n[policy.x]\ntype = "filter"\n'))
 
-    assert (done.exit_code, done.stdout) == (0, "pylos.toml: ok, 1 warning\n")
+    assert (done.exit_code, done.stdout) == (0, "pylos.toml: ok, 1 warning\n  route.a is without `x`\n")
     assert done.stderr.startswith("warning[P210]: ")
     assert " --> pylos.toml:6:12\n" in done.stderr
     assert done.stderr.endswith("\n\n1 warning\n")
@@ -239,3 +242,28 @@ def test_a_file_with_a_byte_order_mark_and_carriage_returns(pylos, file):
     done = pylos("check", "-c", file(b"\xef\xbb\xbf" + SOUND.replace("\n", "\r\n").encode()))
 
     assert done.exit_code == 0
+
+
+def test_what_a_route_leaves_out_is_shown(pylos, file):
+    file(WITHOUT)
+
+    assert pylos("check").stdout == "pylos.toml: ok\n  route.raw is without `browser`\n"
+    assert json.loads(pylos("check", "--json").stdout)["without"] == {"raw": ["browser"]}
+
+
+WITHOUT = """
+[pylos]
+use = ["browser"]
+
+[listen.http]
+bind = "127.0.0.1:8080"
+
+[policy.browser]
+type = "headers"
+preset = "security"
+
+[route.raw]
+match = "/"
+respond = { text = "raw" }
+without = ["browser"]
+"""

@@ -442,6 +442,12 @@ def test_a_warning_is_silenced_by_the_table_that_it_is_about():
     assert [warning.path for warning in warnings] == [("route", "b", "match", 1)]
 
 
+def test_a_warning_is_silenced_everywhere_by_the_table_of_the_gateway():
+    document = '[pylos]\nsilence = ["P203"]\n[route.a]\nmatch = ["/x", "/x"]\nto = "web"\n'
+
+    assert load_text(document + REST, "x.toml").warnings == []
+
+
 def test_the_codes_of_warnings_are_those_that_the_compiler_warns_with():
     compiler = Path(__file__).parents[3] / "crates/core/src/table/problem.rs"
 

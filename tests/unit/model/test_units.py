@@ -49,7 +49,7 @@ def test_sizes_in_bytes(text, value):
         ("3s\n", '"3s\n" is no duration', 'a duration is written like "30s"'),
         ("٣s", '"٣s" is no duration', 'a duration is written like "30s"'),  # a digit, but not of this language
         (30, "30 has no unit", 'write "30ms", "30s", "30m" or "30h"'),
-        (1.5, "1.5 has no unit", 'write "1.5ms", "1.5s", "1.5m" or "1.5h"'),
+        (1.5, "1.5 has no unit", 'a duration is a whole number and its unit, "30s"'),
         ("0s", '"0s" is too small', 'the least is "1ms"'),
         ("9999h", '"9999h" is too large', 'the most is "8760h"'),
     ],

@@ -97,7 +97,9 @@ const METHODS_HINT: &str = "methods are upper case, with commas and no blanks: `
 /// RFC 9110 9.1: a method is a token and case-sensitive. Lower case is refused, since it is always a slip.
 pub(crate) fn check_method(name: &str) -> Result<(), Unreadable> {
     let token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
-    if name.is_empty() || !name.bytes().all(token) || name.bytes().any(|byte| byte.is_ascii_lowercase()) {
+    // `GET|POST` would be one method's name.
+    let slip = name.bytes().any(|byte| byte.is_ascii_lowercase() || byte == b'|');
+    if name.is_empty() || !name.bytes().all(token) || slip {
         return Err(Unreadable::hinted(format!("`{name}` is not a method"), METHODS_HINT));
     }
     Ok(())

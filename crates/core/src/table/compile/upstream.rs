@@ -79,6 +79,12 @@ fn parse_target(url: &str) -> Result<Target, Unreadable> {
             "a target is a server; paths are changed by `rewrite` and `strip` of a route",
         ));
     }
+    if authority.contains('@') {
+        return Err(Unreadable::hinted(
+            "a target has no user and no password",
+            "`http://host:port`; a policy of `type = \"headers\"` can set `authorization`",
+        ));
+    }
     http_target(url, authority)
 }
 
