@@ -209,7 +209,7 @@ fn servers() -> Vec<Case> {
         target("https://a", "not a scheme"),
         target("http://a/x", "`rewrite`"),
         target("http://a?x", "more than host and port"),
-        target("http://u@a", "not a name"),
+        target("http://u@a", "no user"),
         target("http://", "empty"),
         target("http://a:0", "bad port"),
         target("http://[::g]", "IPv6"),
