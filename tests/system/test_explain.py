@@ -89,3 +89,9 @@ def explained(url: str, method: str, target: str, fields: Fields, source: str) -
 def without_id(fields: list[Any]) -> list[tuple[str, str]]:
     """The fields in the order of sending, but for the id of the request, which only a gateway gives."""
     return [(name.lower(), value) for name, value in fields if name.lower() != "x-request-id"]
+
+
+def test_a_path_alone_is_asked_of_localhost(echo: EchoUpstream):
+    told = explained(echo.url, "GET", "/fixed", [], "127.0.0.1")
+
+    assert (told.request.host, told.status) == ("localhost", 203)

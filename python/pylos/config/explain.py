@@ -166,11 +166,14 @@ class Asker:
     ) -> Explanation:
         """Explain a request.
 
-        `url` is a URL with http or https, or a path; `peer` the address that the connection comes from (None: a Unix
-        socket); `as_` a `client.id`, or a table of `id`, `plan` and `claims`; `nearest` the number of other routes
-        that are told. Raises PylosError for a request that makes no sense.
+        `url` is a URL with http or https, or a path, at the host `localhost` where no field names one; `peer` the
+        address that the connection comes from (None: a Unix socket); `as_` a `client.id`, or a table of `id`, `plan`
+        and `claims`; `nearest` the number of other routes that are told. Raises PylosError for a request that makes no
+        sense.
         """
-        fields = headers.items() if isinstance(headers, Mapping) else headers
+        fields = list(headers.items() if isinstance(headers, Mapping) else headers)
+        if url.startswith("/") and "host" not in [name.lower() for name, _ in fields]:
+            fields.append(("host", "localhost"))
         client = {"id": as_} if isinstance(as_, str) else as_
         question = {
             "method": method,

@@ -126,12 +126,12 @@ class Gathered:
             self.missing = True
             self.wrong("P112", at, "no file can have this name", places)
             return
-        whole = chain[-1].parent / pattern
+        folder = chain[-1].parent
         if glob.has_magic(pattern):
-            self.watch.append(folder_of(whole))
-            found = [path for path in matches(whole) if real(path) != real(chain[-1])]
+            self.watch.append(folder / folder_of(Path(pattern)))
+            found = [path for path in matches(folder, pattern) if real(path) != real(chain[-1])]
         else:
-            found = [whole]
+            found = [folder / pattern]
         for path in found:
             if real(path) in map(real, chain):
                 self.missing = True
@@ -144,6 +144,10 @@ class Gathered:
         """Take in one included file."""
         self.seen.add(real(path))
         self.watch.append(path)
+        if path.exists() and not path.is_file():
+            self.missing = True  # a pipe would be waited for
+            self.wrong("P112", at, f"`{path}` is no file", places)
+            return
         try:
             self.file(path, path.read_bytes().decode("utf-8-sig"), str(path), chain)
         except OSError as error:
@@ -157,9 +161,10 @@ class Gathered:
         self.missing = True
 
 
-def matches(pattern: Path) -> Iterator[Path]:
-    """List the files that a pattern finds, by name."""
-    found = sorted(glob.glob(str(pattern), recursive=True))  # noqa: PTH207 - Path.glob has no absolute patterns
+def matches(folder: Path, pattern: str) -> Iterator[Path]:
+    """List the files that a pattern finds, by name. Brackets in the folder's own name are no wildcards."""
+    whole = str(Path(glob.escape(str(folder))) / pattern)
+    found = sorted(glob.glob(whole, recursive=True))  # noqa: PTH207 - Path.glob has no absolute patterns
     yield from (path for path in map(Path, found) if not path.is_dir())
 
 

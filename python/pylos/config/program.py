@@ -40,6 +40,10 @@ def is_program(source: str) -> bool:
     return source.endswith(".py") or is_module(source)
 
 
+LAST_WORDS_WAIT = 1.0
+"""Seconds in which what was written by a killed program is read."""
+
+
 def load_program(source: str) -> Loaded:
     """Run a program and check what it made; raises ConfigError, P119 where the program itself failed."""
     result = run(source)
@@ -68,7 +72,10 @@ def run(source: str) -> dict[str, Any]:
                 os.killpg(child.pid, signal.SIGKILL)  # whatever it has started, too
             if not isinstance(error, subprocess.TimeoutExpired):
                 raise
-            _, words = child.communicate()
+            try:
+                _, words = child.communicate(timeout=LAST_WORDS_WAIT)
+            except subprocess.TimeoutExpired as held:  # a process in a session of its own holds the pipes
+                words = held.stderr or b""
             raise late(source, words) from None
     try:
         result: dict[str, Any] = json.loads(answer)

@@ -1,8 +1,10 @@
 """A configuration that is a Python program: run in a child, checked here, and told where it is wrong."""
 
 import os
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -227,6 +229,22 @@ def test_a_program_that_does_not_end_is_killed_with_all_that_it_started(monkeypa
     assert found.message == "the program did not end within 6 s"
     assert 'if __name__ == "__main__":' in found.hint
     assert gone(int(Path("pid").read_text()))
+
+
+@pytest.mark.usefixtures("folder")
+def test_a_process_in_a_session_of_its_own_is_not_waited_for(monkeypatch):
+    monkeypatch.setattr(program, "SECONDS", 6.0)
+    write(
+        "gateway.py",
+        "import subprocess, time\nchild = subprocess.Popen(['sleep', '30'], start_new_session=True)\n"
+        "open('pid', 'w').write(str(child.pid))\ntime.sleep(60)\n",
+    )
+    began = time.monotonic()
+    found = problem("gateway.py")
+
+    assert found.message == "the program did not end within 6 s"
+    assert time.monotonic() - began < 20
+    os.kill(int(Path("pid").read_text()), signal.SIGKILL)
 
 
 def gone(pid):

@@ -1,5 +1,6 @@
 """One document of several files: what belongs together, where its mistakes stand, and what cannot be put together."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -220,3 +221,19 @@ def test_the_twin_includes_from_its_own_folder(tmp_path, monkeypatch):
 
     assert list(made["config"].loaded.config.route) == ["a"]
     assert made["config"].loaded.watch == [tmp_path / "a.toml"]
+
+
+def test_brackets_in_the_name_of_a_folder_are_no_wildcards(write):
+    write(**{"x[prod]__conf.d__a.toml": route("a"), "x[prod]__main.toml": f'include = ["conf.d/*.toml"]\n{LISTEN}'})
+
+    loaded = load("x[prod]/main.toml")
+
+    assert list(loaded.config.route) == ["a"]
+    assert Path("x[prod]/conf.d") in loaded.watch
+
+
+def test_a_pipe_is_not_waited_for(write):
+    write(main_toml=f'include = ["pipe"]\n{LISTEN}')
+    os.mkfifo("pipe")
+
+    assert told(refused()) == [("P112", "main.toml:1:12")]
