@@ -1,5 +1,6 @@
 //! What conditions may ask about a request: those of routes (`when`) and those of policies (`if`).
 
+use crate::message::names::{Known, NameSet, known};
 use serde_json::{Map, Value};
 use std::net::IpAddr;
 
@@ -16,12 +17,47 @@ pub trait Facts {
     fn https(&self) -> bool;
     /// `None` for a client on a Unix socket.
     fn client_ip(&self) -> Option<IpAddr>;
-    /// Whether `test` holds for name and value of any field that is passed on. Names are in any letter case.
+    /// Whether `test` holds for name and value of any field that is passed on, but for those of [`UNSEEN`]. Names are
+    /// in any letter case and have `-` where a client has put `_`: for an application behind CGI or WSGI, which
+    /// makes HTTP_X_ROLE of both, they are one.
     fn any_field(&self, test: &mut dyn FnMut(&[u8], &[u8]) -> bool) -> bool;
     /// Who the client is, where something has told.
     fn client(&self) -> Option<&Client> {
         None
     }
+}
+
+/// Fields that no condition sees: they belong to one connection, or are understood before a condition is asked.
+pub const UNSEEN: NameSet = NameSet::of(&[
+    Known::Host,
+    Known::TransferEncoding,
+    Known::Connection,
+    Known::KeepAlive,
+    Known::ProxyConnection,
+    Known::Te,
+    Known::Http2Settings,
+    Known::XForwardedFor,
+    Known::Proxy,
+]);
+
+/// Why a condition cannot ask for a field of this name, and what it can ask for instead.
+pub(crate) fn unseen(name: &str) -> Option<(&'static str, Asked)> {
+    match known(name.as_bytes()) {
+        Known::Host => Some(("the host is not asked for as a field", Asked::Host)),
+        Known::XForwardedFor => Some(("what this field says is not believed as it stands", Asked::Address)),
+        field if UNSEEN.has(field) => {
+            Some(("this field belongs to one connection: it ends here", Asked::Nothing))
+        }
+        _ => None,
+    }
+}
+
+/// What a condition on a field can mean.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Asked {
+    Host,
+    Address,
+    Nothing,
 }
 
 /// A client whose identity is known.

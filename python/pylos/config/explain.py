@@ -52,7 +52,10 @@ class Condition(Part):
     """The `if` of a policy, and whether it holds for this request."""
 
     text: str
-    holds: bool
+    holds: bool | None
+    """None where it cannot be told: then a filter acts, and what changes something rests."""
+    unclear: str | None
+    """Why it cannot be told."""
 
 
 class PolicyWord(Part):
@@ -65,7 +68,7 @@ class PolicyWord(Part):
     """Percent of requests."""
     condition: Annotated[Condition | None, Field(alias="if")]
     acts: bool
-    """False where its `if` does not hold."""
+    """False where its `if` does not let it, and where it only watches (`enforce = 0`)."""
     effect: str
     request: list[str]
     response: list[str]
@@ -229,13 +232,19 @@ def policy_lines(policy: PolicyWord) -> Iterator[str]:
     share = "" if policy.enforce == ALWAYS else f", enforced for {policy.enforce} % of the requests"
     yield f"{policy.name} ({policy.type}, {policy.phase}{share}): {policy.effect}"
     if policy.condition is not None:
-        verdict = "holds" if policy.condition.holds else "does not hold"
-        yield f"    if {policy.condition.text}: {verdict}"
+        yield f"    if {policy.condition.text}: {verdict_of(policy.condition, acts=policy.acts)}"
     yield from (f"    request: {edit}" for edit in policy.request)
     yield from (f"    response: {edit}" for edit in policy.response)
 
 
 ALWAYS = 100
+
+
+def verdict_of(condition: Condition, *, acts: bool) -> str:
+    """Tell whether a condition holds, and what follows where that cannot be told."""
+    if condition.holds is None:
+        return f"cannot tell, {condition.unclear}; so it {'acts' if acts else 'rests'}"
+    return "holds" if condition.holds else "does not hold"
 
 
 def outcome_lines(told: Explanation) -> Iterator[str]:

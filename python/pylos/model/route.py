@@ -89,7 +89,7 @@ class RewriteRe(Table):
     """A change of the path by a regular expression."""
 
     re: Annotated[str, Field(min_length=1)]
-    """What is looked for in the path; every place where it is found is replaced.
+    """What is looked for in the path; every place where it is found is replaced, up to 64.
 
     Required. Example: `re = "^/v([0-9]+)/(.*)$"`.
     """

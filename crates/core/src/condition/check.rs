@@ -4,6 +4,7 @@
 use super::functions::{FUNCTIONS, MACROS, METHODS, TYPES};
 use super::variables::{FIELDS, Keys, Variable};
 use super::{BadExpression, depth, pattern};
+use crate::facts::{Asked, unseen};
 use cel::common::ast::{
     CallExpr, ComprehensionExpr, Expr, IdedExpr, LiteralValue, SelectExpr, SourceInfo, operators,
 };
@@ -43,10 +44,14 @@ impl Kind {
 /// A tree deeper than this is refused: evaluation calls itself for each level.
 const DEEPEST: usize = 160;
 
+/// One loop may run over what another one made, twice as long each time.
+const MOST_LOOPS: usize = 4;
+
 pub(super) fn check(
     text: &str, expression: &mut IdedExpr, source: &SourceInfo,
 ) -> Result<Checked, BadExpression> {
-    let mut walk = Walk { text, source, found: Checked::default(), bound: Vec::new(), looping: false };
+    let mut walk =
+        Walk { text, source, found: Checked::default(), bound: Vec::new(), looping: false, loops: 0 };
     if depth(expression) > DEEPEST {
         return Err(walk.bad(
             expression.id,
@@ -66,6 +71,7 @@ struct Walk<'t> {
     /// Names that loops give to their elements.
     bound: Vec<String>,
     looping: bool,
+    loops: usize,
 }
 
 type Found = Result<Kind, BadExpression>;
@@ -195,6 +201,9 @@ impl Walk<'_> {
             let hint = format!("`request.headers['{}']`", key.to_ascii_lowercase());
             return Err(self.bad(node.id, "names of fields are in lower case here", hint));
         }
+        if field == "headers" {
+            self.field_name(node.id, key)?;
+        }
         let variable = self.variable(map.id, root, field)?;
         if let Some(keys) = variable.keys_mut() {
             keys.ask(key);
@@ -202,6 +211,21 @@ impl Walk<'_> {
         }
         // A claim can be anything.
         Ok(Some(if kind == Kind::Truth { kind } else { Kind::Open }))
+    }
+
+    fn field_name(&self, id: u64, name: &str) -> Result<(), BadExpression> {
+        if name.contains('_') {
+            let hint = format!("`request.headers['{}']`", name.replace('_', "-"));
+            return Err(self.bad(id, "`_` in the name of a field counts as `-`", hint));
+        }
+        match unseen(name) {
+            Some((why, Asked::Host)) => Err(self.bad(id, why, "`request.host`")),
+            Some((why, Asked::Address)) => {
+                Err(self.bad(id, why, "`client.ip` is the client's address, which `trusted_proxies` tell"))
+            }
+            Some((why, Asked::Nothing)) => Err(self.bad(id, why, "")),
+            None => Ok(()),
+        }
     }
 
     fn select(&mut self, id: u64, select: &mut SelectExpr) -> Found {
@@ -226,6 +250,14 @@ impl Walk<'_> {
             return Err(self.bad(
                 id,
                 "a loop inside of a loop takes too long",
+                "several policies can each have a part of it",
+            ));
+        }
+        self.loops += 1;
+        if self.loops > MOST_LOOPS {
+            return Err(self.bad(
+                id,
+                format!("more than {MOST_LOOPS} loops take too long"),
                 "several policies can each have a part of it",
             ));
         }
@@ -324,7 +356,6 @@ impl Walk<'_> {
 
     /// What comes out, where it is plain.
     fn result(&self, id: u64, name: &str, kinds: &[(u64, Kind)]) -> Found {
-        let last = kinds.last().map_or(Kind::Open, |(_, kind)| *kind);
         match name {
             operators::LOGICAL_AND | operators::LOGICAL_OR | operators::LOGICAL_NOT => {
                 kinds.iter().try_for_each(|(id, kind)| self.wants_truth(*id, *kind))?;
@@ -352,18 +383,27 @@ impl Walk<'_> {
                 Ok(Kind::Truth)
             }
             operators::IN | "contains" | "endsWith" | "startsWith" | "bool" => Ok(Kind::Truth),
-            operators::ADD => Ok(if kinds[0].1 == last { last } else { Kind::Open }),
+            operators::ADD => {
+                let (a, b) = (kinds[0].1, kinds[1].1);
+                let adds = |kind| matches!(kind, Kind::Text | Kind::Number | Kind::List | Kind::Open);
+                if !adds(a) || !adds(b) || (a != b && a != Kind::Open && b != Kind::Open) {
+                    let message = format!("{} and {} do not add up", a.words(), b.words());
+                    return Err(self.bad(id, message, "`string(...)` makes a text of a number"));
+                }
+                Ok(if a == b { a } else { Kind::Open })
+            }
             operators::SUBSTRACT
             | operators::MULTIPLY
             | operators::DIVIDE
             | operators::MODULO
-            | operators::NEGATE
-            | "size"
-            | "indexOf"
-            | "lastIndexOf"
-            | "int"
-            | "uint"
-            | "double" => Ok(Kind::Number),
+            | operators::NEGATE => {
+                let number = |kind: Kind| matches!(kind, Kind::Number | Kind::Open);
+                if let Some((id, kind)) = kinds.iter().find(|(_, kind)| !number(*kind)) {
+                    return Err(self.bad(*id, format!("this is {}, not a number", kind.words()), ""));
+                }
+                Ok(Kind::Number)
+            }
+            "size" | "indexOf" | "lastIndexOf" | "int" | "uint" | "double" => Ok(Kind::Number),
             "charAt" | "lowerAscii" | "string" | "substring" | "trim" | "upperAscii" => Ok(Kind::Text),
             _ => Ok(Kind::Open),
         }

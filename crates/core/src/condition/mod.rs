@@ -65,11 +65,11 @@ impl Condition {
         &self.text
     }
 
-    /// Whether it holds for this request. Where it cannot tell, a policy must act as if it held.
+    /// Whether it holds for this request.
     pub fn holds(&self, facts: &dyn Facts) -> Result<bool, CannotTell> {
         let mut context = Context::with_env(ENVIRONMENT.with(|environment| Arc::clone(environment)));
         for variable in &self.variables {
-            context.add_variable_as_val(variable.name(), variable.value(facts));
+            context.add_variable_as_val(variable.name(), variable.value(facts)?);
         }
         for (index, pattern) in self.patterns.iter().enumerate() {
             context.add_variable_as_val(pattern::name(index), Box::new(Pattern(pattern)));

@@ -44,7 +44,7 @@ fn asked() -> Asked {
     let claims =
         json!({"role": "staff", "level": 3, "groups": ["a", "b"], "org": {"name": "x"}, "ratio": 0.5});
     Asked {
-        query: Some("q=a%20b&debug&q=2&n=7"),
+        query: Some("q=a%20b&debug&q=a%20%62&n=7&two=1&two=2"),
         fields: vec![
             ("X-Beta", "1"),
             ("x-beta", "2"),
@@ -82,7 +82,6 @@ fn what_holds() {
         "request.headers['x-beta'] == '1, 2' && request.headers.cookie == 'a=1; b=2'",
         "has(request.headers.accept) && !('authorization' in request.headers)",
         "request.headers.exists(name, name.startsWith('x-')) && request.headers.size() == 3",
-        "request.query.all(name, size(name) < 6)",
         "client.id == 'consumer:acme' && client.ip.startsWith('10.1.') && client.plan != ''",
         "client.claims.role == 'staff' && client.claims.level >= 3 && client.claims.ratio < 1.0",
         "'a' in client.claims.groups && client.claims.groups.exists(g, g == 'b') && client.claims.org.name == 'x'",
@@ -118,7 +117,9 @@ fn what_cannot_be_told_is_an_error_without_the_values() {
         ("client.claims.role > 3", "do"),
         ("int(request.headers.accept) > 1", "failed"),
         ("client.claims.org", "neither true nor false"),
-        ("1 / (size(request.query) - 3) == 1", "division"),
+        ("1 / (size(request.query.q) - 3) == 1", "division"),
+        ("has(request.query.two)", "several values"),
+        ("request.query.all(name, size(name) < 6)", "several values"),
         ("client.claims.groups[7] == 'a'", "bounds"),
     ] {
         let CannotTell(told) = holds(text, &asked()).expect_err(text);
@@ -157,6 +158,13 @@ fn mistakes_have_their_column_and_what_was_meant() {
         ("!request.method", 9, "a text"),
         ("request.method == 1", 16, "do not compare"),
         ("request.headers['X-A'] == 'b'", 16, "lower case"),
+        ("request.headers.x_role == 'b'", 16, "`request.headers['x-role']`"),
+        ("request.headers.host == 'b'", 16, "`request.host`"),
+        ("'x-forwarded-for' in request.headers", 19, "`client.ip`"),
+        ("has(request.headers.te)", 4, "one connection"),
+        ("request.path - 'a' == 'b'", 8, "not a number"),
+        ("'a' + 1 == 'b'", 5, "do not add up"),
+        ("['a'].map(x, x).map(x, x).map(x, x).map(x, x).map(x, x) == []", 10, "4 loops"),
         ("has(request.path)", 4, "always there"),
         ("request.path.matches('(')", 22, "unclosed group"),
         ("request.path.matches(request.host)", 29, "in quotes"),

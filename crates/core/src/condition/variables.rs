@@ -1,5 +1,6 @@
 //! What an expression can name, and the values of that for a request.
 
+use super::CannotTell;
 use crate::facts::{Facts, decoded, decoded_is, pairs};
 use cel::Value;
 use cel::common::types::{CelMap, CelMapKey, CelString};
@@ -82,13 +83,13 @@ impl Variable {
         matches!(self, Variable::Query(_) | Variable::Headers(_) | Variable::ClientClaims)
     }
 
-    pub(super) fn value<'f>(&self, facts: &'f dyn Facts) -> Box<dyn Val + 'f> {
-        match self {
+    pub(super) fn value<'f>(&self, facts: &'f dyn Facts) -> Result<Box<dyn Val + 'f>, CannotTell> {
+        Ok(match self {
             Variable::Method => text(facts.method()),
             Variable::Path => text(facts.path()),
             Variable::Host => text(facts.host()),
             Variable::Scheme => text(if facts.https() { b"https" } else { b"http" }),
-            Variable::Query(keys) => query(facts.query().unwrap_or_default(), keys),
+            Variable::Query(keys) => query(facts.query().unwrap_or_default(), keys)?,
             Variable::Headers(keys) => headers(facts, keys),
             Variable::ClientId => match (facts.client(), facts.client_ip()) {
                 (Some(client), _) => text(client.id.as_bytes()),
@@ -100,7 +101,7 @@ impl Variable {
                 text(facts.client().and_then(|client| client.plan.as_deref()).unwrap_or_default().as_bytes())
             }
             Variable::ClientClaims => claims(facts),
-        }
+        })
     }
 }
 
@@ -151,8 +152,9 @@ fn headers<'f>(facts: &'f dyn Facts, keys: &Keys) -> Box<dyn Val + 'f> {
     map(found)
 }
 
-/// The first of each name, decoded; `+` stays as it is.
-fn query<'f>(query: &[u8], keys: &Keys) -> Box<dyn Val + 'f> {
+/// Decoded; `+` stays as it is. Where a name has several values, some applications take the first and some the
+/// last: none is told.
+fn query<'f>(query: &[u8], keys: &Keys) -> Result<Box<dyn Val + 'f>, CannotTell> {
     let plain = |raw: &[u8]| String::from_utf8_lossy(&decoded(raw).collect::<Vec<u8>>()).into_owned();
     let mut found: HashMap<String, String> = HashMap::new();
     for (name, value) in pairs(query, b'&') {
@@ -161,10 +163,16 @@ fn query<'f>(query: &[u8], keys: &Keys) -> Box<dyn Val + 'f> {
             Keys::These(keys) => keys.iter().any(|key| decoded_is(name, key.as_bytes())),
         };
         if wanted {
-            found.entry(plain(name)).or_insert_with(|| plain(value));
+            let value = plain(value);
+            match found.entry(plain(name)) {
+                Entry::Occupied(known) if *known.get() != value => {
+                    return Err(CannotTell("the query has several values of one name".to_owned()));
+                }
+                entry => drop(entry.or_insert(value)),
+            }
         }
     }
-    map(found)
+    Ok(map(found))
 }
 
 fn map<'f>(found: HashMap<String, String>) -> Box<dyn Val + 'f> {

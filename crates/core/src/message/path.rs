@@ -25,6 +25,8 @@ pub enum PathError {
     HiddenDots,
     /// A rewrite has made more of it than may be sent.
     TooLong,
+    /// A rewrite would have to change more places than is reasonable.
+    TooManyMatches,
 }
 
 impl PathError {
@@ -36,6 +38,7 @@ impl PathError {
             PathError::Nul => "the path has an escaped NUL",
             PathError::HiddenDots => "the path hides a dot segment",
             PathError::TooLong => "the path becomes too long",
+            PathError::TooManyMatches => "the path has too many places that a rewrite changes",
         }
     }
 }
@@ -139,6 +142,23 @@ fn separator(bytes: &[u8]) -> Option<usize> {
 fn dots_and_parameter(piece: &[u8]) -> bool {
     let rest = piece.strip_prefix(b"..").or_else(|| piece.strip_prefix(b"."));
     rest.is_some_and(|rest| rest.starts_with(b";") || decode_escape(rest) == Some(b';'))
+}
+
+/// The path as an application sees it that decodes before it splits: `%2F` and `%5C` stand as slashes. `None` where
+/// it has neither.
+pub fn with_bare_separators(path: &[u8]) -> Option<Vec<u8>> {
+    let (mut bare, mut rest) = (Vec::new(), path);
+    while let Some(at) = separator(rest) {
+        bare.reserve(path.len());
+        bare.extend_from_slice(&rest[..at]);
+        bare.push(b'/');
+        rest = &rest[at + 3..];
+    }
+    if rest.len() == path.len() {
+        return None;
+    }
+    bare.extend_from_slice(rest);
+    Some(bare)
 }
 
 /// The byte that the escape at the head of `text` stands for (RFC 3986 2.1).

@@ -28,7 +28,7 @@ impl PathSet {
         self.0.as_ref().is_some_and(|tree| {
             path.first() == Some(&b'/')
                 && tree
-                    .find(&mut Search::new(path, Methods::NONE, Given::Supposed(None)), &mut Captures::new())
+                    .find(&mut Search::new(path, Methods::NONE, Given::Nothing), &mut Captures::new())
                     .is_some()
         })
     }

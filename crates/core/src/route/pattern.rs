@@ -55,6 +55,14 @@ impl Unreadable {
     }
 }
 
+/// What an upstream's path is made from has neither query nor fragment.
+pub(crate) fn only_a_path(text: &str) -> Result<(), Unreadable> {
+    let Some(mark) = text.chars().find(|mark| matches!(mark, '?' | '#')) else { return Ok(()) };
+    let escape =
+        format!("queries pass as they are; a `{mark}` inside of a path is written `%{:02X}`", mark as u32);
+    Err(Unreadable::hinted(format!("`{text}` has more than a path"), escape))
+}
+
 impl Pattern {
     pub fn parse(text: &str) -> Result<Self, Unreadable> {
         let (methods, place) = match text.split_once(' ') {
@@ -100,7 +108,12 @@ pub(crate) fn check_method(name: &str) -> Result<(), Unreadable> {
     // `GET|POST` would be one method's name.
     let slip = name.bytes().any(|byte| byte.is_ascii_lowercase() || byte == b'|');
     if name.is_empty() || !name.bytes().all(token) || slip {
-        return Err(Unreadable::hinted(format!("`{name}` is not a method"), METHODS_HINT));
+        let hint = if matches!(name, "~" | "~*" | "=") {
+            "a match is no regular expression and has no marks: `/users/{id}`, `/files/{rest:path}`"
+        } else {
+            METHODS_HINT
+        };
+        return Err(Unreadable::hinted(format!("`{name}` is not a method"), hint));
     }
     Ok(())
 }
@@ -127,7 +140,9 @@ impl HostPattern {
 }
 
 fn host_name(name: &str, whole: &str) -> Result<Box<str>, Unreadable> {
-    let hint = if whole.contains(':') {
+    let hint = if whole.contains(['^', '$', '~', '(', '\\']) {
+        "a match is no regular expression: `/users/{id}`, `/files/{rest:path}`"
+    } else if whole.contains(':') {
         "a match names no scheme and no port: which ports are served is up to the listeners"
     } else if whole.contains([' ', ',']) {
         METHODS_HINT
@@ -222,7 +237,10 @@ impl Segment {
         let (name, kind) = inner.split_once(':').map_or((inner, None), |(name, kind)| (name, Some(kind)));
         let first = name.bytes().next().is_some_and(|byte| byte.is_ascii_alphabetic() || byte == b'_');
         if !first || !name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_') {
-            return Err(Unreadable::new(format!("`{{{inner}}}` has no usable name")));
+            return Err(Unreadable::hinted(
+                format!("`{{{inner}}}` has no usable name"),
+                "a name has letters, digits and `_`, and begins with no digit: `{id}`",
+            ));
         }
         match kind {
             None => Ok(Segment::Capture(name.into())),
@@ -254,6 +272,7 @@ impl Segment {
 
 /// The bytes that a literal segment stands for.
 fn literal(text: &str) -> Result<Box<[u8]>, Unreadable> {
+    not_meant_as_capture(text)?;
     let (bytes, mut decoded, mut at) = (text.as_bytes(), Vec::with_capacity(text.len()), 0);
     while at < bytes.len() {
         match bytes[at] {
@@ -271,12 +290,6 @@ fn literal(text: &str) -> Result<Box<[u8]>, Unreadable> {
                 return Err(Unreadable::hinted(
                     format!("`{text}` has a query or a fragment"),
                     "a match looks at host and path; a `?` inside of a path is written `%3F`",
-                ));
-            }
-            b'*' if text.bytes().all(|byte| byte == b'*') => {
-                return Err(Unreadable::hinted(
-                    format!("`{text}` is no capture"),
-                    "any segment is `{name}`, all that remain are `{rest:path}`",
                 ));
             }
             byte if is_control(byte) => {
@@ -300,13 +313,32 @@ fn literal(text: &str) -> Result<Box<[u8]>, Unreadable> {
     }
 }
 
+/// How captures are written elsewhere: `:id`, `<id>`, `*`. A literal that looks like one is written with an escape.
+fn not_meant_as_capture(text: &str) -> Result<(), Unreadable> {
+    let bare = text.trim_start_matches([':', '<', '*']).trim_end_matches('>');
+    let (mark, name) = match text.bytes().next() {
+        Some(mark @ b':') => (mark, bare),
+        _ if text.contains('<') => (b'<', bare),
+        Some(mark @ b'*') if text.bytes().all(|byte| byte == b'*') => (mark, "name"),
+        _ => return Ok(()),
+    };
+    let name =
+        if name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_') { name } else { "name" };
+    let hint = format!(
+        "any segment is `{{{name}}}`, all that remain are `{{rest:path}}`; a literal `{}` is written `%{mark:02X}`",
+        mark as char
+    );
+    Err(Unreadable::hinted(format!("`{text}` is no capture"), hint))
+}
+
 impl fmt::Display for Segment {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Segment::Literal(bytes) => {
                 let stars = bytes.iter().all(|byte| *byte == b'*');
-                bytes.iter().try_for_each(|&byte| {
-                    let meant = matches!(byte, b'%' | b'{' | b'}') || (stars && byte == b'*');
+                bytes.iter().enumerate().try_for_each(|(at, &byte)| {
+                    let marks = (stars && byte == b'*') || (at == 0 && byte == b':');
+                    let meant = matches!(byte, b'%' | b'{' | b'}') || marks;
                     let plain = PLAIN[byte as usize] && !meant;
                     if plain { write!(f, "{}", byte as char) } else { write!(f, "%{byte:02X}") }
                 })

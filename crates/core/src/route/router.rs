@@ -7,6 +7,7 @@ use super::when::When;
 use crate::facts::Facts;
 use crate::table::RouteId;
 use smallvec::SmallVec;
+use std::cell::RefCell;
 use std::sync::Arc;
 
 /// Byte ranges of the path, in the order that the route's templates expect.
@@ -48,29 +49,29 @@ impl Router {
     pub fn find(
         &self, host: &[u8], method: &[u8], path: &[u8], facts: &dyn Facts, captures: &mut Captures,
     ) -> Found {
-        self.find_given(host, method, path, Given::Facts(facts), captures)
-    }
-
-    /// Likewise for a request of which only these conditions are known to hold.
-    pub(crate) fn find_supposing(
-        &self, host: &[u8], method: &[u8], path: &[u8], when: Option<&When>, captures: &mut Captures,
-    ) -> Found {
-        self.find_given(host, method, path, Given::Supposed(when), captures)
-    }
-
-    fn find_given(
-        &self, host: &[u8], method: &[u8], path: &[u8], given: Given<'_>, captures: &mut Captures,
-    ) -> Found {
         captures.clear();
         if path.first() != Some(&b'/') {
             return Found::None;
         }
-        let mut search = Search::new(path, self.methods.find(method), given);
+        let mut search = Search::new(path, self.methods.find(method), Given::Facts(facts));
         match self.search(host, &mut search, captures) {
             Some(route) => Found::Route(RouteId(route)),
             None if search.refused == Methods::NONE => Found::None,
             None => Found::MethodNotAllowed(self.methods.list(search.refused)),
         }
+    }
+
+    /// Every route that could take a request of which only this is known: host, path, conditions that hold, and
+    /// that it has one of these methods (`None`: any).
+    pub(crate) fn takers(
+        &self, host: &[u8], methods: Option<&[Box<str>]>, path: &[u8], when: Option<&When>,
+    ) -> Vec<RouteId> {
+        let methods = methods.map_or(Methods::ALL, |names| self.methods.known(names));
+        let takers = RefCell::new(Vec::new());
+        let mut search = Search::new(path, methods, Given::Supposed(when, &takers));
+        // What ends the search is among the takers already.
+        let _ = self.search(host, &mut search, &mut Captures::new());
+        takers.into_inner().into_iter().map(RouteId).collect()
     }
 
     fn search(&self, host: &[u8], search: &mut Search<'_>, captures: &mut Captures) -> Option<u32> {
@@ -187,6 +188,8 @@ pub(crate) struct Methods(u64);
 
 impl Methods {
     pub(crate) const NONE: Methods = Methods(0);
+    /// Also those that the table does not name.
+    const ALL: Methods = Methods(u64::MAX);
 
     pub(crate) fn meets(self, other: Methods) -> bool {
         self.0 & other.0 != 0
@@ -206,11 +209,16 @@ impl Methods {
 struct MethodNames(Vec<Box<[u8]>>);
 
 impl MethodNames {
-    const MOST: usize = 64;
+    /// One bit of [`Methods`] stays free: it stands for those that the table does not name.
+    const MOST: usize = 63;
 
     /// A method that the table does not name is in no set.
     fn find(&self, method: &[u8]) -> Methods {
         self.0.iter().position(|name| **name == *method).map_or(Methods::NONE, |at| Methods(1 << at))
+    }
+
+    fn known(&self, names: &[Box<str>]) -> Methods {
+        names.iter().fold(Methods::NONE, |set, name| set.with(self.find(name.as_bytes())))
     }
 
     fn set(&mut self, names: &[Box<str>]) -> Option<Methods> {

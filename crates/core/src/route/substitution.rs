@@ -1,7 +1,7 @@
 //! `rewrite = { re = "...", to = "..." }`: every match of a regular expression in the path is replaced.
 
 use super::path_edit::collapse_leading_slashes;
-use super::pattern::Unreadable;
+use super::pattern::{Unreadable, only_a_path};
 use super::regular::regular_expression;
 use crate::message::path::{Normal, PLAIN, PathError, decode_escape, is_unreserved, normalise};
 use regex::bytes::{CaptureLocations, Regex};
@@ -18,6 +18,9 @@ enum Piece {
     /// What this group of the expression has found; nothing when it took no part.
     Group(usize),
 }
+
+/// Each look for a match may have to go on to the end of the path: more of them would take too long together.
+const MOST_MATCHES: usize = 64;
 
 /// A path that grows beyond this is refused: what a client sends may be taken many times.
 const LONGEST: usize = 64 * 1024;
@@ -58,10 +61,14 @@ impl Substitution {
 
     fn replace(&self, path: &[u8], out: &mut Vec<u8>, base: usize) -> Result<(), PathError> {
         let mut found = self.pattern.capture_locations();
-        let (mut copied, mut from) = (0, 0);
+        let (mut copied, mut from, mut matches) = (0, 0, 0);
         while from <= path.len()
             && let Some(whole) = self.pattern.captures_read_at(&mut found, path, from)
         {
+            matches += 1;
+            if matches > MOST_MATCHES {
+                return Err(PathError::TooManyMatches);
+            }
             out.extend_from_slice(&path[copied..whole.start()]);
             self.write(path, &found, out);
             if out.len() - base > LONGEST {
@@ -106,15 +113,7 @@ pub(crate) enum Part {
 }
 
 fn pieces(text: &str, pattern: &Regex) -> Result<Vec<Piece>, Unreadable> {
-    if let Some(mark) = text.chars().find(|mark| matches!(mark, '?' | '#')) {
-        return Err(Unreadable::hinted(
-            format!("`{text}` has more than a path"),
-            format!(
-                "queries pass as they are; a `{mark}` inside of a path is written `%{:02X}`",
-                mark as u32
-            ),
-        ));
-    }
+    only_a_path(text)?;
     let (mut pieces, mut rest) = (Vec::new(), text);
     while let Some(dollar) = rest.find('$') {
         push_literal(&mut pieces, &rest[..dollar], text)?;
@@ -243,9 +242,11 @@ mod tests {
         assert_eq!(applied("^/f/(.*)-small$", "/raw/$1", "/f/..-small"), Err(PathError::HiddenDots));
         assert_eq!(applied("^/f/(..).*", "/$1", "/f/a%41b"), Err(PathError::BadEscape));
         assert_eq!(
-            applied("a", &"$0".repeat(100), &format!("/{}", "a".repeat(1000))),
+            applied("a+", &"$0".repeat(100), &format!("/{}", "a".repeat(1000))),
             Err(PathError::TooLong)
         );
+        assert_eq!(applied("a", "b", &format!("/{}", "a".repeat(64))), Ok(format!("/{}", "b".repeat(64))));
+        assert_eq!(applied("a", "b", &format!("/{}", "a".repeat(65))), Err(PathError::TooManyMatches));
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Texts with `{captures}`, for `rewrite` and redirects.
 
-use super::pattern::{PathPattern, Segment, Unreadable};
+use super::pattern::{PathPattern, Segment, Unreadable, only_a_path};
 use super::router::Captures;
 use crate::message::path::{PLAIN, decode_escape};
 
@@ -17,26 +17,34 @@ enum Piece {
 
 /// The captures of a route, which may have several patterns: one name, one slot, one kind.
 #[derive(Debug, Default)]
-pub(crate) struct CaptureNames(Vec<(Box<str>, bool)>);
+pub(crate) struct CaptureNames {
+    names: Vec<(Box<str>, bool)>,
+    /// A pattern could not be read: any name may be one of its captures.
+    unknown: bool,
+}
 
 impl CaptureNames {
     pub(crate) fn of(patterns: &[PathPattern]) -> Self {
         let mut names = CaptureNames::default();
         for segment in patterns.iter().flat_map(|pattern| &pattern.0) {
             if let Some(name) = segment.name().filter(|name| names.slot(name).is_none()) {
-                names.0.push((name.into(), matches!(segment, Segment::Rest(_))));
+                names.names.push((name.into(), matches!(segment, Segment::Rest(_))));
             }
         }
         names
     }
 
+    pub(crate) fn unknown() -> Self {
+        CaptureNames { names: Vec::new(), unknown: true }
+    }
+
     fn slot(&self, name: &str) -> Option<usize> {
-        self.0.iter().position(|(known, _)| **known == *name)
+        self.names.iter().position(|(known, _)| **known == *name)
     }
 
     /// The segment that a pattern must have to make this capture.
     pub(crate) fn segment(&self, slot: usize) -> Segment {
-        let (name, rest) = &self.0[slot];
+        let (name, rest) = &self.names[slot];
         if *rest { Segment::Rest(name.clone()) } else { Segment::Capture(name.clone()) }
     }
 
@@ -44,7 +52,7 @@ impl CaptureNames {
     pub(crate) fn slots_of(&self, pattern: &PathPattern) -> Option<Box<[u8]>> {
         let place = |name: &str| pattern.names().position(|known| known == name);
         let slots: Box<[u8]> =
-            self.0.iter().map(|(name, _)| place(name).map_or(u8::MAX, |at| at as u8)).collect();
+            self.names.iter().map(|(name, _)| place(name).map_or(u8::MAX, |at| at as u8)).collect();
         let identity = slots.iter().enumerate().all(|(slot, &at)| slot == at as usize);
         if identity { None } else { Some(slots) }
     }
@@ -59,15 +67,7 @@ impl Template {
         if !text.starts_with('/') {
             return Err(Unreadable::new(format!("`{text}` does not begin with `/`")));
         }
-        if let Some(mark) = text.chars().find(|mark| matches!(mark, '?' | '#')) {
-            return Err(Unreadable::hinted(
-                format!("`{text}` has more than a path"),
-                format!(
-                    "queries pass as they are; a `{mark}` inside of a path is written `%{:02X}`",
-                    mark as u32
-                ),
-            ));
-        }
+        only_a_path(text)?;
         let dots = |segment: &str| matches!(segment, "." | "..");
         if text.split('/').any(|segment| dots(&segment.to_ascii_lowercase().replace("%2e", "."))) {
             return Err(Unreadable::new(format!("`{text}` has a dot segment")));
@@ -141,9 +141,12 @@ pub(crate) fn captured<'p>(path: &'p [u8], captures: &Captures, slot: u8) -> &'p
 /// The slot of `name`, and whether it takes what remains of a path.
 fn capture(name: &str, names: &CaptureNames) -> Result<(u8, bool), Unreadable> {
     if let Some(slot) = names.slot(name) {
-        return Ok((slot as u8, names.0[slot].1));
+        return Ok((slot as u8, names.names[slot].1));
     }
-    let known = names.0.iter().map(|(name, _)| format!("`{{{name}}}`")).collect::<Vec<_>>().join(", ");
+    if names.unknown {
+        return Ok((0, false));
+    }
+    let known = names.names.iter().map(|(name, _)| format!("`{{{name}}}`")).collect::<Vec<_>>().join(", ");
     let hint = match name.strip_suffix(":path") {
         Some(bare) => format!("write `{{{bare}}}`; `:path` stands in the match alone"),
         None if known.is_empty() => "the match captures nothing".to_owned(),

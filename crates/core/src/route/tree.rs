@@ -11,6 +11,7 @@ use super::when::When;
 use crate::facts::Facts;
 use crate::message::path::decode_escape;
 use memchr::memchr;
+use std::cell::RefCell;
 use std::cmp::Reverse;
 use std::sync::Arc;
 
@@ -61,16 +62,28 @@ impl Endpoint {
 #[derive(Clone, Copy)]
 pub(crate) enum Given<'a> {
     Facts(&'a dyn Facts),
-    /// Only that these conditions hold for it, if any.
-    Supposed(Option<&'a When>),
+    /// Nothing: only what asks nothing holds.
+    Nothing,
+    /// Only that these conditions hold for it, if any. All others may: every route that could take it is noted.
+    Supposed(Option<&'a When>, &'a RefCell<Vec<u32>>),
 }
 
 impl Given<'_> {
     fn meets(self, when: &When) -> bool {
         match self {
             Given::Facts(facts) => when.holds(facts),
-            Given::Supposed(given) => given.is_some_and(|given| when.follows_from(given)),
+            Given::Nothing => false,
+            Given::Supposed(given, _) => !given.is_some_and(|given| when.excludes(given)),
         }
+    }
+
+    /// Whether the search ends at an endpoint that could take the request.
+    fn ends_at(self, endpoint: &Endpoint, method: Methods) -> bool {
+        let Given::Supposed(given, takers) = self else { return true };
+        takers.borrow_mut().push(endpoint.route);
+        let always = |when: &Arc<When>| given.is_some_and(|given| when.follows_from(given));
+        endpoint.when.as_ref().is_none_or(always)
+            && endpoint.methods.is_none_or(|methods| methods.covers(method))
     }
 }
 
@@ -223,7 +236,8 @@ fn choose<'t>(endpoints: &'t [Endpoint], search: &mut Search<'_>) -> Option<&'t 
         }
         match refused {
             Some(methods) => search.refused = search.refused.with(methods),
-            None => return Some(endpoint),
+            None if search.given.ends_at(endpoint, search.method) => return Some(endpoint),
+            None => {}
         }
     }
     None

@@ -1,8 +1,11 @@
 //! Which policies of an effective list act on one request: decided once, before the first of them is asked.
 
 use super::{Policy, PolicyId, Table};
+use crate::condition::Condition;
 use crate::facts::Facts;
 use smallvec::SmallVec;
+use std::hash::{BuildHasher, RandomState};
+use std::sync::LazyLock;
 
 /// What a policy does for one request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -40,10 +43,11 @@ impl Acting {
 }
 
 impl Policy {
-    /// A condition that cannot be told counts as one that holds: a policy that protects must not be switched off
-    /// by an odd request.
+    /// Where a condition cannot be told, a policy that protects acts, for an odd request must not switch it off; one
+    /// that changes something rests, for an odd request must not switch it on.
     pub fn part(&self, draw: Option<&[u8]>, facts: &dyn Facts) -> Part {
-        if self.condition.as_ref().is_some_and(|condition| condition.holds(facts) == Ok(false)) {
+        let holds = |condition: &Condition| condition.holds(facts).unwrap_or(self.phase.protects());
+        if !self.condition.as_ref().is_none_or(holds) {
             return Part::Rests;
         }
         let enforced = match draw {
@@ -54,22 +58,16 @@ impl Policy {
     }
 }
 
-/// A number below 100 that depends on all bits of both: for one request each policy has a lot of its own (FNV-1a,
-/// then the finish of SplitMix64).
+/// A number below 100: for one request each policy has a lot of its own. The keys are random, since behind a
+/// trusted proxy a client may choose the id, and must not choose its lot.
 fn percentile(id: &[u8], name: &[u8]) -> u64 {
-    let bytes = id.iter().chain(b"\0").chain(name);
-    let mut hash = bytes.fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
-        (hash ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3)
-    });
-    hash = (hash ^ (hash >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    hash = (hash ^ (hash >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    (hash ^ (hash >> 31)) % 100
+    static LOTS: LazyLock<RandomState> = LazyLock::new(RandomState::new);
+    LOTS.hash_one((id, name)) % 100
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::condition::Condition;
     use crate::facts::NoFacts;
     use crate::table::{FilterPolicy, Phase, PolicyKind};
 
@@ -110,7 +108,17 @@ mod tests {
     }
 
     #[test]
-    fn a_condition_decides_first_and_in_doubt_it_holds() {
+    fn in_doubt_what_protects_acts_and_what_transforms_rests() {
+        let mut policy = policy("p", 100, Some("request.headers.x == 'y'"));
+        assert_eq!(policy.part(None, &NoFacts), Part::Acts);
+        policy.phase = Phase::Transform;
+        assert_eq!(policy.part(None, &NoFacts), Part::Rests);
+        policy.condition = Some(Condition::parse("true").expect("sound"));
+        assert_eq!(policy.part(None, &NoFacts), Part::Acts);
+    }
+
+    #[test]
+    fn a_condition_decides_first() {
         for (enforce, condition, part) in [
             (100, "false", Part::Rests),
             (0, "false", Part::Rests),

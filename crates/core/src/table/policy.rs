@@ -2,6 +2,7 @@
 
 use crate::address::IpSet;
 use crate::condition::Condition;
+use crate::message::path::with_bare_separators;
 use crate::route::PathSet;
 use std::net::IpAddr;
 
@@ -11,7 +12,7 @@ pub struct Policy {
     pub phase: Phase,
     /// Percent of the requests for which it acts, at most 100.
     pub enforce: u8,
-    /// It acts only where this holds, or cannot be told.
+    /// It acts only where this holds. Where that cannot be told, what protects acts and what transforms rests.
     pub condition: Option<Condition>,
     pub kind: PolicyKind,
 }
@@ -20,6 +21,16 @@ impl Policy {
     /// Whether it depends on the request if it acts at all.
     pub fn is_conditional(&self) -> bool {
         self.enforce < 100 || self.condition.is_some()
+    }
+}
+
+impl Phase {
+    /// Whether leaving it out could let something pass that must not.
+    pub fn protects(self) -> bool {
+        match self {
+            Phase::Filter => true,
+            Phase::Transform => false,
+        }
     }
 }
 
@@ -95,7 +106,7 @@ impl FilterPolicy {
         if !allowed || client_ip.is_some_and(|ip| self.deny_ip.contains(ip)) {
             return Some(Denied { status: 403, reason: "ip_denied" });
         }
-        if self.deny_path.contains(path) {
+        if self.denies_path(path) {
             return Some(Denied { status: 403, reason: "path_denied" });
         }
         if !self.allow_methods.is_empty() && !self.allow_methods.iter().any(|allowed| **allowed == *method) {
@@ -105,6 +116,12 @@ impl FilterPolicy {
             return Some(Denied { status: 413, reason: "body_too_large" });
         }
         None
+    }
+
+    /// Also what only an application that decodes `%2F` too early would take for such a path.
+    fn denies_path(&self, path: &[u8]) -> bool {
+        let denies_bare = || with_bare_separators(path).is_some_and(|bare| self.deny_path.contains(&bare));
+        self.deny_path.contains(path) || (!self.deny_path.is_empty() && denies_bare())
     }
 
     /// The value of Allow that a 405 must have (RFC 9110 15.5.6).

@@ -30,6 +30,41 @@ impl Route {
         &self.policies_by_listener[listener.index()]
     }
 
+    /// The policies of another route that this one does not have.
+    pub(crate) fn lacks<'r>(
+        &'r self, other: &'r Route, listener: ListenerId,
+    ) -> impl Iterator<Item = PolicyId> + 'r {
+        let own = self.policies(listener);
+        other.policies(listener).iter().copied().filter(|id| !own.contains(id))
+    }
+
+    /// Whether this route could let pass what the other one is there to stop: both lead to one upstream, or the
+    /// other one refuses.
+    pub(crate) fn is_beside(&self, other: &Route) -> bool {
+        match (&self.action, &other.action) {
+            (Action::Forward { upstream, .. }, Action::Forward { upstream: to, .. }) => upstream == to,
+            (Action::Forward { .. }, Action::Respond(answer)) => answer.refuses(),
+            _ => false,
+        }
+    }
+
+    /// Whether a request that this route takes gets around something when it is really meant for the other one.
+    pub fn is_way_around(&self, other: &Route, listener: ListenerId) -> bool {
+        let refused = matches!(other.action, Action::Respond(_));
+        self.is_beside(other) && (refused || self.lacks(other, listener).next().is_some())
+    }
+
+    /// The names of all captures, in the order of [`Captures`].
+    pub fn capture_names(&self) -> Vec<&str> {
+        let mut names = Vec::new();
+        for name in self.patterns.iter().flat_map(|pattern| pattern.path.names()) {
+            if !names.contains(&name) {
+                names.push(name);
+            }
+        }
+        names
+    }
+
     /// Whether any of them does not act on every request.
     pub fn is_conditional(&self, listener: ListenerId) -> bool {
         self.conditional_by_listener[listener.index()]
@@ -84,4 +119,11 @@ pub struct Response {
     pub content_type: Box<str>,
     /// Framing fields are not among them.
     pub fields: Vec<FieldLine>,
+}
+
+impl Response {
+    /// It keeps the client from something.
+    pub(crate) fn refuses(&self) -> bool {
+        matches!(self.status, 400..500)
+    }
 }

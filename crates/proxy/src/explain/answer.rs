@@ -56,7 +56,7 @@ pub struct PolicyWord {
     pub enforce: u8,
     #[serde(rename = "if")]
     pub condition: Option<ConditionWord>,
-    /// Whether it has a say in this request at all.
+    /// Whether it has a say in this request: its `if` lets it, and it is enforced for some share of all.
     pub acts: bool,
     /// What it does, in words.
     pub effect: String,
@@ -69,7 +69,10 @@ pub struct PolicyWord {
 #[derive(Debug, Serialize)]
 pub struct ConditionWord {
     pub text: String,
-    pub holds: bool,
+    /// `None` where it cannot be told.
+    pub holds: Option<bool>,
+    /// Why not.
+    pub unclear: Option<String>,
 }
 
 #[derive(Debug, Serialize)]

@@ -144,8 +144,9 @@ impl<'q> Asked<'q> {
 
     fn refusal(&self, refusal: &Refusal, record: &Record) -> Outcome {
         let stage = match refusal.reason {
+            "bad_path" if record.route.is_some() => "rewrite",
             _ if record.route.is_some() => "admit",
-            "no_route" | "method_not_allowed" => "route",
+            "no_route" | "method_not_allowed" | "ambiguous_path" => "route",
             reason if policies::REASONS.contains(&reason) => "admit",
             _ => "guard",
         };
@@ -183,8 +184,9 @@ fn chosen(table: &Table, route: RouteId, request: &Request) -> Chosen {
     let fits =
         |pattern: &&Pattern| pattern.misfit(request.host(), request.method(), request.path()).is_none();
     let pattern = route.patterns.iter().find(fits);
-    let names = route.patterns.first().map(|first| first.path.names().map(str::to_owned).collect::<Vec<_>>());
-    let captures = captures(names.unwrap_or_default(), &request.captures, request.path());
+    let takes = |name: &str| pattern.is_some_and(|pattern| pattern.path.names().any(|known| known == name));
+    let mut captures = captures(&route.capture_names(), &request.captures, request.path());
+    captures.retain(|name, _| takes(name));
     let why = pattern.map_or_else(Vec::new, |pattern| nearest::why(route, pattern));
     Chosen {
         name: route.name.to_string(),
@@ -194,9 +196,9 @@ fn chosen(table: &Table, route: RouteId, request: &Request) -> Chosen {
     }
 }
 
-fn captures(names: Vec<String>, spans: &Captures, path: &[u8]) -> BTreeMap<String, String> {
+fn captures(names: &[&str], spans: &Captures, path: &[u8]) -> BTreeMap<String, String> {
     let value = |&(start, end): &(u32, u32)| text(path.get(start as usize..end as usize).unwrap_or_default());
-    names.into_iter().zip(spans.iter().map(value)).collect()
+    names.iter().map(|name| (*name).to_owned()).zip(spans.iter().map(value)).collect()
 }
 
 /// The head as sent, taken apart again for reading.

@@ -4,7 +4,8 @@ use super::answer::{ConditionWord, PolicyWord};
 use super::{Asked, Traced, text};
 use crate::request::admit;
 use crate::request::inquiry::Inquiry;
-use pylos_core::table::{FieldEdits, Phase, Policy, PolicyKind};
+use pylos_core::condition::CannotTell;
+use pylos_core::table::{FieldEdits, Part, Phase, Policy, PolicyKind};
 
 /// The reasons that policies give for a refusal where no route took the request.
 pub(super) const REASONS: [&str; 4] = ["ip_denied", "path_denied", "method_denied", "body_too_large"];
@@ -22,10 +23,14 @@ pub(super) fn words(asked: &Asked<'_>, mut traced: Traced) -> Vec<PolicyWord> {
 fn word(policy: &Policy, q: &mut Inquiry<'_>) -> PolicyWord {
     let (mut request, mut response) = (Vec::new(), Vec::new());
     let condition = policy.condition.as_ref().map(|condition| {
-        // Where it cannot tell, the policy acts.
-        let holds = condition.holds(&*q.request).unwrap_or(true);
-        ConditionWord { text: condition.text().to_owned(), holds }
+        let told = condition.holds(&*q.request);
+        ConditionWord {
+            text: condition.text().to_owned(),
+            holds: told.as_ref().ok().copied(),
+            unclear: told.err().map(|CannotTell(why)| why),
+        }
     });
+    let acts = policy.part(None, &*q.request) == Part::Acts;
     let (kind, effect) = match &policy.kind {
         PolicyKind::Filter(_) => (
             "filter",
@@ -51,7 +56,7 @@ fn word(policy: &Policy, q: &mut Inquiry<'_>) -> PolicyWord {
             Phase::Transform => "transform",
         },
         enforce: policy.enforce,
-        acts: condition.as_ref().is_none_or(|condition| condition.holds),
+        acts,
         condition,
         effect,
         request,

@@ -2,7 +2,7 @@
 
 use super::incoming::Request;
 use super::rewrite::PROTECTED;
-use pylos_core::facts::{Client, Facts};
+use pylos_core::facts::{Client, Facts, UNSEEN};
 use pylos_core::message::names::{Known, NameSet, known_as_cgi};
 use std::net::IpAddr;
 
@@ -16,6 +16,10 @@ const TOLD_BY_PROXIES: NameSet = NameSet::of(&[
     Known::XRealIp,
     Known::XRequestId,
 ]);
+
+fn hyphened(name: &[u8]) -> Vec<u8> {
+    name.iter().map(|byte| if *byte == b'_' { b'-' } else { *byte }).collect()
+}
 
 impl Facts for Request {
     fn method(&self) -> &[u8] {
@@ -48,7 +52,11 @@ impl Facts for Request {
             let name = field.name.of(block);
             let forged = !trusted && TOLD_BY_PROXIES.has(field.known)
                 || field.underscore && PROTECTED.has(known_as_cgi(name));
-            !field.dropped && !forged && test(name, field.value.of(block))
+            if field.dropped || forged || UNSEEN.has(field.known) {
+                return false;
+            }
+            let value = field.value.of(block);
+            if field.underscore { test(&hyphened(name), value) } else { test(name, value) }
         })
     }
 }

@@ -131,8 +131,8 @@ MEANING = (
         "P213",
         "another spelling of a path gets around a policy",
         "A request that differs from a narrower match only by a trailing slash, letter case or doubled slashes "
-        "falls to a "
-        "broader route with the same upstream, which lacks a policy of the narrower one.",
+        "falls to a broader route with the same upstream, which lacks a policy of the narrower one; or the narrower "
+        "one refuses, with a fixed answer of 400 to 499.",
         "Let the narrower route match the other spelling too, with `{rest:path}`, or give the broader one the policy.",
         Example(
             LISTEN + WEB + OFFICE + '\n[route.admin]\nmatch = "/admin"\nto = "web"\nuse = ["office"]\n'

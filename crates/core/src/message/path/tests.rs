@@ -91,6 +91,19 @@ fn refused_paths() {
     }
 }
 
+#[test]
+fn separators_are_bared() {
+    for (path, bare) in [
+        ("/a/b", None),
+        ("/a%20b%", None),
+        ("/a%2Fb", Some("/a/b")),
+        ("/a%2fb%5Cc%25%2F", Some("/a/b/c%25/")),
+        ("/%252F", None),
+    ] {
+        assert_eq!(with_bare_separators(path.as_bytes()).as_deref(), bare.map(str::as_bytes), "{path}");
+    }
+}
+
 /// Paths of the pieces that matter; most are sound.
 fn paths() -> impl Strategy<Value = Vec<u8>> {
     let piece = prop::sample::select(vec![

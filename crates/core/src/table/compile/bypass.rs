@@ -1,11 +1,12 @@
 //! Spellings that get around a policy. Many applications take `/admin/`, `/Admin` and `//admin` for `/admin`; the
 //! gateway does not. Where such a request falls to a broader route with the same upstream that lacks a policy of
-//! the narrower one, the policy does not protect what it seems to.
+//! the narrower one, the policy does not protect what it seems to; likewise a route that refuses. (A `%2F` that
+//! would change the route is refused when a request comes.)
 
-use crate::route::{Captures, Found, HostPattern, PathPattern, Pattern, Router, Segment};
+use crate::route::{HostPattern, PathPattern, Pattern, Router, Segment};
 use crate::table::raw::RawTable;
 use crate::table::{
-    Action, Code, Listener, ListenerId, Policy, PolicyId, Problems, Route, RouteId, Serve, UpstreamId, place,
+    Action, Code, Listener, ListenerId, Policy, PolicyId, Problems, Route, RouteId, Serve, place,
 };
 
 /// Stands in for what a capture takes.
@@ -22,67 +23,68 @@ pub(super) struct Bypass<'t> {
 impl Bypass<'_> {
     /// Warns once for each pair of a route and a broader one.
     pub(super) fn check(&self, problems: &mut Problems) {
-        // Elsewhere all routes have the same policies.
-        let differs =
-            |route: &crate::table::raw::RawRoute| !route.use_.is_empty() || !route.without.is_empty();
-        if !self.raw.route.values().any(differs) {
-            return;
-        }
         let eased: Vec<&str> = (self.raw.route.values())
             .filter(|route| !route.without.is_empty())
             .filter_map(|route| route.to.as_deref())
             .collect();
         for (index, (route, raw)) in self.routes.iter().zip(self.raw.route.values()).enumerate() {
-            let Action::Forward { upstream, .. } = &route.action else { continue };
-            let eased = raw.to.as_deref().is_some_and(|to| eased.contains(&to));
-            if !raw.use_.is_empty() || eased {
-                self.check_route(RouteId::at(index), *upstream, problems);
+            // All other routes have the same policies.
+            let guarded = match &route.action {
+                Action::Forward { .. } => {
+                    !raw.use_.is_empty() || raw.to.as_deref().is_some_and(|to| eased.contains(&to))
+                }
+                Action::Respond(answer) => answer.refuses(),
+                Action::Redirect(_) => false,
+            };
+            if guarded {
+                self.check_route(RouteId::at(index), problems);
             }
         }
     }
 
-    fn check_route(&self, id: RouteId, upstream: UpstreamId, problems: &mut Problems) {
+    fn check_route(&self, id: RouteId, problems: &mut Problems) {
         let mut told: Vec<RouteId> = Vec::new();
         let route = &self.routes[id.index()];
         for (index, pattern) in route.patterns.iter().enumerate() {
-            for spelling in spellings(&pattern.path) {
-                let Some(broader) = self.taker(route, pattern, &spelling) else { continue };
-                let other = &self.routes[broader.index()];
-                let same = matches!(&other.action, Action::Forward { upstream: to, .. } if *to == upstream);
-                if broader == id || !same || told.contains(&broader) {
-                    continue;
-                }
-                let missing = self.missing(route, other);
-                if !missing.is_empty() {
-                    told.push(broader);
-                    self.warn((route, index), &spelling, other, &missing, problems);
+            let (plain, spellings) = spellings(&pattern.path);
+            // Routes that are meant to take some of this one's requests, whatever their spelling.
+            let meant = self.takers(route, pattern, &plain);
+            for spelling in spellings {
+                for broader in self.takers(route, pattern, &spelling) {
+                    let other = &self.routes[broader.index()];
+                    if broader == id
+                        || meant.contains(&broader)
+                        || told.contains(&broader)
+                        || !other.is_beside(route)
+                    {
+                        continue;
+                    }
+                    let missing = self.missing(route, other);
+                    if !missing.is_empty() || matches!(route.action, Action::Respond(_)) {
+                        told.push(broader);
+                        self.warn((route, index), &spelling, other, &missing, problems);
+                    }
                 }
             }
         }
     }
 
-    /// The route that takes a request that is like the pattern's but for its path.
-    fn taker(&self, route: &Route, pattern: &Pattern, path: &str) -> Option<RouteId> {
+    /// The routes that could take a request that is like the pattern's but for its path.
+    fn takers(&self, route: &Route, pattern: &Pattern, path: &str) -> Vec<RouteId> {
         let host = match &pattern.host {
             HostPattern::Exact(name) => name.to_string(),
             HostPattern::OneLabel(suffix) | HostPattern::AnyDepth(suffix) => format!("{SAMPLE}.{suffix}"),
             HostPattern::Any => String::new(),
         };
-        let method = pattern.methods.as_ref().and_then(|methods| methods.first()).map_or("GET", |name| name);
-        let (host, method, path) = (host.as_bytes(), method.as_bytes(), path.as_bytes());
-        match self.router.find_supposing(host, method, path, route.when.as_deref(), &mut Captures::new()) {
-            Found::Route(found) => Some(found),
-            Found::MethodNotAllowed(_) | Found::None => None,
-        }
+        let when = route.when.as_deref();
+        self.router.takers(host.as_bytes(), pattern.methods.as_deref(), path.as_bytes(), when)
     }
 
     fn missing(&self, route: &Route, broader: &Route) -> Vec<&str> {
         let mut missing: Vec<PolicyId> = Vec::new();
         for (index, listener) in self.listeners.iter().enumerate() {
             if listener.serve == Serve::Proxy {
-                let (wanted, there) =
-                    (route.policies(ListenerId::at(index)), broader.policies(ListenerId::at(index)));
-                missing.extend(wanted.iter().filter(|id| !there.contains(id)));
+                missing.extend(broader.lacks(route, ListenerId::at(index)));
             }
         }
         missing.sort_unstable();
@@ -96,20 +98,26 @@ impl Bypass<'_> {
     ) {
         let spelling = spelling.replace(SAMPLE, "x");
         let lacks = missing.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
-        let message = format!(
-            "`{spelling}` goes to `route.{}` instead: to the same upstream, without {lacks}",
-            broader.name
-        );
         let place = place!["route", &*route.name, "match", index];
-        problems.report(Code::Bypass, place, message).hint(format!(
-            "add that spelling to this `match`, or {lacks} to `use` of `route.{}`",
-            broader.name
-        ));
+        let broader = &broader.name;
+        if let Action::Respond(answer) = &route.action {
+            let message = format!(
+                "`{spelling}` goes to `route.{broader}` instead, past the {} of this route",
+                answer.status
+            );
+            problems.report(Code::Bypass, place, message).hint("add that spelling to this `match`");
+            return;
+        }
+        let message =
+            format!("`{spelling}` goes to `route.{broader}` instead: to the same upstream, without {lacks}");
+        let hint = format!("add that spelling to this `match`, or {lacks} to `use` of `route.{broader}`");
+        problems.report(Code::Bypass, place, message).hint(hint);
     }
 }
 
-/// Paths that an application may take for one that the pattern matches, but that the pattern does not match.
-fn spellings(path: &PathPattern) -> Vec<String> {
+/// A path that the pattern matches, and others that an application may take for it, but that the pattern does not
+/// match.
+fn spellings(path: &PathPattern) -> (String, Vec<String>) {
     let (mut plain, mut upper, mut lower) = (String::new(), String::new(), String::new());
     for segment in &path.0 {
         let text = match segment {
@@ -141,7 +149,7 @@ fn spellings(path: &PathPattern) -> Vec<String> {
     let single = |&at: &usize| !plain[..at].ends_with('/') && !plain[at + 1..].starts_with('/');
     let slashes = plain.match_indices('/').map(|(at, _)| at);
     spellings.extend(slashes.filter(single).map(|at| format!("{}/{}", &plain[..at], &plain[at..])));
-    spellings
+    (plain, spellings)
 }
 
 /// Other letters, but the same escapes: `%2f` and `%2F` are the same spelling.

@@ -19,7 +19,8 @@ pub(super) fn compile(raw: &RawTable, router: &mut Router, problems: &mut Proble
     for (index, (name, route)) in raw.route.iter().enumerate() {
         let patterns = patterns(name, route, problems);
         let paths: Vec<PathPattern> = patterns.iter().map(|(_, pattern)| pattern.path.clone()).collect();
-        let captures = CaptureNames::of(&paths);
+        let readable = patterns.len() == route.match_.len();
+        let captures = if readable { CaptureNames::of(&paths) } else { CaptureNames::unknown() };
         let when = route.when.as_ref().and_then(|raw| when::compile(name, raw, problems));
         let id = RouteId::at(index);
         let adding =
@@ -28,8 +29,15 @@ pub(super) fn compile(raw: &RawTable, router: &mut Router, problems: &mut Proble
         check_values(name, route, problems);
         routes.push(Route {
             name: name.as_str().into(),
-            action: Compiling { name, route, upstreams: &upstreams, paths: &paths, captures: &captures }
-                .action(problems),
+            action: Compiling {
+                name,
+                route,
+                upstreams: &upstreams,
+                paths: &paths,
+                captures: &captures,
+                readable,
+            }
+            .action(problems),
             patterns: patterns.into_iter().map(|(_, pattern)| pattern).collect(),
             when,
             priority: route.priority,
@@ -148,6 +156,8 @@ struct Compiling<'a> {
     upstreams: &'a HashMap<&'a str, usize>,
     paths: &'a [PathPattern],
     captures: &'a CaptureNames,
+    /// All of its patterns; else nobody knows what they capture.
+    readable: bool,
 }
 
 impl Compiling<'_> {
@@ -239,6 +249,9 @@ impl Compiling<'_> {
 
     /// Each of the template's captures must be made by every pattern, in the same way.
     fn check_captures(&self, template: &Template) -> Result<(), Unreadable> {
+        if !self.readable {
+            return Ok(());
+        }
         for slot in template.slots() {
             let wanted = self.captures.segment(slot);
             if let Some(path) = self.paths.iter().find(|path| !path.0.contains(&wanted)) {
@@ -253,11 +266,13 @@ impl Compiling<'_> {
 
     /// All patterns must begin with the prefix: then it is so many segments.
     fn strip(&self, text: &str) -> Result<PathEdit, Unreadable> {
-        let prefix = PathPattern::parse(text.strip_suffix('/').unwrap_or(text));
-        let prefix = prefix.map_err(|error| Unreadable {
-            hint: error.hint.or_else(|| Some("a prefix is `/api`, not `/`".to_owned())),
-            ..error
-        })?;
+        if text == "/" {
+            return Err(Unreadable::hinted(
+                "`/` strips nothing",
+                "a prefix is `/api`; without `strip` a path stays whole",
+            ));
+        }
+        let prefix = PathPattern::parse(text.strip_suffix('/').unwrap_or(text))?;
         if let Some(capture) = prefix.0.iter().find(|segment| segment.name().is_some()) {
             return Err(Unreadable::hinted(
                 format!("`strip` is a literal prefix, without `{capture}`"),
@@ -267,7 +282,9 @@ impl Compiling<'_> {
         match self.paths.iter().find(|path| !path.0.starts_with(&prefix.0)) {
             Some(path) => Err(Unreadable::hinted(
                 format!("`{path}` does not begin with `{prefix}`"),
-                format!("`match = \"{prefix}/{{rest:path}}\"`"),
+                format!(
+                    "all matches of the route begin with the prefix: `match = \"{prefix}/{{rest:path}}\"`"
+                ),
             )),
             None => Ok(PathEdit::Strip { segments: prefix.0.len() }),
         }
@@ -347,6 +364,12 @@ fn split_origin(text: &str) -> Result<(&str, &str), Unreadable> {
     }
     let end = text[start..].find(['/', '?']).map_or(text.len(), |length| start + length);
     let host = &text[start..end];
+    if host.contains('{') {
+        return Err(Unreadable::hinted(
+            format!("the host `{host}` has captures"),
+            "a request must not choose where its client is sent: a redirect for each host has its own route",
+        ));
+    }
     crate::message::host::parse(host.as_bytes())
         .map_err(|error| Unreadable::new(format!("`{host}` is no host: {}", error.reason())))?;
     Ok(text.split_at(end))

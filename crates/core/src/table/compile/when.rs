@@ -2,6 +2,7 @@
 
 use super::settings::network;
 use crate::address::IpSet;
+use crate::facts::{Asked, unseen};
 use crate::route::pattern::Unreadable;
 use crate::route::{Check, Place, Test, When, regular_expression};
 use crate::table::raw::{RawCondition, RawWhen};
@@ -33,10 +34,15 @@ fn values(
 ) -> Vec<Test> {
     let mut tests: Vec<Test> = Vec::with_capacity(raw.len());
     for (spelled, condition) in raw {
-        let name = if of == Place::Header { spelled.to_ascii_lowercase() } else { spelled.clone() };
+        let name = match of {
+            // As [`Facts::any_field`] gives it.
+            Place::Header => spelled.to_ascii_lowercase().replace('_', "-"),
+            Place::Query | Place::Cookie => spelled.clone(),
+        };
         let twin = |test: &Test| matches!(test, Test::Value { name: known, .. } if **known == *name);
         let readable = if tests.iter().any(twin) {
-            Err(Unreadable::new(format!("`{spelled}` stands twice: field names have no letter case")))
+            let why = "field names have no letter case, and `_` counts as `-`";
+            Err(Unreadable::new(format!("`{spelled}` stands twice: {why}")))
         } else {
             check_name(of, spelled).and_then(|()| check(of, condition))
         };
@@ -58,10 +64,17 @@ fn check_name(of: Place, name: &str) -> Result<(), Unreadable> {
         Place::Header if !sound => {
             Err(Unreadable::new(format!("`{}` is not a field name", name.escape_debug())))
         }
-        Place::Header if name.eq_ignore_ascii_case("host") => Err(Unreadable::hinted(
-            "the host is not asked for as a field",
-            "it stands in the match: `shop.example.com/{rest:path}`",
-        )),
+        Place::Header => match unseen(name) {
+            Some((why, Asked::Host)) => {
+                Err(Unreadable::hinted(why, "it stands in the match: `shop.example.com/{rest:path}`"))
+            }
+            Some((why, Asked::Address)) => Err(Unreadable::hinted(
+                why,
+                "`ip = [\"10.0.0.0/8\"]` asks for the client's address, which `trusted_proxies` tell",
+            )),
+            Some((why, Asked::Nothing)) => Err(Unreadable::new(why)),
+            None => Ok(()),
+        },
         Place::Cookie if !sound => {
             Err(Unreadable::new(format!("`{}` is not the name of a cookie", name.escape_debug())))
         }

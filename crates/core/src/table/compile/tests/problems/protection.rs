@@ -132,6 +132,19 @@ pub(super) fn bypasses() -> Vec<Case> {
             json!({"match": ["/{rest:path}"], "when": {"header": {"x": {"present": true}}}}),
             "`/1/` goes",
         ),
+        // A client is free to send what a condition of the broader one asks for.
+        around(
+            narrow("/1"),
+            json!({"match": ["/{rest:path}"], "when": {"header": {"x": {"present": true}}}}),
+            "`/1/` goes",
+        ),
+        around(narrow("GET,PUT /1"), json!({"match": ["PUT,POST /{rest:path}"]}), "`/1/` goes"),
+        around(narrow("/1"), json!({"match": ["PATCH /{rest:path}"]}), "`/1/` goes"),
+        around(
+            json!({"match": ["/1"], "respond": {"status": 403, "body": "", "content_type": ""}, "to": null}),
+            all(),
+            "`/1/` goes to `route.b` instead, past the 403 of this route",
+        ),
     ]
 }
 
@@ -150,8 +163,12 @@ fn what_is_no_way_around() {
             json!({"match": ["/{rest:path}"], "respond": {"status": 200, "body": "", "content_type": ""}, "to": null}),
         ),
         (
-            json!({"match": ["/1"], "use": ["auth"]}),
-            json!({"match": ["/{rest:path}"], "when": {"header": {"x": {"present": true}}}}),
+            json!({"match": ["/1"], "use": ["auth"], "when": {"header": {"x": {"exact": "1"}}}}),
+            json!({"match": ["/{rest:path}"], "when": {"header": {"x": {"exact": "2"}}}}),
+        ),
+        (
+            json!({"match": ["/1"], "respond": {"status": 200, "body": "", "content_type": ""}, "to": null}),
+            json!({"match": ["/{rest:path}"]}),
         ),
     ] {
         assert_eq!(findings(guarded(narrow.clone(), broad)), [], "{narrow}");
