@@ -24,6 +24,24 @@ def check(table: bytes) -> list[dict[str, Any]]:
 def routes(table: bytes) -> list[dict[str, Any]]:
     """List the routes of a table in the order in which they are tried."""
 
+def compile_table(table: bytes) -> tuple[list[dict[str, Any]], Compiled | None]:
+    """Compile a table; give its problems, and what it came to where none of them is an error."""
+
+class Compiled:
+    """A sound table, and what can be asked about it."""
+
+    def routes(self) -> list[dict[str, Any]]:
+        """List the routes in the order in which they are tried."""
+
+    def unrouted(self) -> dict[str, list[str]]:
+        """Give, by listener, the policies that hold for what no route takes, in the order of execution."""
+
+    def asks(self) -> dict[str, list[str]]:
+        """Give, by policy, what its `if` asks for: `client.ip`, `request.headers`."""
+
+    def explain(self, request: bytes) -> dict[str, Any]:
+        """Tell where a described request (JSON) would go, and why. Raises ValueError for one that makes no sense."""
+
 class Explainer:
     """A sound table, ready for questions about where requests would go."""
 

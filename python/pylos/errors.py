@@ -8,7 +8,7 @@ PylosError
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -26,7 +26,7 @@ class ConfigError(PylosError):
 
     def __init__(self, problems: Iterable[Problem]) -> None:
         self.problems = list(problems)
-        super().__init__("\n\n".join(problem.render() for problem in self.problems))
+        super().__init__("\n\n".join(rendered(self.problems)))
 
 
 class BindError(PylosError):
@@ -66,23 +66,34 @@ class Problem:
         places = tuple((place if isinstance(place, Place) else Place(**place), label) for place, label in given)
         object.__setattr__(self, "also", places)
 
-    def render(self, paint: Paint = plain) -> str:
+    @property
+    def sentence(self) -> str:
+        """Say in one line what is wrong, and in which key."""
+        about = spelled(self.path)
+        return f"{about}: {self.message}" if about else self.message
+
+    def render(self, paint: Paint = plain, *, see: bool = True) -> str:
         """Give the problem as a paragraph: what, where, the line itself with a caret, what to do, where to read on."""
         places = [self.place, *(place for place, _ in self.also)]
         gutter = Gutter(max(len(str(place.line)) for place in places), paint)
-        label = spelled(self.path)
-        lines = [f"{paint(self.severity, f'{self.severity}[{self.code}]')}: {printable(self.message)}"]
-        lines += gutter.snippet(self.place, "-->", "^", label, self.severity)
+        lines = [f"{paint(self.severity, f'{self.severity}[{self.code}]')}: {printable(self.sentence)}"]
+        lines += gutter.snippet(self.place, "-->", "^", "", self.severity)
         for place, words in self.also:
             lines += [gutter.bar(), *gutter.snippet(place, ":::", "-", words, "also")]
-        notes = [("help", self.hint), ("see", f"pylos check --explain {self.code}")]
-        if label and not self.place.has_caret:
-            notes.insert(0, ("at", label))
-        if self.place.source.strip():
+        notes = [("help", self.hint), ("see", f"pylos check --explain {self.code}" if see else None)]
+        if self.place.source.strip() and any(text for _, text in notes):
             lines.append(gutter.bar())
         for name, text in notes:
             lines += gutter.note(name, text) if text else []
         return "\n".join(lines)
+
+
+def rendered(problems: Iterable[Problem], paint: Paint = plain) -> Iterator[str]:
+    """Give problems as paragraphs; where to read on is told once for each code."""
+    told: set[str] = set()
+    for problem in problems:
+        yield problem.render(paint, see=problem.code not in told)
+        told.add(problem.code)
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +118,11 @@ class Place:
     def end_column(self) -> int:
         """The column behind the last character, on the same line; 0 = the line as a whole."""
         return self.column + max(1, self.length) if self.column else 0
+
+    @property
+    def marked(self) -> str:
+        """The text that it is, as far as it stands on one line."""
+        return self.source[self.column - 1 : self.end_column - 1] if self.column else ""
 
     @property
     def has_caret(self) -> bool:
@@ -172,6 +188,8 @@ def spelled(path: KeyPath) -> str:
         table, inner = path[:1], path[1:]
     if not table:
         return ""
+    if table[0] == "include":
+        return "".join(f"[{key}]" if isinstance(key, int) else str(key) for key in path)
     keys = ".".join(quoted(str(key)) for key in table)
     steps = "".join(f"[{key}]" if isinstance(key, int) else f".{quoted(key)}" for key in inner)
     return f"[{keys}] {steps.removeprefix('.')}".rstrip()

@@ -7,14 +7,14 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import IO, Any, Self
+from typing import IO, Any, Self, Unpack
 
 from pylos.config import Config, Loaded, load_text
 from pylos.config.diff import meaning
-from pylos.config.explain import Asker, Explanation
+from pylos.config.explain import Asker, Beside, Explanation
 from pylos.config.program import is_module
 from pylos.errors import GatewayError
 from pylos.supervisor.line import Line
@@ -150,23 +150,14 @@ class Gateway:
         answer = self._ask({"type": "status"})
         return {**answer["status"], "drift": answer["running"]["drift"]}
 
-    def explain(  # noqa: PLR0913 - a request has these parts
-        self,
-        method: str,
-        url: str,
-        *,
-        headers: Iterable[tuple[str, str]] | Mapping[str, str] = (),
-        peer: str | None = "127.0.0.1",
-        listener: str | None = None,
-        as_: str | Mapping[str, Any] | None = None,
-        nearest: int = 0,
-    ) -> Explanation:
+    def explain(self, method: str, url: str, **beside: Unpack[Beside]) -> Explanation:
         """Tell where a request would go now, and why, without sending it; the arguments are those of `Asker.ask`.
 
-        The answer names the health of the targets too. Raises PylosError for a request that makes no sense.
+        They are `headers`, `peer`, `listener`, `as_` and `nearest`. The answer names the health of the targets too.
+        Raises PylosError for a request that makes no sense.
         """
-        asker = Asker(self._ask({"type": "table"})["table"])
-        told = asker.ask(method, url, headers=headers, peer=peer, listener=listener, as_=as_, nearest=nearest)
+        running = self._ask({"type": "table"})
+        told = Asker(running["table"], running["secrets"]).ask(method, url, **beside)
         targets = self.status()["upstreams"].get(told.upstream, [])
         return told.model_copy(update={"health": {one["target"]: one["state"] for one in targets}})
 
@@ -217,7 +208,7 @@ def _spelled(config: Source) -> dict[str, object]:
     if isinstance(config, Config):
         config = config.loaded
     if isinstance(config, Loaded):
-        return {"table": config.table, "tests": meaning(config)["test"]}
+        return {"table": config.table, "tests": meaning(config)["test"], "secrets": config.secrets}
     return {"path": str(config) if is_module(str(config)) else str(Path(config).absolute())}
 
 

@@ -95,3 +95,34 @@ def test_a_path_alone_is_asked_of_localhost(echo: EchoUpstream):
     told = explained(echo.url, "GET", "/fixed", [], "127.0.0.1")
 
     assert (told.request.host, told.status) == ("localhost", 203)
+
+
+def test_the_match_that_took_it_is_told_with_its_captures():
+    more = '[route.two]\nmatch = ["b.example/{rest:path}", "b.example/a/{id}"]\nto = "app"'
+    asker = Asker(load_text(configuration("http://127.0.0.1:1", more=more), "x.toml").table)
+    for path, pattern, captures in [
+        ("/a/1", "b.example/a/{id}", {"id": "1"}),
+        ("/c", "b.example/{rest:path}", {"rest": "/c"}),
+    ]:
+        told = asker.ask("GET", f"http://b.example{path}").route
+        assert told is not None
+        assert (told.pattern, told.captures) == (pattern, captures)
+
+
+@pytest.mark.parametrize(
+    "path, stage", [("/%zz", "guard"), ("/nothing", "route"), ("/x/secret/k", "admit"), ("/f/..-small", "rewrite")]
+)
+def test_the_stage_of_a_refusal_is_told(path: str, stage: str):
+    more = """
+[route.rewritten]
+match = "/f/{rest:path}"
+rewrite = { re = "^/f/(.*)-small$", to = "/raw/$1" }
+to = "app"
+[policy.shield]
+type = "filter"
+deny_path = ["/x/secret/{rest:path}"]
+"""
+    text = configuration("http://127.0.0.1:1", route='match = "/x/{rest:path}"\nuse = ["shield"]', more=more)
+    outcome = Asker(load_text(text, "x.toml").table).ask("GET", path).outcome
+    assert isinstance(outcome, Refuse)
+    assert outcome.stage == stage

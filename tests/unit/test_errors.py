@@ -14,6 +14,8 @@ from pylos.errors import ConfigError, Place, Problem, spelled
         (("pylos",), "[pylos]"),
         (("pylos", "access_log", "path"), "[pylos] access_log.path"),
         (("listn",), "[listn]"),
+        (("include",), "include"),
+        (("include", 0), "include[0]"),
         (("route", "site"), "[route.site]"),
         (("route", "site", "match", 0), "[route.site] match[0]"),
         (("upstream", "web", "targets", 1, "url"), "[upstream.web] targets[1].url"),
@@ -57,11 +59,11 @@ def test_a_problem_says_which_key_and_what_to_do():
     said = Problem("P000", "error", ("route", "x", "a"), "no", "first\n        second", place).render()
 
     assert said.splitlines() == [
-        "error[P000]: no",
+        "error[P000]: [route.x] a: no",
         " --> x.toml:3:5",
         "  |",
         "3 | a = 10",
-        "  |     ^^ [route.x] a",
+        "  |     ^^",
         "  |",
         "  = help: first",
         "          second",
@@ -70,10 +72,10 @@ def test_a_problem_says_which_key_and_what_to_do():
 
 
 @pytest.mark.parametrize("place", [Place("x.toml"), Place("x.py", 5, source="f(1)"), Place("x.py", 5, 3)])
-def test_a_key_without_a_caret_is_named_below(place):
+def test_a_key_without_a_caret_is_named_too(place):
     said = Problem("P000", "warning", ("route", "x"), "no", None, place).render()
 
-    assert "  = at: [route.x]" in said.splitlines()
+    assert said.splitlines()[0] == "warning[P000]: [route.x]: no"
     assert "^" not in said
 
 
@@ -82,11 +84,11 @@ def test_further_places_are_shown_below():
     said = Problem("P000", "error", ("a",), "no", None, first, ((other, "the other"), (Place("c.toml"), ""))).render()
 
     assert said.splitlines() == [
-        "error[P000]: no",
+        "error[P000]: [a]: no",
         "  --> a.toml:2:1",
         "   |",
         " 2 | a = 1",
-        "   | ^ [a]",
+        "   | ^",
         "   |",
         "  ::: b.toml:12:5",
         "   |",
@@ -131,6 +133,13 @@ def test_all_problems_are_in_the_text():
     assert [part.splitlines()[0] for part in str(error).split("\n\n")] == [
         f"error[P00{number}]: no" for number in range(3)
     ]
+
+
+def test_where_to_read_on_is_told_once_for_each_code():
+    problems = [Problem(code, "error", (), "no", None, Place("x.toml", 1, 1, 1, "a")) for code in ("P1", "P2", "P1")]
+
+    assert re.findall("--explain (P.)", str(ConfigError(problems))) == ["P1", "P2"]
+    assert str(ConfigError(problems)).endswith("1 | a\n  | ^")
 
 
 def test_colours_change_no_letter():

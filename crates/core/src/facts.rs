@@ -18,13 +18,18 @@ pub trait Facts {
     /// `None` for a client on a Unix socket.
     fn client_ip(&self) -> Option<IpAddr>;
     /// Whether `test` holds for name and value of any field that is passed on, but for those of [`UNSEEN`]. Names are
-    /// in any letter case and have `-` where a client has put `_`: for an application behind CGI or WSGI, which
-    /// makes HTTP_X_ROLE of both, they are one.
+    /// as sent: [`same_for_cgi`](crate::message::head::same_for_cgi) compares them, for an application behind CGI or
+    /// WSGI makes HTTP_X_ROLE of `x-role` and of `X_Role`.
     fn any_field(&self, test: &mut dyn FnMut(&[u8], &[u8]) -> bool) -> bool;
     /// Who the client is, where something has told.
     fn client(&self) -> Option<&Client> {
         None
     }
+}
+
+/// The id of a client without a name.
+pub fn nameless(ip: Option<IpAddr>) -> String {
+    ip.map_or_else(|| "unix".to_owned(), |ip| format!("ip:{}", ip.to_canonical()))
 }
 
 /// Fields that no condition sees: they belong to one connection, or are understood before a condition is asked.

@@ -6,7 +6,7 @@ use crate::telemetry::cells::{Count, ListenerCells, RouteCells};
 use crate::telemetry::registry::NO_ROUTE;
 use crate::upstream::pool::Pool;
 use pylos_core::balance::RoundRobin;
-use pylos_core::table::{RouteId, Serve, Table};
+use pylos_core::table::{ListenerId, RouteId, Serve, Table};
 use std::cell::Cell;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -87,8 +87,8 @@ impl Snapshot {
         found.is_some_and(|u| u.targets.iter().any(|t| &*t.url == target))
     }
 
-    pub(crate) fn route_cells(&self, listener: usize, route: Option<RouteId>) -> &RouteCells {
-        let of_listener = &self.cells[listener];
+    pub(crate) fn route_cells(&self, listener: ListenerId, route: Option<RouteId>) -> &RouteCells {
+        let of_listener = &self.cells[listener.index()];
         &of_listener[route.map_or(of_listener.len() - 1, RouteId::index)]
     }
 }

@@ -1,5 +1,6 @@
 //! The module `pylos._core`: convert, call, convert back. No decision is made here.
 
+mod compiled;
 mod convert;
 mod explain;
 mod toml;
@@ -17,6 +18,8 @@ static ALLOCATOR: MiMalloc = MiMalloc;
 #[pymodule]
 #[pyo3(name = "_core")]
 mod core_module {
+    #[pymodule_export]
+    use super::compiled::{Compiled, compile_table};
     #[pymodule_export]
     use super::explain::Explainer;
     #[pymodule_export]

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import sys
 from enum import StrEnum
 from typing import Annotated
 
 import typer
 
 from pylos.cli import reports
-from pylos.cli.options import ConfigFile, Json, chosen
+from pylos.cli.options import STANDARD_INPUT, ConfigFile, Json, chosen
 from pylos.cli.output import counted, show_json, show_problems
-from pylos.config import Loaded, load
+from pylos.config import Loaded, load, load_text
 from pylos.config.codes import MANUALS
 from pylos.config.problems import listed
 from pylos.errors import ConfigError, Problem
@@ -48,6 +49,8 @@ def check(*, config: ConfigFile = None, form: FormOption = None, json: Json = Fa
 
       pylos check --format github
 
+      pylos check -c - < gateway.toml
+
       pylos check --explain P102
     """
     if explain is not None:
@@ -55,7 +58,7 @@ def check(*, config: ConfigFile = None, form: FormOption = None, json: Json = Fa
         return
     if json and form not in (None, Form.json):
         raise typer.BadParameter("give one of the two", param_hint="--json, --format")
-    file = str(chosen(config))
+    file = STANDARD_NAME if config == STANDARD_INPUT else str(chosen(config))
     problems, loaded = found_in(file)
     show(problems, Form.json if json else form or Form.text, file, loaded)
     raise typer.Exit(0 if loaded else 1)
@@ -71,10 +74,19 @@ def page(code: str) -> str:
 def found_in(file: str) -> tuple[list[Problem], Loaded | None]:
     """Give the problems of a file, and what it says when it can be used all the same."""
     try:
-        loaded = load(file)
+        loaded = load_text(*standard_input()) if file == STANDARD_NAME else load(file)
     except ConfigError as error:
         return error.problems, None
     return loaded.warnings, loaded
+
+
+STANDARD_NAME = "<stdin>"
+
+
+def standard_input() -> tuple[str, str]:
+    """Give what is piped in, and a name for it by which JSON is read as such. Includes start at this directory."""
+    text = sys.stdin.read().removeprefix("\ufeff")
+    return text, f"{STANDARD_NAME}.json" if text.lstrip().startswith("{") else STANDARD_NAME
 
 
 def show(problems: list[Problem], form: Form, file: str, loaded: Loaded | None) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -48,7 +49,7 @@ def explain(  # noqa: PLR0913 - each is an option
       pylos explain POST /orders -H 'host: api.example.com' --from 10.0.0.9 --json
     """
     running = Running.of(name) if live else None
-    told = Asker(running.table if running else load(chosen(config)).table).ask(
+    told = (running.asker() if running else asker_of(chosen(config))).ask(
         method,
         url,
         headers=[field_of(text) for text in header or []],
@@ -70,6 +71,7 @@ class Running:
     """What a running gateway knows."""
 
     table: Mapping[str, Any]
+    secrets: list[list[str]]
     health: Mapping[str, Mapping[str, str]]
     """By upstream and target."""
 
@@ -78,7 +80,7 @@ class Running:
         """Ask the gateway of this name."""
         line = supervisor.connect(name)
         try:
-            table = line.ask({"type": "table"})["table"]
+            running = line.ask({"type": "table"})
             upstreams = line.ask({"type": "status"})["status"]["upstreams"]
         finally:
             line.close()
@@ -86,7 +88,17 @@ class Running:
             upstream: {target["target"]: target["state"] for target in targets}
             for upstream, targets in upstreams.items()
         }
-        return cls(table, health)
+        return cls(running["table"], running["secrets"], health)
+
+    def asker(self) -> Asker:
+        """Make what answers about its table."""
+        return Asker(self.table, self.secrets)
+
+
+def asker_of(config: Path) -> Asker:
+    """Make what answers about a file."""
+    loaded = load(config)
+    return Asker(loaded.table, loaded.secrets)
 
 
 def field_of(text: str) -> tuple[str, str]:

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from pylos.cli.options import chosen
+from pylos.cli.options import STANDARD_INPUT, chosen
 from pylos.config.format import formatted
 from pylos.config.load import read
 from pylos.config.write import write
@@ -37,8 +37,9 @@ def fmt(*, config: File = None, check: Check = False) -> None:
     file = chosen(config) if config != STANDARD_INPUT else STANDARD_INPUT
     if file.suffix in (".json", ".py"):
         raise PylosError(f"{file} is no TOML, which is all that can be laid out")
-    text = sys.stdin.read() if file == STANDARD_INPUT else read(file)
-    result = formatted(text, str(file))
+    text = sys.stdin.read() if file == STANDARD_INPUT else read(file, mark=True)
+    mark = MARK if text.startswith(MARK) else ""
+    result = mark + formatted(text.removeprefix(MARK), str(file))
     if check:
         typer.echo(f"{file}: {'laid out' if result == text else 'would be changed'}", err=result != text)
         raise typer.Exit(0 if result == text else 1)
@@ -48,4 +49,5 @@ def fmt(*, config: File = None, check: Check = False) -> None:
         write(file, result)
 
 
-STANDARD_INPUT = Path("-")
+MARK = "\ufeff"
+"""A byte order mark. Some editors write one, and read the file as something else without it."""

@@ -20,11 +20,14 @@ ConfigFile = Annotated[
         help=f"The configuration. Default: {DEFAULT_FILE} or {FIRST_FILE} in this directory.",
     ),
 ]
+STANDARD_INPUT = Path("-")
 Json = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
 
 
 def chosen(config: Path | None) -> Path:
     """Give the named file, or the one that is there of the two that need no name."""
+    if config == STANDARD_INPUT:
+        raise typer.BadParameter("only check and fmt read standard input", param_hint="--config")
     if config is not None:
         return config
     found = [file for file in (DEFAULT_FILE, FIRST_FILE) if file.exists()]

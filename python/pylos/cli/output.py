@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 import typer
 
 from pylos.cli.reports import as_json
-from pylos.errors import Paint, Problem, plain
+from pylos.errors import Paint, Problem, plain, rendered
 
 __all__ = ["as_json", "counted", "show_json", "show_problems", "show_table"]
 
@@ -19,8 +19,8 @@ def show_problems(problems: Iterable[Problem]) -> None:
     """Print problems for a reader, to standard error: a paragraph each, and at the end how many there are."""
     problems = list(problems)
     paint = painter()
-    for problem in problems:
-        typer.echo(problem.render(paint) + "\n", err=True, color=True)
+    for paragraph in rendered(problems, paint):
+        typer.echo(paragraph + "\n", err=True, color=True)
     if problems:
         worst = "error" if any(problem.severity == "error" for problem in problems) else "warning"
         typer.echo(paint(worst, counted(problems)), err=True, color=True)

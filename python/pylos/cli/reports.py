@@ -31,12 +31,6 @@ def place_as_json(place: Place) -> dict[str, Any]:
     return {"file": place.file, "line": place.line, "column": place.column, "end_column": place.end_column}
 
 
-def sentence(problem: Problem) -> str:
-    """Say in one line what is wrong, and in which key."""
-    about = spelled(problem.path)
-    return f"{about}: {problem.message}" if about else problem.message
-
-
 def relative(file: str) -> str:
     """Name a file from here, as code hosts want it; one elsewhere keeps its name."""
     path = os.path.relpath(file)
@@ -61,7 +55,7 @@ def github_command(problem: Problem) -> str:
         properties |= {"col": place.column, "endColumn": place.end_column}
     properties["title"] = problem.code
     told = ",".join(f"{name}={escaped(str(value), ':,')}" for name, value in properties.items())
-    message = "\n".join(filter(None, [sentence(problem), problem.hint]))
+    message = "\n".join(filter(None, [problem.sentence, problem.hint]))
     return f"::{problem.severity} {told}::{escaped(message)}"
 
 
@@ -77,7 +71,7 @@ def gitlab(problems: Sequence[Problem]) -> list[dict[str, Any]]:
     """Give a report in GitLab's Code Quality format."""
     return [
         {
-            "description": sentence(problem) + (f" ({problem.hint})" if problem.hint else ""),
+            "description": problem.sentence + (f" ({problem.hint})" if problem.hint else ""),
             "check_name": problem.code,
             "fingerprint": fingerprint(problem),
             "severity": "major" if problem.severity == "error" else "minor",
@@ -119,7 +113,7 @@ def sarif_result(problem: Problem) -> dict[str, Any]:
     return {
         "ruleId": problem.code,
         "level": problem.severity,
-        "message": {"text": sentence(problem) + (f" ({problem.hint})" if problem.hint else "")},
+        "message": {"text": problem.sentence + (f" ({problem.hint})" if problem.hint else "")},
         "locations": [sarif_location(problem.place)],
         "relatedLocations": related,
         "partialFingerprints": {"pylos/v1": fingerprint(problem)},

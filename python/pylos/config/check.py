@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,7 @@ from pylos.config.include import Findable, Gathered
 from pylos.config.later import without_later
 from pylos.config.lower import file_path, lower, lower_upstream
 from pylos.config.problems import WARNINGS, Part, Report, closest, did_you_mean, listed
+from pylos.config.secrets import secrets_of
 from pylos.config.shape import shape
 from pylos.config.testing import run_tests
 from pylos.errors import ConfigError, KeyPath, Problem
@@ -36,11 +37,13 @@ class Loaded:
 
     config: Document
     """What the file says, with all defaults."""
-    table: dict[str, Any]
-    """The same in the form that the gateway takes."""
+    table: dict[str, Any] = field(repr=False)
+    """The same in the form that the gateway takes, secrets in plain text."""
     warnings: list[Problem]
     watch: list[Path]
     """The files it was read from."""
+    secrets: list[list[str]] = field(default_factory=list)
+    """The places of secrets in the table."""
 
     @property
     def without(self) -> dict[str, list[str]]:
@@ -73,17 +76,18 @@ def check_gathered(gathered: Gathered) -> Loaded:
     config = shape(full, report, present.settled)
     check_listeners(full, report)
     check_names(full, document, report)
-    table = lower(config)
+    check_ways_out(present.document, report)
+    table, secrets = lower(config), secrets_of(config)
     if report.wrong:
         check_remains(table, full, report)
     else:
         add_findings(compile_table(encoded(table)), full, report)
     silenced = Silenced(config, report)
     if not report.wrong:
-        run_tests(config.test, table, report)
+        run_tests(config.test, table, secrets, report)
     if report.wrong:
         raise ConfigError(report.without(silenced))
-    return Loaded(config, table, report.without(silenced), gathered.watch)
+    return Loaded(config, table, report.without(silenced), gathered.watch, secrets)
 
 
 def check_listeners(document: Mapping[str, Any], report: Report) -> None:
@@ -100,12 +104,20 @@ def check_names(document: Mapping[str, Any], written: Mapping[str, Any], report:
     for path, kind, name in references(document):
         known = known_by_kind[kind]
         if name not in known:
-            part: Part = "key" if path[-1] == name else "value"
             if (kind, name) not in hints and len(hints) < MOST_HINTS:
-                otherwise = f"known are {listed(sorted(known))}" if known else f"add [{kind}.{name}]"
+                otherwise = known_ones(known) if known else f"add [{kind}.{name}]"
                 hints[kind, name] = did_you_mean(name, known, otherwise)
             hint = hints.get((kind, name))
-            report.add("P107", path, f"there is no {kind} `{name}`", hint=hint, part=part)
+            report.add("P107", path, f"there is no {CALLED.get(kind, kind)} `{name}`", hint=hint)
+
+
+CALLED = {"listen": "listener"}
+"""What a table of a kind is called, where that is not the kind's own name."""
+
+
+def known_ones(names: Collection[str]) -> str:
+    """Say which names there are."""
+    return f"known are {listed(sorted(names))}" if len(names) > 1 else f"the only one is {min(names)}"
 
 
 MOST_HINTS = 100
@@ -126,7 +138,6 @@ def references(document: Mapping[str, Any]) -> Iterator[tuple[KeyPath, str, str]
         for kind in ("route", "upstream"):
             if isinstance(name := expect.get(kind), str):
                 yield (*path, "expect", kind), kind, name
-        yield from (((*path, "given", name), "policy", name) for name in as_table(table.get("given")))
 
 
 def tables_of(document: Mapping[str, Any], kind: str) -> Iterator[tuple[KeyPath, Mapping[str, Any]]]:
@@ -139,6 +150,16 @@ def tables_of(document: Mapping[str, Any], kind: str) -> Iterator[tuple[KeyPath,
         table = as_table(value)
         if kind != "policy" or table.get("type") == "chain":
             yield (kind, name), table
+
+
+def check_ways_out(document: Mapping[str, Any], report: Report) -> None:
+    """Refuse a route that takes a policy out which it names itself. One that a default names may be taken out."""
+    for path, route in tables_of(document, "route"):
+        use, without = route.get("use"), route.get("without")
+        for index, name in enumerate(without if isinstance(without, list) else ()):
+            if isinstance(use, list) and name in use:
+                hint = "take the name out of one of the two"
+                report.add("P108", (*path, "without", index), f"`{name}` stands in `use` of this route too", hint=hint)
 
 
 def is_text(value: object) -> bool:
@@ -187,15 +208,15 @@ def check_remains(table: dict[str, Any], document: Mapping[str, Any], report: Re
             upstreams.setdefault(route["to"], lower_upstream(STAND_IN))
     # Warnings would be about what is left of the document, not about what was written.
     found = [one for one in compile_table(encoded(table)) if one["severity"] == "error"]
-    wrong = report.tables
-    add_findings([one for one in found if not is_consequence(one, wrong)], document, report)
+    wrong, paths = report.tables, report.paths
+    add_findings([one for one in found if not is_consequence(one, wrong, paths)], document, report)
 
 
 LENGTH_TO_KEY = 3
 """Of a path: kind, name, key."""
 
 
-def is_consequence(finding: Mapping[str, Any], wrong: set[KeyPath]) -> bool:
+def is_consequence(finding: Mapping[str, Any], wrong: set[KeyPath], paths: set[KeyPath]) -> bool:
     """Whether something is wrong only because a table that it depends on could not be read whole.
 
     A policy is missing on a route when one of the lists that bring it was left out; two routes tie when what tells
@@ -206,6 +227,9 @@ def is_consequence(finding: Mapping[str, Any], wrong: set[KeyPath]) -> bool:
         routes = (finding["path"][1], *named)
         unread = [path[2] for path in wrong if len(path) == LENGTH_TO_KEY and path[0] == "route" and path[1] in routes]
         return any(closest(str(key), ["when", "priority"]) for key in unread)
+    if finding["code"] == "P211":  # the default in place of what could not be read does not fit the rest
+        table = tuple(finding["path"][:LENGTH_TO_KEY])
+        return not paths.isdisjoint({(*table, "line"), (*table, "header")})
     lists: set[KeyPath] = {("policy",), ("pylos",), ("listen",), ("defaults",), tuple(finding["path"][:2])}
     return finding["code"] == "P212" and not lists.isdisjoint(wrong)
 
@@ -235,6 +259,7 @@ class Silenced:
                 is_error = re.fullmatch(r"P[12][0-9][0-9]", code) is not None
                 message = f"`{code}` is {'an error, and no warning' if is_error else 'no code of a warning'}"
                 hint = f"warnings are {listed(sorted(WARNINGS))}"
+                hint = f"did you mean `{code.upper()}`?" if code.upper() in WARNINGS else hint
                 report.add("P116", (*path, "silence", index), message, hint=hint)
 
     def __call__(self, problem: Problem) -> bool:
@@ -257,8 +282,14 @@ def add_findings(found: Iterable[Mapping[str, Any]], document: Mapping[str, Any]
     for one, path in placed:
         if one["code"] == "P204" and captures_unknown(path, document, unread):
             continue
-        part: Part = "key" if len(path) <= 2 else "value"  # a table is shown by its name
-        others = [(("route", name), "the other route") for name in OTHER_ROUTE.findall(one["message"])]
+        part: Part = "key" if len(path) <= 2 or is_about_key(one, path) else "value"  # a table is shown by its name
+        others: list[tuple[KeyPath, str]] = [
+            (("route", name), "the other route")
+            for name in OTHER_ROUTE.findall(one["message"])
+            if ("route", name) != path[:2]
+        ]
+        if path[:3] in report.inherited:
+            others.append((path[:2], "has this default"))
         report.add(
             one["code"],
             path,
@@ -266,8 +297,13 @@ def add_findings(found: Iterable[Mapping[str, Any]], document: Mapping[str, Any]
             hint=one["hint"],
             part=part,
             severity=one["severity"],
-            also=[(other, words) for other, words in others if other != path[:2]],
+            also=others,
         )
+
+
+def is_about_key(finding: Mapping[str, Any], path: KeyPath) -> bool:
+    """Whether a finding is about the name of a field rather than about what it holds."""
+    return finding["code"] == "P209" and f"`{path[-1]}`" in finding["message"]
 
 
 def captures_unknown(path: KeyPath, document: Mapping[str, Any], unread: AbstractSet[KeyPath]) -> bool:

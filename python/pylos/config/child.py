@@ -159,8 +159,14 @@ def failed(error: BaseException, source: str) -> dict[str, Any]:
         place = place_of(frames.pop())
     else:
         place = Place(source)
-    way = [f"called from {frame.filename}:{frame.lineno} in {frame.name}" for frame in reversed(frames)]
+    way = [f"called from {from_here(frame.filename)}:{frame.lineno} in {frame.name}" for frame in reversed(frames)]
     return {"message": message, "place": asdict(place), "hint": "\n".join(way) or None}
+
+
+def from_here(file: str) -> str:
+    """Name a file as someone who stands here would."""
+    path = Path(file)
+    return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else file
 
 
 def own_frames(trace: TracebackType | None) -> list[traceback.FrameSummary]:

@@ -41,8 +41,21 @@ def with_defaults(present: Present, report: Report) -> dict[str, Any]:
             report.add("P104", (KEY, kind), f"must be a table, not {described(table)}", part="key")
         else:
             reader = Reader(report, (KEY, kind), table, present.settled.get((KEY, kind), set()))
-            document[kind] = merged(kind, document.get(kind, {}), reader.read_keys(KINDS[kind][0]), report)
+            default = without_own(kind, reader.read_keys(KINDS[kind][0]), report)
+            document[kind] = merged(kind, document.get(kind, {}), default, report)
     return document
+
+
+OWN_KEYS = {"route": {"without": "write it in each route that is meant: only there it is seen what a route is without"}}
+"""Keys that an object says itself or not at all, each with what to do."""
+
+
+def without_own(kind: str, default: Table, report: Report) -> Table:
+    """Refuse defaults for what each object has to say itself."""
+    own = OWN_KEYS.get(kind, {})
+    for key in default.keys() & own.keys():
+        report.add("P115", (KEY, kind, key), f"`{key}` is no default", hint=own[key], part="key")
+    return {key: value for key, value in default.items() if key not in own}
 
 
 def merged(kind: str, tables: Any, default: Table, report: Report) -> Any:  # noqa: ANN401 - whatever stands there

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from pylos.config.check import Loaded
 from pylos.config.precedence import swapped
 from pylos.config.spelling import POLICIES, Plain, Table, defaults, objects, rows, unchained
-from pylos.errors import KeyPath, printable, spelled
+from pylos.errors import KeyPath, printable, quoted, spelled
 from pylos.model.document import KINDS
+from pylos.model.secret import SHOWN
 
 Kind = Literal["added", "removed", "changed"]
 
@@ -57,10 +59,10 @@ class Change:
 
 
 def meaning(loaded: Loaded) -> Plain:
-    """Give all of a configuration that counts: its table, and its tests, which the gateway never sees."""
+    """Give all of a configuration that counts: its table, where secrets are in it, and its tests."""
     tests = getattr(loaded.config, "test", {})
     plain = {name: test.model_dump(mode="json", by_alias=True, exclude_defaults=True) for name, test in tests.items()}
-    return {**loaded.table, "test": plain}
+    return {**loaded.table, "test": plain, "secrets": loaded.secrets}
 
 
 def changes(before: Table, after: Table) -> list[Change]:
@@ -82,7 +84,28 @@ def changes(before: Table, after: Table) -> list[Change]:
             for key, was, now in compared(old[path], new[path])
         ]:
             found.append(Change("changed", path, tuple(keys)))
+    found = [without_secrets(one, secret_keys(before) | secret_keys(after)) for one in found]
     return with_precedence(found, rows(before), rows(after))
+
+
+def secret_keys(document: Table) -> set[tuple[KeyPath, str]]:
+    """Give the keys that hold secrets, as changes name them."""
+    places = document.get("secrets", [])
+    return {((kind, name), f"{side}.{verb}.{quoted(field.lower())}") for kind, name, _, side, verb, field in places}
+
+
+def without_secrets(one: Change, secret: Collection[tuple[KeyPath, str]]) -> Change:
+    """Tell that a secret changed, and neither what it was nor what it is."""
+    keys = [
+        replace(key, before=veiled(key.before), after=veiled(key.after)) if (one.path, key.key) in secret else key
+        for key in one.keys
+    ]
+    return Change(one.kind, one.path, tuple(keys))
+
+
+def veiled(value: object) -> str | None:
+    """Give what is shown of a secret, if there is one."""
+    return None if value is None else SHOWN
 
 
 def said(path: KeyPath, keys: Plain) -> Iterator[tuple[str, Any]]:
@@ -102,8 +125,20 @@ def compared(old: Plain, new: Plain) -> Iterator[tuple[str, Any, Any]]:
     """List the keys that differ; an empty list is what is not there."""
     for key in [*old, *(key for key in new if key not in old)]:
         was, now = old.get(key), new.get(key)
+        if key == "match" and nameless(was, old) == nameless(now, new):
+            continue
         if (was or None) != (now or None) or (was is False) != (now is False):
             yield key, was, now
+
+
+CAPTURE = re.compile(r"\{([A-Za-z_]\w*)")
+
+
+def nameless(matches: list[str] | None, route: Plain) -> list[str]:
+    """Give the matches of a route without the names of captures that nothing else in it uses."""
+    others = " ".join(str(value) for key, value in route.items() if key.startswith(("rewrite", "redirect")))
+    used = set(CAPTURE.findall(others))
+    return sorted(CAPTURE.sub(lambda one: one[0] if one[1] in used else "{", match) for match in matches or [])
 
 
 def is_elsewhere(key: str, path: KeyPath, before: Table, after: Table) -> bool:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
-from typing import Annotated, Any, Literal
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from typing import Annotated, Any, Literal, TypedDict, Unpack
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from pylos._core import Explainer
+from pylos.config.secrets import Places, hidden, hidden_at_end, values_at
 from pylos.errors import PylosError
 
 
@@ -150,47 +151,72 @@ class Explanation(Part):
         return "\n".join(lines_of(self))
 
 
+class Beside(TypedDict, total=False):
+    """What may be said of a request beside its method and URL."""
+
+    headers: Iterable[tuple[str, str]] | Mapping[str, str]
+    """Its fields."""
+    peer: str | None
+    """The address that the connection comes from, "127.0.0.1" unless it is told; None: a Unix socket."""
+    listener: str | None
+    """The listener that is reached, else the one at the URL's port."""
+    as_: str | Mapping[str, Any] | None
+    """A `client.id`, or a table of `id`, `plan` and `claims`."""
+    nearest: int
+    """How many other routes are told."""
+
+
 class Asker:
-    """Answers questions about one table. Making it costs as much as a reload; a question some microseconds."""
+    """Answers questions about one table. Making it costs as much as a reload; a question some microseconds.
 
-    def __init__(self, table: Mapping[str, Any]) -> None:
+    `secrets` are the places in the table of what no answer shows.
+    """
+
+    def __init__(self, table: Mapping[str, Any], secrets: Places = ()) -> None:
         self._explainer = Explainer(json.dumps(table).encode())
+        self._secrets = values_at(table, secrets)
 
-    def ask(  # noqa: PLR0913 - a request has these parts
-        self,
-        method: str,
-        url: str,
-        *,
-        headers: Iterable[tuple[str, str]] | Mapping[str, str] = (),
-        peer: str | None = "127.0.0.1",
-        listener: str | None = None,
-        as_: str | Mapping[str, Any] | None = None,
-        nearest: int = 0,
-    ) -> Explanation:
+    def ask(self, method: str, url: str, **beside: Unpack[Beside]) -> Explanation:
         """Explain a request.
 
-        `url` is a URL with http or https, or a path, at the host `localhost` where no field names one; `peer` the
-        address that the connection comes from (None: a Unix socket); `as_` a `client.id`, or a table of `id`, `plan`
-        and `claims`; `nearest` the number of other routes that are told. Raises PylosError for a request that makes no
-        sense.
+        `url` is a URL with http or https, or a path, at the host `localhost` where no field names one; `Beside` has
+        what else may be told. Raises PylosError for a request that makes no sense.
         """
+        headers, client = beside.get("headers", ()), beside.get("as_")
         fields = list(headers.items() if isinstance(headers, Mapping) else headers)
         if url.startswith("/") and "host" not in [name.lower() for name, _ in fields]:
             fields.append(("host", "localhost"))
-        client = {"id": as_} if isinstance(as_, str) else as_
         question = {
             "method": method,
             "url": url,
             "headers": [list(field) for field in fields],
-            "peer": peer,
-            "listener": listener,
-            "as": client,
-            "nearest": nearest,
+            "peer": beside.get("peer", "127.0.0.1"),
+            "listener": beside.get("listener"),
+            "as": {"id": client} if isinstance(client, str) else client,
+            "nearest": beside.get("nearest", 0),
         }
         try:
-            return Explanation.model_validate(self._explainer.explain(json.dumps(question).encode()))
+            told = Explanation.model_validate(self._explainer.explain(json.dumps(question).encode()))
         except ValueError as error:
             raise PylosError(str(error)) from None
+        return without_secrets(told, self._secrets) if self._secrets else told
+
+
+def without_secrets(told: Explanation, secrets: Collection[str]) -> Explanation:
+    """Hide secrets wherever an explanation has what fields hold."""
+    policies = [
+        policy.model_copy(
+            update={
+                "request": [hidden_at_end(line, secrets) for line in policy.request],
+                "response": [hidden_at_end(line, secrets) for line in policy.response],
+            }
+        )
+        for policy in told.policies
+    ]
+    sent = told.sent
+    if sent is not None:
+        sent = sent.model_copy(update={"headers": [(name, hidden(value, secrets)) for name, value in sent.headers]})
+    return told.model_copy(update={"policies": policies, "sent": sent})
 
 
 def lines_of(told: Explanation) -> Iterator[str]:

@@ -1,8 +1,9 @@
 """`include = ["conf.d/*.toml"]`: further files of the same document.
 
 A pattern starts at the folder of the file that has it. One without a wildcard must name a file; one with a wildcard may
-find nothing, and never finds the file that it stands in. A file is read once, however many patterns find it; one that
-includes one of those through which it was reached is a mistake, and so is a table that two files have.
+find nothing in a folder that is there, and never finds the file that it stands in. A file is read once, however many
+patterns find it; one that includes one of those through which it was reached is a mistake, and so is a table that two
+files have.
 """
 
 from __future__ import annotations
@@ -66,6 +67,7 @@ class Gathered:
         """Take in what one file says, then what it includes."""
         self.owners.setdefault((), places)
         document = self.with_variables(document, places)
+        self.refuse_nulls(document, (), places)
         include = document.pop(KEY, [])
         unset = {path for path in self.spoiled if path[0] == KEY}
         self.spoiled -= unset  # every file has an include of its own
@@ -91,6 +93,18 @@ class Gathered:
 
         replaced: dict[str, Any] = Variables(self.environ, failed).replaced(dict(document), ())
         return replaced
+
+    def refuse_nulls(self, value: Any, path: KeyPath, places: Findable) -> None:  # noqa: ANN401 - any part of it
+        """Report every null, but for those in values that are sent as they are."""
+        if value is None:
+            self.spoiled.add(path)
+            message, hint = "is null, and a configuration has no null", "leave the key out"
+            self.problems.append(Problem("P104", "error", path, message, hint, places.place(path, "value")))
+        if path[2:4] == ("respond", "json") or path[2:4] == ("as", "claims"):
+            return
+        inner = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+        for step, one in inner:
+            self.refuse_nulls(one, (*path, step), places)
 
     def take(self, kind: str, tables: Any, places: Findable) -> None:  # noqa: ANN401 - whatever stands there
         """Take in all tables of a kind; the first file that has one keeps it."""
@@ -128,7 +142,13 @@ class Gathered:
             return
         folder = chain[-1].parent
         if glob.has_magic(pattern):
-            self.watch.append(folder / folder_of(Path(pattern)))
+            start = folder / folder_of(Path(pattern))
+            self.watch += [start, *folders_searched(folder, pattern)]
+            if not start.is_dir():
+                self.missing = True
+                hint = "a pattern may find nothing, but in a folder that is there"
+                self.wrong("P112", at, f"there is no folder `{start}`", places, hint)
+                return
             found = [path for path in matches(folder, pattern) if real(path) != real(chain[-1])]
         else:
             found = [folder / pattern]
@@ -166,6 +186,16 @@ def matches(folder: Path, pattern: str) -> Iterator[Path]:
     whole = str(Path(glob.escape(str(folder))) / pattern)
     found = sorted(glob.glob(whole, recursive=True))  # noqa: PTH207 - Path.glob has no absolute patterns
     yield from (path for path in map(Path, found) if not path.is_dir())
+
+
+def folders_searched(folder: Path, pattern: str) -> list[Path]:
+    """List the folders that the wildcards of a pattern find on its way: a file may come to be in any of them."""
+    parts = Path(pattern).parts
+    first = next(index for index, part in enumerate(parts) if glob.has_magic(part))
+    whole = Path(glob.escape(str(folder)))
+    ways = (str(whole / Path(*parts[:length])) for length in range(first + 1, len(parts)))
+    found = {path for way in ways for path in glob.glob(way, recursive=True)}  # noqa: PTH207 - as below
+    return [path for path in map(Path, sorted(found)) if path.is_dir()]
 
 
 def folder_of(pattern: Path) -> Path:

@@ -56,17 +56,18 @@ def collector_at_rest() -> Iterator[None]:
             gc.enable()
 
 
-def read(path: Path) -> str:
-    """Read a file as UTF-8, with or without a byte order mark."""
+def read(path: Path, *, mark: bool = False) -> str:
+    """Read a file as UTF-8, with or without a byte order mark, which is only given where it is asked for."""
     try:
-        return path.read_bytes().decode("utf-8-sig")
+        return path.read_bytes().decode("utf-8" if mark else "utf-8-sig")
     except OSError as error:
         raise unreadable(path, f"cannot be read: {error.strerror}") from None
     except UnicodeDecodeError as error:
-        raise unreadable(path, f"is not UTF-8 (byte {error.start + 1})") from None
+        line = error.object.count(b"\n", 0, error.start) + 1
+        raise unreadable(path, f"is not UTF-8 (byte {error.start + 1})", line) from None
 
 
-def unreadable(path: Path, message: str) -> ConfigError:
+def unreadable(path: Path, message: str, line: int = 0) -> ConfigError:
     """Make the error of a file that gives no text."""
-    problem = Problem(code="P100", severity="error", path=(), message=message, hint=None, place=Place(str(path)))
+    problem = Problem(code="P100", severity="error", path=(), message=message, hint=None, place=Place(str(path), line))
     return ConfigError([problem])

@@ -27,6 +27,7 @@ from pylos.model import (
     Respond,
     RewriteRe,
     Route,
+    Secret,
     Target,
     Upstream,
     When,
@@ -158,7 +159,11 @@ def lower_kind(policy: Policy) -> Table:
 
 
 def lower_edits(edits: FieldEdits) -> Table:
-    return {"set": edits.set, "add": edits.add, "remove": edits.remove}
+    return {"set": lower_fields(edits.set), "add": lower_fields(edits.add), "remove": edits.remove}
+
+
+def lower_fields(fields: Mapping[str, str | Secret]) -> dict[str, str]:
+    return {name: value.reveal() if isinstance(value, Secret) else value for name, value in fields.items()}
 
 
 def lower_route(route: Route) -> Table:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from pylos._core import TomlError, parse_toml
@@ -29,9 +29,7 @@ def parsed_toml(text: str, name: str) -> tuple[dict[str, Any], FilePlaces]:
     try:
         document, positions = parse_toml(text)
     except TomlError as error:
-        message, _, hint = error.message.partition("\n")
-        problem = syntax_problem("P101", message, hint, Place(name, error.line, error.column, 1), lines)
-        raise ConfigError([problem]) from None
+        raise ConfigError([toml_problem(error, name, lines)]) from None
     return document, FilePlaces(name, lines, {position[0]: position for position in positions})
 
 
@@ -47,7 +45,44 @@ def parsed_json(text: str, name: str) -> tuple[dict[str, Any], FilePlaces]:
     if not isinstance(document, dict):
         message = f"must be an object of tables, not {described(document)}"
         raise ConfigError([syntax_problem("P120", message, "", Place(name, 1, 1, 1), lines)])
+    if isinstance(document.get(SCHEMA), str):
+        del document[SCHEMA]
     return document, FilePlaces(name, lines, {position[0]: position for position in positions})
+
+
+SCHEMA = "$schema"
+"""The key by which an editor finds the schema of a document in JSON."""
+
+
+def toml_problem(error: TomlError, name: str, lines: list[str]) -> Problem:
+    """Tell where a text stops to be TOML, in the words of a file rather than of its grammar."""
+    message, _, hint = error.message.partition("\n")
+    line = lines[error.line - 1] if error.line <= len(lines) else ""
+    if message.startswith("string values must be quoted") and not line[error.column - 1 :].partition("#")[0].strip():
+        message, hint = "the value is missing", ""
+    elif message.startswith(("string values must be quoted", "unexpected key or value")) and "=" in line:
+        message, hint = "no value of TOML", "a text stands in quotes"
+    problem = syntax_problem("P101", message, hint, Place(name, error.line, error.column, 1), lines)
+    if message == "duplicate key" and (first := first_of(lines, error.line)):
+        place = Place(name, first, 1, len(lines[first - 1].strip()), lines[first - 1])
+        twice = place.source.partition("#" if place.source.lstrip().startswith("[") else "=")[0].strip()
+        problem = replace(problem, message=f"`{twice}` stands twice", also=((place, "here first"),))
+    return problem
+
+
+def first_of(lines: list[str], again: int) -> int | None:
+    """Find the line that has the same header, or in the same table the same key, as a later one; both from 1."""
+    wanted = lines[again - 1].strip()
+    is_header = wanted.startswith("[")
+    for number in range(again - 1, 0, -1):
+        line = lines[number - 1].strip()
+        if is_header and line.partition("#")[0].strip() == wanted.partition("#")[0].strip():
+            return number
+        if not is_header and line.startswith("["):
+            return None
+        if not is_header and line.partition("=")[0].strip() == wanted.partition("=")[0].strip():
+            return number
+    return None
 
 
 def syntax_problem(code: str, message: str, hint: str, place: Place, lines: list[str]) -> Problem:

@@ -166,7 +166,7 @@ class Reader:
                 self._at = end + 1
                 return
             if mark != ",":
-                raise Fault(f"a `,` or `{close}` was expected", end)
+                raise Fault(f"{'' if mark else 'the text ends where '}a `,` or `{close}` was expected", end)
             start = self.blank(end + 1)
             if self._text[start : start + 1] == close:
                 raise Fault("no comma before the end", end)

@@ -82,7 +82,10 @@ class Report:
         if path in self._spoiled:
             return
         others = tuple((self.places.place(other, "key"), words) for other, words in also)
-        self.note(Problem(code, severity, path, message, hint, self.places.place(path, part), others))
+        place = self.places.place(path, part)
+        if hint is None and message.endswith(", not a string") and "${" in place.marked:
+            hint = "what a variable holds is text: it cannot stand here"
+        self.note(Problem(code, severity, path, message, hint, place, others))
 
     def note(self, problem: Problem) -> None:
         """Note a problem whose place is known."""
@@ -114,6 +117,11 @@ class Report:
         return frozenset(self._spoiled)
 
     @property
+    def paths(self) -> set[KeyPath]:
+        """The places about which something was noted."""
+        return {path for _, path, _ in self._problems}
+
+    @property
     def tables(self) -> set[KeyPath]:
         """The kinds, tables and their keys about which, or about anything in which, something was noted."""
         return {path[:length] for _, path, _ in self._problems for length in (1, 2, 3)}
@@ -128,8 +136,12 @@ def did_you_mean(name: str, names: Iterable[str], otherwise: str | None = None) 
 def closest(name: str, names: Iterable[str]) -> str | None:
     """Find the name that was probably meant."""
     by_lower = {candidate.lower(): candidate for candidate in names}
-    found = difflib.get_close_matches(name.lower(), by_lower, n=1)
+    found = difflib.get_close_matches(name.lower(), by_lower, n=1, cutoff=LIKENESS)
     return by_lower[found[0]] if found else None
+
+
+LIKENESS = 0.64
+"""How alike two names are of which one may have been meant: `wbe` and `web`, not `store` and `upstream`."""
 
 
 def listed(names: Iterable[str]) -> str:
@@ -138,6 +150,12 @@ def listed(names: Iterable[str]) -> str:
     if len(first) >= MOST_NAMES:
         first, last = first[:MOST_NAMES], f"{len(first) + 1 - MOST_NAMES} more"
     return f"{', '.join(first)} and {last}" if first else last
+
+
+def choices(what: str, names: Iterable[str]) -> str:
+    """Say which keys, kinds or others there are."""
+    names = list(names)
+    return f"the only {what} is {names[0]}" if len(names) == 1 else f"{what}s are {listed(names)}"
 
 
 MOST_NAMES = 30

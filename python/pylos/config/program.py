@@ -12,11 +12,14 @@ import re
 import signal
 import subprocess
 import sys
+import threading
+import time
 from collections.abc import Mapping
 from contextlib import suppress
-from datetime import date, datetime, time
+from datetime import date, datetime
+from datetime import time as time_of_day
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from pylos.config.check import Loaded, check
 from pylos.config.twin import CallPlaces
@@ -28,6 +31,8 @@ COMMAND = (sys.executable, "-P", "-m", "pylos.config.child")
 MODULE = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*")
 LAST_WORDS = 2000
 """So many characters of what a failed program wrote are shown."""
+MOST_WORDS = 64 << 10
+"""So many bytes of what a program writes are kept, the last of them."""
 
 
 def is_module(source: str) -> bool:
@@ -41,12 +46,14 @@ def is_program(source: str) -> bool:
 
 
 LAST_WORDS_WAIT = 1.0
-"""Seconds in which what was written by a killed program is read."""
+"""Seconds in which what an ended program has written is read, where another process still holds the pipes."""
 
 
 def load_program(source: str) -> Loaded:
     """Run a program and check what it made; raises ConfigError, P119 where the program itself failed."""
     result = run(source)
+    if "failed" not in result:
+        pass_on(result["words"])
     if "problems" in result:
         raise ConfigError(problem_of(problem, source) for problem in result["problems"])
     if "failed" in result:
@@ -57,7 +64,7 @@ def load_program(source: str) -> Loaded:
 
 
 def run(source: str) -> dict[str, Any]:
-    """Run the child to its end, and give what it says."""
+    """Run the child to its end, and give what it says. Whatever it has started ends with it."""
     with subprocess.Popen(  # noqa: S603 - our own module
         [*COMMAND, source, str(SECONDS)],
         stdin=subprocess.DEVNULL,
@@ -65,24 +72,59 @@ def run(source: str) -> dict[str, Any]:
         stderr=subprocess.PIPE,
         start_new_session=True,
     ) as child:
+        answer, words = Reading(child.stdout, None), Reading(child.stderr, MOST_WORDS)
         try:
-            answer, words = child.communicate(timeout=SECONDS)
-        except BaseException as error:
-            with suppress(ProcessLookupError):
-                os.killpg(child.pid, signal.SIGKILL)  # whatever it has started, too
-            if not isinstance(error, subprocess.TimeoutExpired):
-                raise
-            try:
-                _, words = child.communicate(timeout=LAST_WORDS_WAIT)
-            except subprocess.TimeoutExpired as held:  # a process in a session of its own holds the pipes
-                words = held.stderr or b""
-            raise late(source, words) from None
+            ended = has_ended(child, SECONDS)
+        finally:
+            with suppress(ProcessLookupError, PermissionError):  # macOS says the latter of a group that has ended
+                os.killpg(child.pid, signal.SIGKILL)
+            held = time.monotonic() + LAST_WORDS_WAIT  # by a process in a session of its own
+            found, said = answer.until(held), words.until(held)
+    if not ended:
+        raise late(source, said)
     try:
-        result: dict[str, Any] = json.loads(answer)
+        result: dict[str, Any] = json.loads(found)
     except ValueError:
         how = f"by {signal.Signals(-child.returncode).name}" if child.returncode < 0 else f"with {child.returncode}"
-        raise failure(source, f"the program ended itself ({how}) before it gave a Config", words=words) from None
-    return {**result, "words": words}
+        raise failure(source, f"the program ended itself ({how}) before it gave a Config", words=said) from None
+    return {**result, "words": said}
+
+
+def has_ended(child: subprocess.Popen[bytes], seconds: float) -> bool:
+    """Wait for a process itself, whoever else holds its pipes; whether it ended in time."""
+    waiting = threading.Thread(target=child.wait, daemon=True)
+    waiting.start()
+    waiting.join(seconds)
+    return not waiting.is_alive()
+
+
+class Reading:
+    """Reads a pipe in a thread, and keeps the last `most` bytes, or all."""
+
+    def __init__(self, pipe: IO[bytes] | None, most: int | None) -> None:
+        self._data = bytearray()
+        self._most = most
+        self._thread = threading.Thread(target=self._read, args=(pipe,), daemon=True)
+        self._thread.start()
+
+    def until(self, moment: float) -> bytes:
+        """Give what was read when the pipe has ended, at a moment at the latest."""
+        self._thread.join(max(0.0, moment - time.monotonic()))
+        return bytes(self._data)
+
+    def _read(self, pipe: IO[bytes]) -> None:
+        with suppress(OSError, ValueError):  # closed by whoever waits no longer
+            while piece := os.read(pipe.fileno(), 1 << 16):
+                self._data += piece
+                if self._most is not None:
+                    del self._data[: -self._most]
+
+
+def pass_on(words: bytes) -> None:
+    """Write what a program wrote to where it would have been without us: standard error."""
+    if words:
+        sys.stderr.write(words.decode(errors="replace"))
+        sys.stderr.flush()
 
 
 def late(source: str, words: bytes) -> ConfigError:
@@ -131,4 +173,4 @@ def restored(value: Any) -> Any:  # noqa: ANN401 - any part of a document
 
 
 FOREIGN = "\0type"
-DATES = {"datetime": datetime.fromisoformat, "date": date.fromisoformat, "time": time.fromisoformat}
+DATES = {"datetime": datetime.fromisoformat, "date": date.fromisoformat, "time": time_of_day.fromisoformat}

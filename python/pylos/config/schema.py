@@ -16,7 +16,7 @@ from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
 from pylos._core import parse_toml
-from pylos.config.defaults import OF_KINDS
+from pylos.config.defaults import OF_KINDS, OWN_KEYS
 from pylos.config.shape import NAME
 from pylos.model import Table, units
 from pylos.model.document import KINDS
@@ -33,12 +33,13 @@ def schema() -> Schema:
     """Give the schema of a whole document."""
     definitions = Definitions()
     kinds = {kind: definitions.kind(kind) for kind in KINDS}
-    defaults = {kind: definitions.optional(KINDS[kind][0]) for kind in OF_KINDS}
+    defaults = {kind: {**definitions.optional(KINDS[kind][0]), **without_own(kind)} for kind in OF_KINDS}
     return {
         "$schema": DIALECT,
         "title": "A configuration of Pylos",
         "type": "object",
         "properties": {
+            "$schema": {"description": "Where this schema is, for editors; in JSON only.", "type": "string"},
             "include": {
                 "description": "Further files of this document, by path or pattern.",
                 "type": "array",
@@ -57,6 +58,12 @@ def schema() -> Schema:
         "allOf": [rule for kind in OF_KINDS for rule in required_unless_default(kind, KINDS[kind][0])],
         "$defs": dict(sorted(definitions.found.items())),
     }
+
+
+def without_own(kind: str) -> Schema:
+    """Refuse what each object has to say itself."""
+    own = [{"required": [key]} for key in OWN_KEYS.get(kind, ())]
+    return {"not": {"anyOf": own}} if own else {}
 
 
 def required_unless_default(kind: str, model: type[Table]) -> Iterator[Schema]:

@@ -9,15 +9,16 @@ from __future__ import annotations
 import copy
 import re
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, get_args, get_origin
 
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from pylos.config.problems import Report, closest, described, did_you_mean, hint_of, key_path, listed, message_of
+from pylos.config.problems import Report, choices, closest, described, did_you_mean, hint_of, key_path, message_of
 from pylos.errors import KeyPath
-from pylos.model import Document, Table
+from pylos.model import Document, Secret, Table
 from pylos.model.document import KINDS
+from pylos.model.later import KEYS
 from pylos.model.policy import POLICIES
 
 NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]{0,63}")
@@ -33,7 +34,8 @@ def shape(document: Mapping[str, Any], report: Report, settled: Settled | None =
     tables: dict[str, Any] = {kind: {} for kind in KINDS if kind != "pylos"}
     for kind, value in document.items():
         if kind not in KINDS:
-            hint = did_you_mean(kind, TOP, f"kinds are {listed(KINDS)}")
+            home = None if isinstance(value, dict) else home_of(kind)
+            hint = home or did_you_mean(kind, TOP, choices("kind", KINDS))
             report.add("P103", (kind,), "unknown kind of table", hint=hint, part="key")
         elif not isinstance(value, dict):
             report.add("P104", (kind,), not_named(kind, value), part="key")
@@ -73,7 +75,7 @@ def policy_model(value: Mapping[str, Any], path: KeyPath, report: Report) -> typ
     kind = value.get("type")
     if isinstance(kind, str) and kind in POLICIES:
         return POLICIES[kind]
-    types = f"types are {listed(POLICIES)}"
+    types = choices("type", POLICIES)
     if isinstance(kind, str):
         report.add(
             "P106", (*path, "type"), f"unknown type of policy `{kind}`", hint=did_you_mean(kind, POLICIES, types)
@@ -101,6 +103,8 @@ class Reader:
         """Whether the value is a copy, from which keys may be taken."""
         self._settled: set[KeyPath] = set(settled or ())
         """Keys that were wrong or are what another was probably meant to be: that they are missing is no news."""
+        self._strange: set[KeyPath] = set()
+        """Tables with an unknown key that is like no other: it is what is missing there."""
 
     def read(self, model: type[Table]) -> Table | None:
         """Give the table without its wrong keys, or None where it means nothing without them."""
@@ -139,11 +143,11 @@ class Reader:
             case "extra_forbidden":
                 return self.note_unknown(model, path)
             case "missing":
-                if path not in self._settled:
+                if path not in self._settled and not (path[:-1] and path[:-1] in self._strange):
                     self._report.add("P105", self._path + path[:-1], f"`{path[-1]}` is missing", part="key")
                 return None
             case "P105" | "P108" | "P114" as code:
-                return self.note_contradiction(code, path, error)
+                return self.note_contradiction(model, code, path, error)
             case "P109" as code:
                 self._report.add(code, self._path + path, message_of(error), hint=hint_of(error))
             case _:
@@ -154,15 +158,26 @@ class Reader:
         """Report an unknown key, and remember which it was probably meant to be."""
         *table, key = path
         known = keys_of(model, table)
-        meant = closest(str(key), known)
+        home = model_at(model, table).elsewhere.get(str(key)) or (None if table else home_of(str(key)))
+        meant = None if home else closest(str(key), known)
         if meant is not None:
             self._settled.add((*table, meant))
-        hint = f"did you mean `{meant}`?" if meant else f"keys are {listed(known)}"
-        hint = model_at(model, table).elsewhere.get(str(key), hint)
+        elif home is None:
+            self._strange.add(tuple(table))
+        else:  # what it says belongs to a key that is here
+            self._settled.update((*table, name) for name in re.findall(r"`(\w+)`", home) if name in known)
+        hint = home or (f"did you mean `{meant}`?" if meant else self.later(table, str(key)) or choices("key", known))
         self._report.add("P102", self._path + path, "unknown key", hint=hint, part="key")
         return path
 
-    def note_contradiction(self, code: str, path: KeyPath, error: ErrorDetails) -> KeyPath | None:
+    def later(self, table: list[str | int], key: str) -> str | None:
+        """Give the key of later versions that was probably meant."""
+        kind = str(self._path[1] if self._path[0] == "defaults" else self._path[0])
+        place = (kind, *("*" if isinstance(step, int) else step for step in table))
+        meant = closest(key, KEYS[place].names) if place in KEYS else None
+        return f"did you mean `{meant}`? It is not in this version of Pylos" if meant else None
+
+    def note_contradiction(self, model: type[Table], code: str, path: KeyPath, error: ErrorDetails) -> KeyPath | None:
         """Report what is wrong with a table as a whole, at the first of its keys that is there.
 
         It is no news where one of these keys was wrong, or, with no keys, anything in the table.
@@ -175,6 +190,8 @@ class Reader:
         present = next((key for key in keys if key in table), None)
         where = path if present is None else (*path, present)
         self._report.add(code, self._path + where, error["msg"], hint=hint_of(error), part="key")
+        if present and model_at(model, list(path)) is Secret:
+            return path  # a part of a secret is none
         return None if present is None else where
 
     def at(self, path: KeyPath) -> Any:  # noqa: ANN401 - any part of a document
@@ -207,6 +224,16 @@ def is_lacking(error: ErrorDetails) -> bool:
     return error["type"] == "missing" and len(error["loc"]) == 1
 
 
+def home_of(key: str) -> str | None:
+    """Say where a key belongs that stands in another table."""
+    if key == "include":
+        return "`include` stands at the top of the file, before the first table"
+    kinds = [kind for kind, models in KINDS.items() if any(key in keys_of(model, []) for model in models)]
+    if len(kinds) != 1 or kinds == ["policy"]:
+        return None
+    return f"`{key}` is a key of {'[pylos]' if kinds == ['pylos'] else f'[{kinds[0]}.NAME]'}"
+
+
 def keys_of(model: type[Table], path: list[str | int]) -> list[str]:
     """Give the keys of the table at `path` inside of a model."""
     return [field.alias or name for name, field in model_at(model, path).model_fields.items()]
@@ -214,9 +241,12 @@ def keys_of(model: type[Table], path: list[str | int]) -> list[str]:
 
 def model_at(model: type[Table], path: list[str | int]) -> type[Table]:
     """Give the model of the table at `path` inside of a model."""
+    hint: Any = model
     for step in path:
         if isinstance(step, str):
-            model = next(found for found in tables_in(model.model_fields[field_of(model, step)].annotation))
+            values = get_args(hint)[1:] if get_origin(hint) is dict else ()  # names there are the user's own
+            hint = values[0] if values else model.model_fields[field_of(model, step)].annotation
+            model = next(iter(tables_in(hint)), model)
     return model
 
 

@@ -50,13 +50,18 @@ def objects(document: Table, other: Table | None = None) -> dict[KeyPath, Plain]
     for name, route in document["route"].items():
         own = route_keys(route) if differs("route", name) else {}
         found["route", name] = {**own, **effective.of_route(name)}
-    found |= {("test", name): dict(flat(test)) for name, test in document.get("test", {}).items()}
+    found |= {("test", name): test_keys(test) for name, test in document.get("test", {}).items()}
     return found
 
 
 def rows(document: Table) -> list[Plain]:
     """List the routes of a document in their order of precedence."""
-    return list_routes(json.dumps({key: value for key, value in document.items() if key != "test"}).encode())
+    return list_routes(json.dumps(table_of(document)).encode())
+
+
+def table_of(document: Table) -> Plain:
+    """Give the table alone, as the gateway takes it."""
+    return {key: value for key, value in document.items() if key not in ("test", "secrets")}
 
 
 class Effective:
@@ -155,9 +160,26 @@ def route_keys(route: Table) -> Plain:
         keys["respond"] = respond_keys(route["respond"])
     if route.get("when"):
         keys["when"] = {
-            what: {name: condition(value) for name, value in found.items()} if isinstance(found, Mapping) else found
+            what: {spelled_name(what, name): condition(value) for name, value in found.items()}
+            if isinstance(found, Mapping)
+            else found
             for what, found in route["when"].items()
         }
+    return dict(flat(keys))
+
+
+def spelled_name(what: str, name: str) -> str:
+    """Write the name that a condition is about: of fields, letter case says nothing."""
+    return name.lower() if what == "header" else name
+
+
+def test_keys(test: Table) -> Plain:
+    """`[test.NAME]`; names of fields in lower case."""
+    keys = dict(test)
+    if "headers" in keys:
+        keys["headers"] = {name.lower(): value for name, value in keys["headers"].items()}
+    if "headers" in (expect := keys.get("expect", {})):
+        keys["expect"] = {**expect, "headers": {name.lower(): value for name, value in expect["headers"].items()}}
     return dict(flat(keys))
 
 
@@ -224,8 +246,13 @@ SIZES = {"body_rate", "max_body"}
 def entry_of(entry: object) -> str:
     """Write an entry of a list: a target that is only a URL is its URL."""
     if isinstance(entry, Mapping):
-        return str(entry["url"]) if entry.keys() == {"url"} else json.dumps(entry)
+        return target(str(entry["url"])) if entry.keys() == {"url"} else json.dumps(entry)
     return str(entry)
+
+
+def target(url: str) -> str:
+    """Write a target with its scheme and host in lower case, and without the slash that means nothing."""
+    return url if url.startswith("unix:") else url.removesuffix("/").lower()
 
 
 def in_unit(unit: Unit, number: int) -> str:

@@ -6,36 +6,72 @@ No socket is opened and no upstream asked. A test that fails (P117) or makes no 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Collection, Iterator, Mapping
+from ipaddress import ip_address
 from typing import Any, NamedTuple
 
 from pylos._core import Explainer
-from pylos.config.problems import Report
+from pylos.config.problems import Part, Report
+from pylos.config.secrets import Places, hidden, values_at
+from pylos.errors import KeyPath
 from pylos.model import Expect, Identity, Test
 
 Answer = Mapping[str, Any]
 """What the core says about a request."""
 
 
-def run_tests(tests: Mapping[str, Test], table: Mapping[str, Any], report: Report) -> None:
-    """Run all tests against a sound table."""
+def run_tests(tests: Mapping[str, Test], table: Mapping[str, Any], secrets: Places, report: Report) -> None:
+    """Run all tests against a sound table; what fields hold at the places of `secrets` is not told."""
     if not tests:
         return
     explainer = Explainer(json.dumps(table).encode())
+    known = values_at(table, secrets)
     for name, test in tests.items():
+        if not is_askable(name, test, report):
+            continue
         question = asked(test)
         try:
             answer = explainer.explain(json.dumps(question).encode())
         except ValueError as error:
             report.add("P118", ("test", name, "request"), str(error))
             continue
-        failed = list(failures(test.expect, answer))
+        failed = list(failures(test.expect, answer, known))
         if failed and failed[0].key == "route":
             answer = explainer.explain(json.dumps({**question, "nearest": len(table["route"])}).encode())
         for one in failed:
             path = ("test", name, "expect", one.key, *one.inner)
             message = f"expected {one.expected}, got {one.got}"
             report.add("P117", path, message, hint=reason(one.key, test.expect, answer))
+
+
+def is_askable(name: str, test: Test, report: Report) -> bool:
+    """Report the parts of a request that no client could have; whether there are none."""
+    wrong: list[tuple[KeyPath, Part, str, str | None]] = []
+    if not is_address(test.peer):
+        wrong.append((("peer",), "value", f"`{test.peer}` is no address", 'for example "203.0.113.7" or "2001:db8::7"'))
+    for field, text in test.headers.items():
+        if not FIELD_NAME.fullmatch(field):
+            wrong.append((("headers", field), "key", f"`{field}` cannot be the name of a field", None))
+        elif not FIELD_VALUE.fullmatch(text):
+            wrong.append((("headers", field), "value", "a field holds no control characters", None))
+    for path, part, message, hint in wrong:
+        report.add("P118", ("test", name, *path), message, hint=hint, part=part)
+    return not wrong
+
+
+FIELD_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+"""A token of RFC 9110, 5.6.2."""
+FIELD_VALUE = re.compile(r"[^\x00-\x08\x0a-\x1f\x7f]*")
+
+
+def is_address(text: str) -> bool:
+    """Whether a text is an address as the gateway reads it, without a zone."""
+    try:
+        ip_address(text)
+    except ValueError:
+        return False
+    return "%" not in text
 
 
 def asked(test: Test) -> dict[str, Any]:
@@ -52,7 +88,6 @@ def asked(test: Test) -> dict[str, Any]:
         "peer": test.peer,
         "listener": test.listener,
         "as": {"id": client} if isinstance(client, str) else client and identity(client),
-        "given": test.given_,
     }
 
 
@@ -72,13 +107,13 @@ class Failure(NamedTuple):
     """The field, of `headers`."""
 
 
-def failures(expect: Expect, answer: Answer) -> Iterator[Failure]:
+def failures(expect: Expect, answer: Answer, secrets: Collection[str]) -> Iterator[Failure]:
     """Give each key that is not as expected, the route first."""
     outcome = answer["outcome"]
     own = told(outcome)
     route = answer["route"]["name"] if answer["route"] else None
     facts = {
-        "route": (expect.route, route, "no route"),
+        "route": (expect.route, route, f"no route: {own}"),
         "upstream": (expect.upstream, outcome.get("upstream"), own),
         "status": (expect.status, outcome.get("status"), own),
         "reason": (expect.reason, outcome.get("reason"), own),
@@ -91,7 +126,8 @@ def failures(expect: Expect, answer: Answer) -> Iterator[Failure]:
     for name, text in expect.headers.items():
         values = sent_fields(name, answer)
         if answer["sent"] is None or (values if text is False else text not in values):
-            got = own if answer["sent"] is None else ", ".join(map(shown, values)) or "no such field"
+            told_values = ", ".join(shown(hidden(one, secrets)) for one in values) or "no such field"
+            got = own if answer["sent"] is None else told_values
             yield Failure("headers", "no such field" if text is False else shown(text), got, (name,))
 
 
@@ -132,9 +168,12 @@ def shown(value: object) -> str:
 def reason(key: str, expect: Expect, answer: Answer) -> str | None:
     """Say why it came as it did, where that helps."""
     outcome = answer["outcome"]
+    if key == "route" and outcome["kind"] == "admin":
+        return f"the listener `{answer['listener']}` serves no routes"
     if key == "route":
         words = [f"`{one['route']}`: {one['why_not']}" for one in answer["others"] if one["route"] == expect.route]
-        return "; ".join(words) or None
+        if words:
+            return "; ".join(words)
     if outcome["kind"] == "refuse" and outcome["detail"]:
         return str(outcome["detail"])
     return None

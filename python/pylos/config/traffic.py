@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from pylos._core import Explainer
-from pylos.config.spelling import Table, kind_of
+from pylos.config.spelling import Table, kind_of, table_of
 from pylos.errors import PylosError, printable
 
 MOST_CACHED = 50_000
@@ -196,8 +196,7 @@ class Oracle:
     """Tells what a table does with a request."""
 
     def __init__(self, table: Table) -> None:
-        plain = {key: value for key, value in table.items() if key != "test"}
-        self._explainer = Explainer(json.dumps(plain).encode())
+        self._explainer = Explainer(json.dumps(table_of(table)).encode())
         self._listeners = {name for name, listen in table["listen"].items() if "proxy" in listen["serve"]}
 
     def fate(self, asked: Asked) -> Fate:

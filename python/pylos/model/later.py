@@ -101,6 +101,7 @@ KEYS: dict[Place, Keys] = {
         {"api": ("match",), "maintenance": ACTION, "static": ACTION},
     ),
     ("route", "timeouts"): Keys(frozenset({"connect", "first_byte", "idle"})),
+    ("test",): Keys(frozenset({"given"})),
 }
 """Keys, by where they stand."""
 

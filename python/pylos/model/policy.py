@@ -5,10 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, ClassVar, Literal
 
-from pydantic import Field
+from pydantic import Field, Tag
 
-from pylos.model.base import Silence, Table
+from pylos.model.base import Silence, Table, branch, one_of_shapes
+from pylos.model.secret import Secret
 from pylos.model.units import BodySize
+
+FieldValue = Annotated[
+    Annotated[str, Tag(branch("text"))] | Annotated[Secret, Tag(branch("secret"))],
+    one_of_shapes("must be a string or a secret, a table of `file` or `env`", text=str, secret=dict),
+]
+"""What a field holds: in the file itself, or where the file says."""
 
 
 class FieldEdits(Table):
@@ -20,14 +27,14 @@ class FieldEdits(Table):
     Default: none. Example: `remove = ["x-debug"]`.
     """
 
-    set: dict[str, str] = Field(default_factory=dict)
-    """Fields that are written in place of those of the same name.
+    set: dict[str, FieldValue] = Field(default_factory=dict)
+    """Fields that are written in place of those of the same name; a value may be a secret.
 
     Default: none. Example: `set = { x-served-by = "pylos" }`.
     """
 
-    add: dict[str, str] = Field(default_factory=dict)
-    """Fields that are written after those of the same name.
+    add: dict[str, FieldValue] = Field(default_factory=dict)
+    """Fields that are written after those of the same name; a value may be a secret.
 
     Default: none. Example: `add = { vary = "Accept" }`.
     """

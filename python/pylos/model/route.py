@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from typing import Annotated, Any, Literal, Self
+from collections.abc import Mapping
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import BeforeValidator, Field, Tag, model_validator
 
@@ -119,6 +120,16 @@ class RouteTimeouts(Table):
 
 class Route(Table):
     """Which requests, and what becomes of them: one of `to`, `redirect` and `respond`."""
+
+    elsewhere: ClassVar[Mapping[str, str]] = {
+        **dict.fromkeys(
+            ("method", "methods", "host", "hosts", "path", "paths", "prefix"),
+            'that is said in `match`: "[METHODS ]host/path"',
+        ),
+        **dict.fromkeys(
+            ("header", "headers", "query", "cookie", "ip"), "that is said in `when`, or by a policy in `use`"
+        ),
+    }
 
     match: OneOrMany
     """The requests: `[METHODS ]host/path`, or a list of such, any of which may hold.

@@ -10,7 +10,7 @@ from pydantic import Field, PrivateAttr, SecretStr, model_validator
 
 from pylos.model.base import Table, wrong
 
-SHOWN = "<secret>"
+SHOWN = "***"
 """What stands in the place of a secret wherever it would be printed."""
 
 
@@ -71,6 +71,8 @@ class Secret(Table):
 
 def from_file(file: str) -> str:
     """Read a secret from a file."""
+    if "\0" not in file and Path(file).exists() and not Path(file).is_file():
+        raise wrong("P114", f"`{file}` is no file", keys=["file"])  # a pipe would be waited for
     try:
         value = Path(file).read_bytes().decode().rstrip("\r\n")
     except OSError as error:

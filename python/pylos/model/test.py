@@ -139,12 +139,6 @@ class Test(Table):
     In Python it is written `as_`. Default: absent, nobody in particular. Example: `as = "consumer:acme"`.
     """
 
-    given_: dict[str, Literal["allow", "deny"]] = Field(default_factory=dict, alias="given")
-    """What policies say that only a running gateway could ask.
-
-    Default: none. Example: `given = { fraud = "allow" }`.
-    """
-
     expect: Expect
     """What has to come of it.
 

@@ -23,14 +23,17 @@ class Unit:
     scale: Mapping[str, int]
     """By name, from the smallest, which is 1."""
 
-    def parse(self, text: str) -> int:
-        """Give the value in the smallest unit; raises P109 for anything but a whole number with a unit."""
+    def parse(self, text: str, bounds: Bounds | None = None) -> int:
+        """Give the value in the smallest unit; raises P109 for anything but a whole number with a unit.
+
+        What is suggested instead is within the bounds.
+        """
         form = FORM.fullmatch(text)
         if form is None:
             raise self.bad(f'"{text}" is no {self.what}', hint=f'a {self.what} is written like "{self.example}"')
         number, gap, unit = form.groups()
         if not unit:
-            raise self.bad(f'"{text}" has no unit', hint=self.suggestion(number))
+            raise self.bad(f'"{text}" has no unit', hint=self.suggestion(number, bounds))
         if unit not in self.scale:
             raise self.bad(f"unknown unit `{unit}`", hint=self.unit_hint(unit))
         if gap:
@@ -42,12 +45,19 @@ class Unit:
     def bad(self, message: str, hint: str | None) -> ValueError:
         return wrong("P109", message, hint=hint)
 
-    def suggestion(self, number: str) -> str:
+    def suggestion(self, number: str, bounds: Bounds | None) -> str:
+        """Give the number with the units that it can have."""
         whole = re.fullmatch(r"([0-9]{1,15})(?:\.0+)?", number)
-        if whole is None:
+        low, high = bounds or (0, float("inf"))
+        fitting = [
+            f'"{whole[1]}{unit}"'
+            for unit, scale in self.scale.items()
+            if whole and unit not in THOUSANDS and low <= int(whole[1]) * scale <= high
+        ]
+        if not fitting:
             return f'a {self.what} is a whole number and its unit, "{self.example}"'
-        tries = [f'"{whole[1]}{unit}"' for unit in self.scale]
-        return f"write {', '.join(tries[:-1])} or {tries[-1]}"
+        *first, last = fitting[:MOST_SUGGESTED]
+        return f"write {', '.join(first)} or {last}" if first else f"write {last}"
 
     def unit_hint(self, unit: str) -> str:
         by_lower = {name.lower(): name for name in self.scale}
@@ -65,22 +75,28 @@ class Unit:
 
     def between(self, at_least: str, at_most: str) -> BeforeValidator:
         """Check that a value is a text of this family and within its bounds. It stays the text."""
-        low, high = self.parse(at_least), self.parse(at_most)
+        bounds = low, high = self.parse(at_least), self.parse(at_most)
 
         def check(value: object) -> object:
             if isinstance(value, int | float) and not isinstance(value, bool):
-                raise self.bad(f"{value} has no unit", hint=self.suggestion(str(value)))
+                number = int(value) if value == value // 1 and abs(value) != float("inf") else value
+                raise self.bad(f"{number} has no unit", hint=self.suggestion(str(number), bounds))
             if isinstance(value, str):
-                if self.parse(value) < low:
+                found = self.parse(value, bounds)
+                if found < low:
                     raise self.bad(f'"{value}" is too small', hint=f'the least is "{at_least}"')
-                if self.parse(value) > high:
+                if found > high:
                     raise self.bad(f'"{value}" is too large', hint=f'the most is "{at_most}"')
             return value
 
         return BeforeValidator(check)
 
 
-FORM = re.compile(r"([0-9]{1,15}(?:\.[0-9]{1,15})?)( *)([A-Za-z]*)")
+FORM = re.compile(r"([0-9]{1,400}(?:\.[0-9]{1,400})?)( *)([A-Za-z]*)")
+MOST_SUGGESTED = 3
+THOUSANDS = ("KB", "MB", "GB")
+"""Units that are understood and not suggested: whoever writes a bare number means those of 1024."""
+Bounds = tuple[int, int]
 
 DURATION = Unit("duration", "30s", {"ms": 1, "s": 1000, "m": 60_000, "h": 3_600_000})
 SIZE = Unit(

@@ -7,7 +7,7 @@ A question is a message with a `type` and an `id` of the asker's; its one answer
     {"type": "rollback", "number"}      puts a former configuration into use, null = the one before: the same
     {"type": "history"}                 {"entries"}, the latest first
     {"type": "document", "number"}      a former document, null = the one in use: {"number", "document"}
-    {"type": "table"}                   the table in use, addresses as they really are: {"number", "table"}
+    {"type": "table"}                   the table in use, addresses as they really are: {"number", "table", "secrets"}
     {"type": "status"}                  {"status": of the gateway process, "running": of the supervisor}
     {"type": "process", "other_than"}   waits until a gateway process serves that is not this one: {"gateway"}
     {"type": "stop"}                    ends at once, without a drain; no answer but the end
@@ -16,7 +16,7 @@ A question is a message with a `type` and an `id` of the asker's; its one answer
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import asdict
 from typing import Any
 
@@ -26,6 +26,9 @@ from pylos.supervisor.events import Event, Outcome, Reload, Rollback
 from pylos.supervisor.run import Supervisor
 from pylos.supervisor.source import Source
 
+MOST_QUESTIONS = 64
+"""Of one asker, that wait for their answers; more are read when one of them has its."""
+
 
 class Answers:
     """Answers questions about one supervisor. `asker` is who asks, as it stands in the log."""
@@ -34,23 +37,49 @@ class Answers:
         self._supervisor = supervisor
         self._asker = asker
 
-    async def converse(self, channel: Channel, source_of: Callable[[Message], Source | None]) -> None:
+    async def converse(
+        self, channel: Channel, source_of: Callable[[Message], Source | None], idle: float | None = None
+    ) -> None:
         """Answer until the other side has left. A question that waits does not keep the others waiting.
 
-        `source_of` gives the source that a reload names; None is the one in use. Raises OSError for a broken channel.
+        `source_of` gives the source that a reload names; None is the one in use. An asker who waits for nothing and
+        asks nothing for `idle` seconds is left. Raises OSError for a broken channel.
         """
         answering: set[asyncio.Task[None]] = set()
         try:
-            while (question := await channel.receive()) is not None:
-                task = asyncio.create_task(self._answer(channel, question, source_of))
+            while (question := await self._next(channel, answering, idle)) is not None:
+                if len(answering) >= MOST_QUESTIONS:
+                    await asyncio.wait(answering, return_when=asyncio.FIRST_COMPLETED)
+                task = asyncio.create_task(self._answer(channel, question, source_of, idle))
                 answering.add(task)
                 task.add_done_callback(answering.discard)
         finally:
             for task in answering:
                 task.cancel()
 
-    async def _answer(self, channel: Channel, question: Message, source_of: Callable[[Message], Source | None]) -> None:
+    async def _next(
+        self, channel: Channel, answering: Collection[asyncio.Task[None]], idle: float | None
+    ) -> Message | None:
+        """Wait for the next question; None when the asker has left or is left."""
+        receiving = asyncio.create_task(channel.receive())
+        try:
+            while not (await asyncio.wait([receiving], timeout=idle))[0]:
+                if not answering:
+                    return None
+            return receiving.result()
+        finally:
+            receiving.cancel()
+
+    async def _answer(
+        self,
+        channel: Channel,
+        question: Message,
+        source_of: Callable[[Message], Source | None],
+        idle: float | None,
+    ) -> None:
         number = question.get("id")
+        if not isinstance(number, int | str | None):
+            return  # no number of ours, which are all that an answer could be told by
         try:
             answer = {"type": "done", "id": number, **await self._asked(question, source_of(question))}
         except PylosError as error:
@@ -58,9 +87,10 @@ class Answers:
         except Exception as error:  # noqa: BLE001 - who asks waits for an answer, and all others go on
             answer = failure(number, PylosError(f"a defect of Pylos: {error!r}"))
         try:
-            await channel.send(answer)
+            async with asyncio.timeout(idle):
+                await channel.send(answer)
         except OSError:
-            return  # who asked has left
+            return  # who asked has left, or reads nothing
 
     async def _asked(self, question: Message, source: Source | None) -> dict[str, Any]:  # noqa: PLR0911 - one each
         supervisor = self._supervisor
@@ -75,7 +105,7 @@ class Answers:
             case "document":
                 return supervisor.document(question.get("number"))
             case "table":
-                return {"number": supervisor.number, "table": supervisor.table}
+                return {"number": supervisor.number, "table": supervisor.table, "secrets": supervisor.secrets}
             case "process":
                 return {"gateway": await supervisor.serving(question.get("other_than", 0))}
             case "status":

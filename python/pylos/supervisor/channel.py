@@ -82,7 +82,7 @@ class Channel:
 def _parsed(body: bytes) -> Message:
     try:
         message = json.loads(body)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:  # the latter for what is nested too deep
         raise ChannelError(f"a message that is no JSON: {body[:100]!r}") from error
     if not isinstance(message, dict) or not isinstance(message.get("type"), str):
         raise ChannelError(f"a message without a type: {body[:100]!r}")

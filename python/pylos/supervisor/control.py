@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import fcntl
+import json
 import os
 import socket
 import struct
@@ -16,13 +17,15 @@ from pathlib import Path
 
 from pylos.errors import GatewayError
 from pylos.supervisor import log
-from pylos.supervisor.answers import Answers
-from pylos.supervisor.channel import Channel
-from pylos.supervisor.line import Line
+from pylos.supervisor.answers import Answers, failure
+from pylos.supervisor.channel import LENGTH, Channel
+from pylos.supervisor.line import ANY_QUESTION, Line
 from pylos.supervisor.run import Supervisor
 from pylos.supervisor.runtime import checked_name, folder_to_use, folders, is_private, known_names, socket_path
 
 MOST_ASKERS = 32
+IDLE_SECONDS = 10.0
+"""How long an asker may be silent that waits for no answer."""
 CREDENTIALS = struct.Struct("3i")
 """What SO_PEERCRED gives: pid, uid, gid."""
 
@@ -71,8 +74,11 @@ class ControlSocket:
             except OSError:  # no descriptor is free; who asks can wait
                 await asyncio.sleep(1)
                 continue
-            if len(self._askers) >= MOST_ASKERS or not is_allowed(connection):
+            if not is_allowed(connection):
                 connection.close()
+                continue
+            if len(self._askers) >= MOST_ASKERS:
+                turn_away(connection)
                 continue
             asker = asyncio.create_task(converse(answers, Channel(connection)))
             self._askers.add(asker)
@@ -92,9 +98,17 @@ async def converse(answers: Answers, channel: Channel) -> None:
     """Answer one asker; what it does wrong is its own loss."""
     try:
         with suppress(OSError):
-            await answers.converse(channel, lambda _: None)
+            await answers.converse(channel, lambda _: None, IDLE_SECONDS)
     finally:
         channel.close()
+
+
+def turn_away(connection: socket.socket) -> None:
+    """Answer whatever will be asked, without waiting for it, and hang up."""
+    body = json.dumps(failure(ANY_QUESTION, GatewayError("too many commands at once; try again"))).encode()
+    with connection, suppress(OSError):
+        connection.settimeout(0)
+        connection.send(LENGTH.pack(len(body)) + body)
 
 
 def take(lock: int, name: str) -> None:

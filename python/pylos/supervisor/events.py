@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from pylos.config.diff import Change
 from pylos.errors import Problem, PylosError
@@ -35,6 +35,20 @@ class Reload:
     outcome: Outcome | None = None
     noticed: bool = False
     """Nobody asked: the watcher saw a change, perhaps one that has been read already."""
+    others: tuple[Outcome, ...] = ()
+    """Of those who asked for the same while it waited."""
+
+    @property
+    def outcomes(self) -> tuple[Outcome, ...]:
+        """Everybody who is told."""
+        return (*filter(None, [self.outcome]), *self.others)
+
+    def with_another(self, other: Reload) -> Reload:
+        """Serve another one of the same source too; who asked gives the reason, rather than what was noticed."""
+        first = other if self.noticed else self
+        return replace(
+            first, outcome=None, noticed=self.noticed and other.noticed, others=self.outcomes + other.outcomes
+        )
 
 
 @dataclass(frozen=True)
@@ -60,6 +74,11 @@ class Rollback:
     number: int | None
     """Which; None = the one before the one in use."""
     outcome: Outcome | None = None
+
+    @property
+    def outcomes(self) -> tuple[Outcome, ...]:
+        """Everybody who is told."""
+        return () if self.outcome is None else (self.outcome,)
 
 
 @dataclass(frozen=True)

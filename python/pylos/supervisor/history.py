@@ -6,7 +6,7 @@ import json
 import zlib
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
@@ -31,7 +31,7 @@ class Entry:
     restores: int | None
     """Of a rollback, the number of the document that it put back."""
     name: str
-    packed: bytes
+    packed: bytes = field(repr=False)
     """The document; a large one is a few kilobytes in this form."""
 
     @property
@@ -44,8 +44,8 @@ class Entry:
     def checked(self) -> Checked:
         """The same as something to put into use."""
         document = self.document
-        tests = document.pop("test")
-        return Checked(document, self.name, tests=tests)
+        tests, secrets = document.pop("test"), document.pop("secrets")
+        return Checked(document, self.name, tests=tests, secrets=secrets)
 
     def as_json(self, *, in_use: bool) -> dict[str, Any]:
         """Give all but the document as plain values."""

@@ -7,12 +7,15 @@ import json
 import socket
 import threading
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from typing import Any
 
 from pylos.errors import BindError, ConfigError, GatewayError, Place, Problem, PylosError
 from pylos.supervisor.channel import LENGTH
 
 ANSWER_SECONDS = 60.0
+ANY_QUESTION = 0
+"""The number of an answer to whatever is asked."""
 
 
 class Line:
@@ -30,9 +33,10 @@ class Line:
         with self._asking:
             number = next(self._numbers)
             try:
-                self._send({**question, "id": number})
+                with suppress(BrokenPipeError, ConnectionResetError):  # it may have been answered before it was asked
+                    self._send({**question, "id": number})
                 answer = self._receive()
-                while answer["id"] != number:  # the answer to a question that was given up
+                while answer["id"] not in (number, ANY_QUESTION):  # the answer to a question that was given up
                     answer = self._receive()
             except TimeoutError:
                 raise GatewayError(f"the supervisor gave no answer within {ANSWER_SECONDS:g} s") from None

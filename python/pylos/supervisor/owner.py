@@ -66,4 +66,6 @@ async def _listen(channel: Channel, supervisor: Supervisor) -> None:
 def _source(question: Message) -> Source | None:
     if "path" in question:
         return Path(question["path"])
-    return Checked(question["table"], tests=question.get("tests", {})) if "table" in question else None
+    if "table" not in question:
+        return None
+    return Checked(question["table"], tests=question.get("tests", {}), secrets=question.get("secrets", []))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 from collections import deque
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -111,7 +111,7 @@ class Supervisor:
         while True:
             match await self._events.get():
                 case Reload() as wanted:
-                    self._wanted.append(wanted)
+                    self._want(wanted)
                     self._read_next()
                 case Read() as read:
                     await self._reload(read)
@@ -152,6 +152,14 @@ class Supervisor:
 
     # -- a new configuration ------------------------------------------------------------------------------------------
 
+    def _want(self, wanted: Reload) -> None:
+        """Queue a reload; one that waits already and has the same source serves both, since it has not read yet."""
+        for at, waiting in enumerate(self._wanted):
+            if waiting.source == wanted.source:
+                self._wanted[at] = waiting.with_another(wanted)
+                return
+        self._wanted.append(wanted)
+
     def _read_next(self) -> None:
         if self._wanted and self._reading is None:
             self._reading = asyncio.create_task(self._read(self._wanted.popleft()), name="read the configuration")
@@ -180,11 +188,11 @@ class Supervisor:
             if read.source == self._source:
                 self._drift = "what the file says now was refused"
                 await self._follow([*self._written.files, *named_files(error)])
-            await self._settle(wanted.outcome, error)
+            await self._settle(wanted.outcomes, error)
             return
         self._source, self._written, self._drift, self._rolled_back = read.source, checked, None, False
         await self._follow(checked.files)
-        await self._settle(wanted.outcome, taken)
+        await self._settle(wanted.outcomes, taken)
 
     async def _roll_back(self, wanted: Rollback) -> None:
         try:
@@ -194,12 +202,12 @@ class Supervisor:
             taken = await self._take(checked, f"rollback to {number}, {wanted.reason}", restores=number)
         except PylosError as error:
             log.error("rollback_refused", f"{error}; the configuration in use stays", reason=wanted.reason)
-            await self._settle(wanted.outcome, error)
+            await self._settle(wanted.outcomes, error)
             return
         same = checked.document == self._written.document
         self._rolled_back = not same
         self._drift = None if same else f"configuration {number} was put back by a rollback"
-        await self._settle(wanted.outcome, taken)
+        await self._settle(wanted.outcomes, taken)
 
     async def _take(self, checked: Checked, reason: str, restores: int | None = None) -> Taken:
         """Put a configuration into use, unless it is; and tell. Raises what `Applier.change` raises."""
@@ -218,17 +226,18 @@ class Supervisor:
             self._report_listening()
         return Taken(number, changes, checked.warnings)
 
-    async def _settle(self, outcome: Outcome | None, result: Taken | PylosError) -> None:
+    async def _settle(self, outcomes: Iterable[Outcome], result: Taken | PylosError) -> None:
         """Tell who asked; and with a configuration tried, it is time to try without a gateway process's delay."""
         if self._process is None:
             await self._replace()
-        if outcome is None or outcome.done():
-            return
-        if isinstance(result, PylosError):
-            outcome.set_exception(result)
-            outcome.exception()  # told, as far as we are concerned: who asked may have left
-        else:
-            outcome.set_result(result)
+        for outcome in outcomes:
+            if outcome.done():
+                continue
+            if isinstance(result, PylosError):
+                outcome.set_exception(result)
+                outcome.exception()  # told, as far as we are concerned: who asked may have left
+            else:
+                outcome.set_result(result)
 
     async def _follow(self, files: Sequence[Path]) -> None:
         if self._watch:
@@ -300,6 +309,11 @@ class Supervisor:
     def table(self) -> dict[str, Any]:
         """The table in use, addresses as they really are."""
         return self._applier.table
+
+    @property
+    def secrets(self) -> list[list[str]]:
+        """The places of secrets in the table in use."""
+        return self._applier.checked.secrets
 
     def document(self, number: int | None) -> dict[str, Any]:
         """Give a former document, or the one in use, with its number. Raises PylosError."""

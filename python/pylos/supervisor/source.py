@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
+import secrets
 import threading
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
@@ -15,6 +16,7 @@ from typing import Any, TypeVar
 
 from pylos.config import Config, Loaded, load
 from pylos.config.diff import meaning
+from pylos.config.secrets import with_stand_ins
 from pylos.errors import ConfigError, Place, Problem, PylosError
 from pylos.supervisor.watch import contents
 
@@ -25,8 +27,8 @@ Result = TypeVar("Result")
 class Checked:
     """A sound configuration, as far as the supervisor cares about it."""
 
-    table: dict[str, Any]
-    """In the form that the gateway takes."""
+    table: dict[str, Any] = field(repr=False)
+    """In the form that the gateway takes, secrets in plain text."""
     name: str = "the configuration"
     """What to call it where a place in a file is not known."""
     warnings: list[Problem] = field(default_factory=list)
@@ -34,18 +36,21 @@ class Checked:
     """The files it was read from."""
     tests: dict[str, Any] = field(default_factory=dict)
     """The [test.*] tables: part of the document, though the gateway never sees them."""
+    secrets: list[list[str]] = field(default_factory=list)
+    """The places of secrets in the table."""
     contents: bytes = b""
     """Digest of the files when they were read."""
 
     @property
     def document(self) -> dict[str, Any]:
-        """The table and the tests: all that two configurations are compared by."""
-        return {**self.table, "test": self.tests}
+        """The table, the tests and where secrets are: all that two configurations are compared by."""
+        return {**self.table, "test": self.tests, "secrets": self.secrets}
 
     @property
     def digest(self) -> str:
         """Twelve characters that tell documents apart, whatever their text looks like."""
-        return hashlib.sha256(json.dumps(self.document, sort_keys=True).encode()).hexdigest()[:12]
+        shown = with_stand_ins(self.document, self.secrets, stand_in)
+        return hashlib.sha256(json.dumps(shown, sort_keys=True).encode()).hexdigest()[:12]
 
     def problems(self, found: Iterable[Mapping[str, Any]]) -> list[Problem]:
         """Take over what the gateway process found wrong. Rare: the same compiler has checked the table before."""
@@ -54,6 +59,14 @@ class Checked:
             Problem(each["code"], each["severity"], tuple(each["path"]), each["message"], each["hint"], place)
             for each in found
         ]
+
+
+KEY = secrets.token_bytes(32)
+
+
+def stand_in(secret: str) -> str:
+    """Give what counts for a secret in a digest: nobody who sees that can try out what the secret is."""
+    return hashlib.blake2b(secret.encode(), key=KEY).hexdigest()
 
 
 Source = Path | Config | Loaded | Checked
@@ -66,7 +79,7 @@ def read(source: Source) -> Checked:
     loaded = source if isinstance(source, Loaded) else load(source)
     name = str(source) if isinstance(source, Path) else Checked.name
     tests = meaning(loaded)["test"]
-    return Checked(loaded.table, name, loaded.warnings, loaded.watch, tests, contents(loaded.watch))
+    return Checked(loaded.table, name, loaded.warnings, loaded.watch, tests, loaded.secrets, contents(loaded.watch))
 
 
 def named_files(error: PylosError) -> list[Path]:

@@ -124,7 +124,6 @@ config = pylos.Config(
             peer="10.2.0.1",
             listener="http",
             as_=model.Identity(id="consumer:acme", plan="gold", claims={"role": "staff"}),
-            given={"beta": "allow"},
             expect=model.Expect(route="site", upstream="web", path="/items/7?v=2", headers={"x-beta": "1"}),
         ),
         "old_pages_have_moved": model.Test(

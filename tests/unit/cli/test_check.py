@@ -51,22 +51,22 @@ def test_a_wrong_file(pylos, file):
     assert done.exit_code == 1
     assert done.stdout == ""
     assert done.stderr.splitlines() == [
-        "error[P107]: there is no upstream `web`",
+        "error[P107]: [route.a] to: there is no upstream `web`",
         " --> pylos.toml:5:6",
         "  |",
         '5 | to = "web"',
-        "  |      ^^^^^ [route.a] to",
+        "  |      ^^^^^",
         "  |",
         "  = help: add [upstream.web]",
         "  = see: pylos check --explain P107",
         "",
-        "error[P109]: 3 has no unit",
+        "error[P109]: [route.a] timeout: 3 has no unit",
         " --> pylos.toml:6:11",
         "  |",
         "6 | timeout = 3",
-        "  |           ^ [route.a] timeout",
+        "  |           ^",
         "  |",
-        '  = help: write "3ms", "3s", "3m" or "3h"',
+        '  = help: write "3ms", "3s" or "3m"',
         "  = see: pylos check --explain P109",
         "",
         "2 errors",
@@ -80,8 +80,8 @@ def test_colours_are_for_terminals_alone(pylos, file, monkeypatch):
     monkeypatch.setattr(output, "is_terminal", lambda: True)
     monkeypatch.delenv("NO_COLOR", raising=False)
     coloured = pylos("check", "-c", name).stderr
-    assert "\x1b[31m\x1b[1merror[P107]\x1b[0m: there is no upstream" in coloured
-    assert "\x1b[31m\x1b[1m^^^^^ [route.a] to\x1b[0m" in coloured
+    assert "\x1b[31m\x1b[1merror[P107]\x1b[0m: [route.a] to: there is no upstream" in coloured
+    assert "\x1b[31m\x1b[1m^^^^^\x1b[0m" in coloured
 
     monkeypatch.setenv("NO_COLOR", "1")
     plain = pylos("check", "-c", name).stderr
@@ -141,7 +141,7 @@ def test_as_annotations_of_github(pylos, file):
 
 
 TO, ADD = "[route.a] to", "add [upstream.web]"
-TIMEOUT, UNIT = "[route.a] timeout", 'write "3ms", "3s", "3m" or "3h"'
+TIMEOUT, UNIT = "[route.a] timeout", 'write "3ms", "3s" or "3m"'
 
 
 def test_what_a_workflow_command_would_obey_is_escaped():
@@ -231,11 +231,26 @@ def test_a_file_that_is_not_there(pylos):
     assert done.stderr.startswith("error[P100]: cannot be read: No such file or directory\n --> nowhere.toml\n")
 
 
+@pytest.mark.parametrize("text", [SOUND, '{"listen": {"a": {"bind": "127.0.0.1:0"}}}', "\ufeff" + SOUND])
+def test_what_is_piped_in(pylos, text):
+    done = pylos("check", "-c", "-", input=text)
+
+    assert (done.exit_code, done.stdout) == (0, "<stdin>: ok\n")
+    assert pylos("check", "-c", "-", input="[listn]").exit_code == 1
+
+
+def test_others_do_not_read_standard_input(pylos):
+    done = pylos("routes", "-c", "-", input=SOUND)
+
+    assert done.exit_code == 2
+    assert "only check and fmt read standard input" in done.stderr
+
+
 def test_a_file_that_is_no_text(pylos, file):
     done = pylos("check", "-c", file(b"a = '\xff'"))
 
     assert done.exit_code == 1
-    assert done.stderr.startswith("error[P100]: is not UTF-8 (byte 6)\n --> pylos.toml\n")
+    assert done.stderr.startswith("error[P100]: is not UTF-8 (byte 6)\n --> pylos.toml:1\n")
 
 
 def test_a_file_with_a_byte_order_mark_and_carriage_returns(pylos, file):

@@ -94,3 +94,15 @@ def test_what_cannot_be_written_is_told(pylos, file, monkeypatch):
     assert (done.exit_code, done.stderr) == (1, "pylos: pylos.toml cannot be written: No space left on device\n")
     assert Path(name).read_text() == ROUGH
     assert [path.name for path in Path().iterdir()] == [name]
+
+
+@pytest.mark.parametrize("piped", [False, True])
+def test_a_byte_order_mark_stays(pylos, tmp_path, piped):
+    text = "\ufeff[pylos]\nworkers=2\n"
+    if piped:
+        assert pylos("fmt", "-c", "-", input=text).stdout == "\ufeff[pylos]\nworkers = 2\n"
+        return
+    (tmp_path / "x.toml").write_text(text, encoding="utf-8")
+
+    assert pylos("fmt", "-c", "x.toml").exit_code == 0
+    assert (tmp_path / "x.toml").read_bytes() == b"\xef\xbb\xbf[pylos]\nworkers = 2\n"

@@ -1,16 +1,13 @@
 import json
 import re
 
+from documents import LISTENERS
+
 from pylos.cli.routes import HEADS
 
-DOCUMENT = """\
-[listen.http]
-bind = "127.0.0.1:0"
-[listen.ops]
-bind = "127.0.0.2:0"
-serve = ["health"]
-[upstream.web]
-targets = ["localhost:8000"]
+DOCUMENT = (
+    LISTENERS
+    + """\
 [policy.shield]
 type = "filter"
 [route.rest]
@@ -21,6 +18,7 @@ use = ["shield"]
 match = "GET,HEAD shop.example.com/items/{id}"
 respond = { status = 204 }
 """
+)
 
 
 def test_the_most_specific_comes_first(pylos, file):

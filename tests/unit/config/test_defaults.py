@@ -133,14 +133,26 @@ def test_a_misspelled_kind_of_default_is_found():
 
 
 def test_a_warning_about_a_default_is_told_once_and_silenced_there():
-    text = (
-        '[defaults.route]\nwithout = ["p"]\n{}\n[policy.p]\ntype = "filter"\n'
-        '[route.a]\nmatch = "/a"\nrespond = {{}}\n[route.b]\nmatch = "/b"\nrespond = {{}}\n'
-    ) + LISTEN
+    text = ('[defaults.route]\nmatch = ["/{{a}}", "/{{b}}"]\n{}\n[route.a]\nrespond = {{}}\n') + LISTEN
 
     (warning,) = load_text(text.format(""), "x.toml").warnings
-    assert (warning.code, warning.path) == ("P210", ("defaults", "route", "without", 0))
-    assert load_text(text.format('silence = ["P210"]'), "x.toml").warnings == []
+    assert (warning.code, warning.path) == ("P203", ("defaults", "route", "match", 1))
+    assert [words for _, words in warning.also] == ["has this default"]
+    assert load_text(text.format('silence = ["P203"]'), "x.toml").warnings == []
+
+
+def test_no_default_exempts_routes_from_what_is_required():
+    text = (
+        '[pylos]\nrequire = ["p"]\n[policy.p]\ntype = "filter"\n[defaults.route]\nwithout = ["p"]\n'
+        '[route.a]\nmatch = "/a"\nrespond = {}\n[route.b]\nmatch = "/b"\nrespond = {}\nuse = ["p"]\n'
+    )
+    problems = refused(text)
+
+    assert (problems[0].code, problems[0].path) == ("P115", ("defaults", "route", "without"))
+    assert "in each route" in problems[0].hint
+    own = text.replace('[defaults.route]\nwithout = ["p"]\n', "")
+    own = own.replace("respond = {}", 'respond = {}\nwithout = ["p"]', 1)
+    assert load_text(own + LISTEN, "x.toml").without == {"a": ["p"]}
 
 
 def test_a_path_cannot_be_asked_for_where_there_are_none():

@@ -111,9 +111,26 @@ def test_mistakes_stand_in_their_own_files(write):
 
 
 def test_a_wildcard_may_find_nothing_and_never_its_own_file(write):
-    write(main_toml=f'include = ["*.toml", "none/*.toml"]\n{LISTEN}', other_toml=route("a"))
+    write(main_toml=f'include = ["*.toml", "empty/*.toml", "empty/*/*.toml"]\n{LISTEN}', other_toml=route("a"))
+    write(**{"empty__notes.txt": ""})
 
     assert list(load("main.toml").config.route) == ["a"]
+
+
+def test_a_wildcard_in_a_folder_that_is_not_there(write):
+    write(main_toml=f'include = ["conf.d/*/site.toml"]\n{LISTEN}')
+    (problem,) = refused()
+
+    assert (problem.code, str(problem.place)) == ("P112", "main.toml:1:12")
+    assert problem.message == "there is no folder `conf.d`"
+
+
+def test_the_folders_that_wildcards_find_are_watched(write):
+    write(main_toml=f'include = ["conf.d/*/site.toml", "deep/**/*.toml"]\n{LISTEN}')
+    write(**{"conf.d__a__site_toml": route("a"), "conf.d__b__notes.txt": "", "deep__x__y__c_toml": route("c")})
+
+    folders = [path for path in load("main.toml").watch if path.is_dir()]
+    assert {str(path) for path in folders} == {"conf.d", "conf.d/a", "conf.d/b", "deep", "deep/x", "deep/x/y"}
 
 
 def test_a_file_is_read_once(write):

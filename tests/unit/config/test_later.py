@@ -97,7 +97,7 @@ timeout = "3s"
 timeouts = { connect = "1s", total = "1h" }  # here
 [test.no_identity]
 request = "GET https://api.example.com/v2/orders/7"
-given = { jwt = "deny" }
+given = { jwt = "deny" }  # here
 expect = { route = "orders", upstream = "orders", status = 401 }
 """
 
@@ -161,6 +161,7 @@ SOUND = {
     "policy:filter": '[policy.b]\ntype = "filter"\n',
     "policy:headers": '[policy.b]\ntype = "headers"\n',
     "route": '[route.b]\nmatch = "/"\nto = "web"\n',
+    "test": '[test.b]\nrequest = "GET /"\nexpect = { status = 404 }\n',
 }
 
 

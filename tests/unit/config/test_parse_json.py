@@ -83,7 +83,7 @@ def test_it_refuses_what_json_refuses(text):
         ('{"a" 1}', "a `:` was expected", 1, 6),
         ("{a: 1}", "a key in quotes was expected", 1, 2),
         ("{'a': 1}", "a key in quotes was expected", 1, 2),
-        ("[1", "a `,` or `]` was expected", 1, 3),
+        ("[1", "the text ends where a `,` or `]` was expected", 1, 3),
         ('{"a": "b\n"}', "a control character in a string; it is written as an escape", 1, 9),
         ('"a', "this string has no end", 1, 1),
         (r'"\x"', "an escape that JSON does not have", 1, 2),
@@ -126,7 +126,25 @@ def test_a_mistake_in_json_stands_at_its_place():
     assert told == [
         ("P104", "x.json:4:29", 1, "must be a string, not an integer", None),
         ("P102", "x.json:4:33", 5, "unknown key", "did you mean `to`?"),
+        ("P104", "x.json:6:62", 4, "is null, and a configuration has no null", "leave the key out"),
     ]
+
+
+def test_the_key_by_which_editors_find_the_schema():
+    assert load_text('{"$schema": "./pylos.schema.json", "listen": {"a": {"bind": "127.0.0.1:0"}}}', "x.json")
+    with pytest.raises(ConfigError):
+        load_text('{"$schema": 1, "listen": {"a": {"bind": "127.0.0.1:0"}}}', "x.json")
+
+
+def test_no_null_but_in_what_is_sent_as_it_is():
+    route = '{"match": "/", "respond": {"json": [null, {"a": null}]}, "timeout": null, "use": [null]}'
+    text = '{"listen": {"a": {"bind": "127.0.0.1:0"}}, "route": {"site": %s}}'
+    with pytest.raises(ConfigError) as caught:
+        load_text(text % route, "x.json")
+
+    assert [(one.code, one.path[2:]) for one in caught.value.problems] == [("P104", ("timeout",)), ("P104", ("use", 0))]
+    sound = route.partition(', "timeout"')[0] + "}"
+    assert load_text(text % sound, "x.json").table["route"]["site"]["respond"]["body"] == '[null,{"a":null}]'
 
 
 def test_what_is_no_json():

@@ -323,7 +323,7 @@ TABLE = [
         x.toml:2:9: error P109: [pylos] drain: 30 has no unit
             2 | drain = 30
               |         ^^
-              = write "30ms", "30s", "30m" or "30h"
+              = write "30ms", "30s" or "30m"
         """,
     ),
     Wrong(
@@ -376,7 +376,7 @@ TABLE = [
         x.toml:4:28: error P116: [route.a] silence[2]: `p203` is no code of a warning
             4 | silence = ["P203", "P102", "p203"]
               |                            ^^^^^^
-              = warnings are P203, P210 and P213
+              = did you mean `P203`?
         """,
     ),
 ]

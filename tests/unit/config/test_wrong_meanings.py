@@ -99,10 +99,10 @@ TABLE = [
         "a field of the connection",
         '[policy.a]\ntype = "headers"\nresponse = { remove = ["Connection"] }',
         """
-        x.toml:3:24: error P209: [policy.a] response.remove[0]: a policy does not change `Connection`
+        x.toml:3:24: error P209: [policy.a] response.remove[0]: `Connection` is written by the gateway
             3 | response = { remove = ["Connection"] }
               |                        ^^^^^^^^^^^^
-              = it belongs to the connection; the gateway writes it
+              = it frames a message or belongs to one connection
         """,
     ),
     Wrong(

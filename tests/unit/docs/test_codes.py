@@ -48,7 +48,6 @@ def test_the_severities_are_those_of_the_sources():
 
 NO_EXAMPLE = {
     "P100": "a file that cannot be read has no text to show",
-    "P114": "no key of this version holds a secret",
 }
 
 

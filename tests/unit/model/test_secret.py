@@ -40,7 +40,7 @@ def test_it_is_never_shown(secret):
     ]
 
     assert [text for text in shown if VALUE in text] == []
-    assert (str(secret), repr(secret)) == ("<secret>", "<secret>")
+    assert (str(secret), repr(secret)) == ("***", "***")
 
 
 def test_a_change_is_seen_without_a_look_at_it(secret, monkeypatch):
@@ -55,7 +55,7 @@ def test_a_change_is_seen_without_a_look_at_it(secret, monkeypatch):
     "given, code, message",
     [
         ({"file": "/none/such"}, "P114", "`/none/such` cannot be read: No such file or directory"),
-        ({"file": "."}, "P114", "`.` cannot be read: Is a directory"),
+        ({"file": "."}, "P114", "`.` is no file"),
         ({"file": "empty"}, "P114", "`empty` is empty"),
         ({"file": "binary"}, "P114", "`binary` holds no text in UTF-8"),
         ({"file": "a\0b"}, "P114", "`a\0b` holds no text in UTF-8"),

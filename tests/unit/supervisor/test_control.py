@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from pylos.errors import GatewayError, PylosError
-from pylos.supervisor import control, runtime
+from pylos.supervisor import answers, control, runtime
 from pylos.supervisor.channel import LENGTH
 from pylos.supervisor.control import ControlSocket, connect, open_if_possible
 from pylos.supervisor.source import Checked, Source
@@ -201,10 +201,21 @@ def test_who_may_ask(uid: int, *, allowed: bool) -> None:
     assert control.is_allowed(Connection()) is allowed  # type: ignore[arg-type]
 
 
+DEEP = b'{"type": "history", "id": ' + b"[" * 100_000 + b"]" * 100_000 + b"}"
+ODD = b'{"type": "history", "id": [1]}'
+
+
 @pytest.mark.parametrize(
     "data",
-    [LENGTH.pack(5) + b"nope!", LENGTH.pack(1 << 31), LENGTH.pack(2) + b"{}", LENGTH.pack(8) + b"{"],
-    ids=["no JSON", "too long", "no type", "cut"],
+    [
+        LENGTH.pack(5) + b"nope!",
+        LENGTH.pack(1 << 31),
+        LENGTH.pack(2) + b"{}",
+        LENGTH.pack(8) + b"{",
+        LENGTH.pack(len(DEEP)) + DEEP,
+        LENGTH.pack(len(ODD)) + ODD,
+    ],
+    ids=["no JSON", "too long", "no type", "cut", "too deep", "a number that is none"],
 )
 def test_an_asker_that_speaks_another_language_harms_only_itself(
     tell_controlled: Asking, table: Table, folder: Path, data: bytes
@@ -233,8 +244,81 @@ def test_no_more_askers_than_there_may_be(
     async def story(_: Supervised) -> None:
         first = await asyncio.to_thread(connect, "default")
         assert await asyncio.to_thread(first.ask, {"type": "history"})
-        with pytest.raises(GatewayError):
+        with pytest.raises(GatewayError, match="too many commands at once; try again"):
             await asyncio.to_thread(ask, {"type": "history"})
         first.close()
+
+    tell_controlled(table(), story)
+
+
+def test_an_asker_that_asks_nothing_is_left(
+    tell_controlled: Asking, table: Table, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(control, "IDLE_SECONDS", 0.1)
+
+    async def story(running: Supervised) -> None:
+        silent = await asyncio.to_thread(connect, "default")
+        assert await asyncio.to_thread(silent._socket.recv, 1) == b""
+        silent.close()
+        waiting = await asyncio.to_thread(connect, "default")  # for an answer that takes longer
+        question = {"type": "process", "other_than": running.ready["gateway"]}
+        asked = asyncio.create_task(asyncio.to_thread(waiting.ask, question))
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(asyncio.shield(asked), 0.5)
+        os.kill(running.ready["gateway"], 9)
+        assert (await asked)["gateway"] != running.ready["gateway"]
+        waiting.close()
+
+    tell_controlled(table(), story)
+
+
+def test_an_asker_that_takes_no_answers_is_left(
+    tell_controlled: Asking, table: Table, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(control, "IDLE_SECONDS", 0.1)
+    monkeypatch.setattr(control, "MOST_ASKERS", 1)
+
+    async def story(running: Supervised) -> None:
+        await asyncio.to_thread(ask, {"type": "history"})
+        monkeypatch.setattr(running.supervisor.history, "as_json", lambda: ["x" * 1_000_000])
+        body = b'{"type": "history", "id": 1}'
+        with socket.socket(socket.AF_UNIX) as sock:
+            sock.connect(str(folder / "default.sock"))
+            sock.sendall((LENGTH.pack(len(body)) + body) * 3)
+            async with asyncio.timeout(10):
+                while (await asyncio.to_thread(tried))["type"] != "done":
+                    pass
+
+    def tried() -> dict[str, Any]:
+        """Ask until the other one has been left."""
+        try:
+            return ask({"type": "status"})
+        except GatewayError:
+            return {"type": "failed"}
+
+    tell_controlled(table(), story)
+
+
+def test_of_one_asker_so_many_questions_wait_and_no_more(
+    tell_controlled: Asking, table: Table, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(answers, "MOST_QUESTIONS", 2)
+
+    async def story(running: Supervised) -> None:
+        await asyncio.to_thread(ask, {"type": "history"})
+        asked: asyncio.Queue[int] = asyncio.Queue()
+
+        async def serving(other_than: int) -> None:
+            asked.put_nowait(other_than)
+            await asyncio.sleep(60)
+
+        monkeypatch.setattr(running.supervisor, "serving", serving)
+        body = b'{"type": "process", "id": 1}'
+        with socket.socket(socket.AF_UNIX) as sock:
+            sock.connect(str(folder / "default.sock"))
+            sock.sendall((LENGTH.pack(len(body)) + body) * 5)
+            assert [await asked.get(), await asked.get()] == [0, 0]
+            await asyncio.to_thread(ask, {"type": "history"})
+            assert asked.empty()
 
     tell_controlled(table(), story)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from pylos import BindError, Config, ConfigError, Gateway, GatewayError, Listen, Respond, Route
+from pylos import BindError, Config, ConfigError, Gateway, GatewayError, Headers, Listen, Respond, Route, Secret
 from pylos.testing import RawClient
 
 
@@ -50,6 +50,22 @@ def test_every_kind_of_source(tmp_path: Path, source: str) -> None:
     made = {"text": lambda: Gateway.from_toml(TEXT), "path": lambda: Gateway(file), "config": lambda: Gateway(config())}
     with made[source]() as gateway, RawClient(gateway.address()) as client:
         assert client.get().status == 200
+
+
+def test_a_secret_is_not_explained(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PYLOS_TEST_SECRET", "correct horse")
+    monkeypatch.setattr(Gateway, "status", lambda _: {"upstreams": {}})
+    made = Config(
+        listen={"http": Listen(bind="127.0.0.1:0")},
+        upstream={"web": {"targets": ["127.0.0.1:1"]}},
+        policy={"token": Headers(request={"set": {"authorization": Secret(env="PYLOS_TEST_SECRET")}})},
+        route={"site": Route(match="/{rest:path}", to="web", use=["token"])},
+    )
+    with Gateway(made) as gateway:
+        told = gateway.explain("GET", "/")
+
+    assert ("authorization", "***") in told.sent.headers
+    assert "horse" not in str(told)
 
 
 def test_addresses_by_listener(tmp_path: Path) -> None:

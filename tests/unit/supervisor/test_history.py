@@ -35,6 +35,23 @@ def put_back(history: History, number: int | None = None) -> int:
     return origin
 
 
+def test_a_secret_comes_back_with_its_document_and_is_in_no_list(monkeypatch: pytest.MonkeyPatch) -> None:
+    history = History()
+    for number, value in enumerate(["correct horse", "battery staple"], 1):
+        monkeypatch.setenv("PYLOS_TEST_SECRET", value)
+        loaded = Config(
+            listen={"http": {"bind": "127.0.0.1:0"}},
+            policy={"token": {"type": "headers", "request": {"set": {"a": {"env": "PYLOS_TEST_SECRET"}}}}},
+        ).loaded
+        found = history.add(number, Checked(loaded.table, secrets=loaded.secrets), "test")
+
+    assert [(key.before, key.after) for change in found for key in change.keys] == [("***", "***")]
+    former = history.find(None).checked
+    assert former.table["policy"]["token"]["kind"]["request"]["set"] == {"a": "correct horse"}
+    assert former.secrets == [["policy", "token", "kind", "request", "set", "a"]]
+    assert "horse" not in repr(history._entries) + str(history.as_json())
+
+
 def test_the_list() -> None:
     latest, first = used(1, 2).as_json()
     assert latest == {

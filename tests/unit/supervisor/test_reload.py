@@ -240,3 +240,35 @@ def test_a_former_document_whose_address_is_taken_meanwhile(tell: Tell, table: T
         assert (await running.get())["generation"] == 2
 
     tell(table(http="127.0.0.1:0", more=f"unix:{tmp_path}/gate.sock"), story)
+
+
+# -- many at once ----------------------------------------------------------------------------------------------------
+
+
+def test_those_who_ask_while_one_is_read_are_served_by_one_more(
+    tell: Tell, file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reads: list[Source] = []
+    first, go_on = threading.Event(), threading.Event()
+
+    def slow(source: Source) -> Checked:
+        reads.append(source)
+        if len(reads) == 2:  # the first is the start's
+            first.set()
+            go_on.wait(30)
+        return read(source)
+
+    monkeypatch.setattr(sources, "read", slow)
+
+    async def story(running: Supervised) -> None:
+        one = asyncio.create_task(running.taken(reload()))
+        await asyncio.to_thread(first.wait, 30)
+        write(file, TEXT.format(name="two"))
+        others = [asyncio.create_task(running.taken(reload())) for _ in range(20)]
+        await asyncio.sleep(0)
+        go_on.set()
+        taken = await asyncio.gather(one, *others)
+        assert {each.number for each in taken[1:]} == {2}
+        assert len(reads) <= 4, "one more for all who asked, and perhaps one for the changed file"
+
+    tell(file, story)

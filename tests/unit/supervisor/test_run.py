@@ -41,7 +41,9 @@ def test_every_kind_of_address(tell: Tell, table: Table, tmp_path: Path, bind: s
 
 
 def test_a_table_that_the_gateway_refuses(tell: Tell, table: Table) -> None:
-    with pytest.raises(ConfigError, match=r"(?s)error\[P201\]: refused.*--> the configuration.*route.refuse.*do not"):
+    with pytest.raises(
+        ConfigError, match=r"(?s)error\[P201\]: \[route.refuse\]: refused.*--> the configuration.*do not"
+    ):
         tell(table("refuse"), never)
 
 

@@ -5,7 +5,8 @@ use super::BadExpression;
 
 const LONGEST: usize = 4096;
 const DEEPEST: usize = 24;
-const MOST_OPERATORS: usize = 150;
+/// Marks, of which an operator has one or two.
+const MOST_MARKS: usize = 300;
 
 pub(super) fn check(text: &str) -> Result<(), BadExpression> {
     let bad = |at: usize, message: String| BadExpression {
@@ -17,7 +18,7 @@ pub(super) fn check(text: &str) -> Result<(), BadExpression> {
         let end = (0..=LONGEST).rev().find(|&at| text.is_char_boundary(at));
         return Err(bad(end.unwrap_or_default(), format!("an expression has at most {LONGEST} bytes")));
     }
-    let (mut depth, mut operators) = (0_usize, 0);
+    let (mut depth, mut marks) = (0_usize, 0);
     for (at, byte) in code(text.as_bytes()) {
         match byte {
             b'(' | b'[' | b'{' => depth += 1,
@@ -27,12 +28,12 @@ pub(super) fn check(text: &str) -> Result<(), BadExpression> {
             _ => {}
         }
         if !(byte.is_ascii_alphanumeric() || byte.is_ascii_whitespace() || byte == b'_') {
-            operators += 1;
+            marks += 1;
         }
         if depth > DEEPEST {
             return Err(bad(at, format!("an expression is nested at most {DEEPEST} deep")));
         }
-        if operators > MOST_OPERATORS * 2 {
+        if marks > MOST_MARKS {
             return Err(bad(at, "the expression is too long".to_owned()));
         }
     }

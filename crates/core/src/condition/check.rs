@@ -8,7 +8,7 @@ use crate::facts::{Asked, unseen};
 use cel::common::ast::{
     CallExpr, ComprehensionExpr, Expr, IdedExpr, LiteralValue, SelectExpr, SourceInfo, operators,
 };
-use regex::{Regex, RegexBuilder};
+use regex::bytes::Regex;
 
 #[derive(Debug, Default)]
 pub(super) struct Checked {
@@ -204,13 +204,12 @@ impl Walk<'_> {
         if field == "headers" {
             self.field_name(node.id, key)?;
         }
-        let variable = self.variable(map.id, root, field)?;
-        if let Some(keys) = variable.keys_mut() {
+        let claim = field == "claims";
+        if let Some(keys) = self.variable(map.id, root, field)?.keys_mut() {
             keys.ask(key);
-            return Ok(Some(kind));
         }
         // A claim can be anything.
-        Ok(Some(if kind == Kind::Truth { kind } else { Kind::Open }))
+        Ok(Some(if claim && kind == Kind::Text { Kind::Open } else { kind }))
     }
 
     fn field_name(&self, id: u64, name: &str) -> Result<(), BadExpression> {
@@ -343,10 +342,8 @@ impl Walk<'_> {
                 "`request.path.matches('^/v[0-9]+/')`",
             ));
         };
-        let bounded = crate::route::regular_expression(re);
-        bounded.map_err(|error| self.bad(argument.id, error.message, error.hint.unwrap_or_default()))?;
-        let built = RegexBuilder::new(re).size_limit(1 << 20).dfa_size_limit(1 << 20).build();
-        let compiled = built.map_err(|_| self.bad(argument.id, format!("`{re}` is not for texts"), ""))?;
+        let compiled = crate::route::regular_expression(re)
+            .map_err(|error| self.bad(argument.id, error.message, error.hint.unwrap_or_default()))?;
         let variable = Expr::Ident(pattern::name(self.found.patterns.len()));
         self.found.patterns.push(compiled);
         call.func_name = operators::INDEX.to_owned();
@@ -411,7 +408,7 @@ impl Walk<'_> {
 }
 
 fn is_operator(name: &str) -> bool {
-    const OTHERS: [&str; 8] = [
+    const OPERATORS: [&str; 19] = [
         operators::CONDITIONAL,
         operators::LOGICAL_AND,
         operators::LOGICAL_OR,
@@ -420,8 +417,6 @@ fn is_operator(name: &str) -> bool {
         operators::INDEX,
         operators::NOT_STRICTLY_FALSE,
         operators::IN,
-    ];
-    const TWO_SIDED: [&str; 11] = [
         operators::ADD,
         operators::SUBSTRACT,
         operators::MULTIPLY,
@@ -434,7 +429,7 @@ fn is_operator(name: &str) -> bool {
         operators::GREATER,
         operators::GREATER_EQUALS,
     ];
-    OTHERS.contains(&name) || TWO_SIDED.contains(&name)
+    OPERATORS.contains(&name)
 }
 
 fn literal(value: &LiteralValue) -> Kind {

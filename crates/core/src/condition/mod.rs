@@ -15,8 +15,7 @@ use crate::facts::Facts;
 use cel::common::ast::{Expr, IdedExpr};
 use cel::{Context, Env, ExecutionError, Value};
 use pattern::Pattern;
-use regex::Regex;
-use std::cell::LazyCell;
+use regex::bytes::Regex;
 use std::sync::Arc;
 use variables::Variable;
 
@@ -47,7 +46,7 @@ pub struct CannotTell(pub String);
 
 thread_local! {
     /// Of each thread its own, so that threads do not count references in one place.
-    static ENVIRONMENT: LazyCell<Arc<Env>> = LazyCell::new(|| Arc::new(functions::environment()));
+    static ENVIRONMENT: Arc<Env> = Arc::new(functions::environment());
 }
 
 impl Condition {
@@ -60,6 +59,11 @@ impl Condition {
         Ok(Condition { text: text.into(), expression, variables: found.variables, patterns: found.patterns })
     }
 
+    /// The variables that it names: `request.headers`, `client.ip`.
+    pub fn asks(&self) -> impl Iterator<Item = &'static str> {
+        self.variables.iter().map(Variable::name)
+    }
+
     /// As in the file.
     pub fn text(&self) -> &str {
         &self.text
@@ -67,7 +71,7 @@ impl Condition {
 
     /// Whether it holds for this request.
     pub fn holds(&self, facts: &dyn Facts) -> Result<bool, CannotTell> {
-        let mut context = Context::with_env(ENVIRONMENT.with(|environment| Arc::clone(environment)));
+        let mut context = Context::with_env(ENVIRONMENT.with(Arc::clone));
         for variable in &self.variables {
             context.add_variable_as_val(variable.name(), variable.value(facts)?);
         }

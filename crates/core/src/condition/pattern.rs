@@ -5,7 +5,7 @@ use cel::ExecutionError;
 use cel::common::traits::Indexer;
 use cel::common::types::{CelBool, CelString, DYN_TYPE, Type};
 use cel::common::value::{CowVal, Val};
-use regex::Regex;
+use regex::bytes::Regex;
 
 /// The variable's name. No text can spell it.
 pub(super) fn name(index: usize) -> String {
@@ -48,7 +48,7 @@ impl Indexer for Pattern<'_> {
         let text = text
             .downcast_ref::<CelString>()
             .ok_or_else(|| ExecutionError::function_error("matches", "this is no text"))?;
-        Ok(CowVal::owned(CelBool::from(self.0.is_match(text.inner()))))
+        Ok(CowVal::owned(CelBool::from(self.0.is_match(text.inner().as_bytes()))))
     }
 
     fn steal<'v>(self: Box<Self>, text: &dyn Val) -> Result<Box<dyn Val + 'v>, ExecutionError>

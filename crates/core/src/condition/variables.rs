@@ -1,7 +1,8 @@
 //! What an expression can name, and the values of that for a request.
 
 use super::CannotTell;
-use crate::facts::{Facts, decoded, decoded_is, pairs};
+use crate::facts::{Facts, decoded, decoded_is, nameless, pairs};
+use crate::message::head::same_for_cgi;
 use cel::Value;
 use cel::common::types::{CelMap, CelMapKey, CelString};
 use cel::common::value::Val;
@@ -22,7 +23,7 @@ pub(super) enum Variable {
     ClientId,
     ClientIp,
     ClientPlan,
-    ClientClaims,
+    ClientClaims(Keys),
 }
 
 /// Which entries of a map are asked for.
@@ -52,7 +53,7 @@ impl Variable {
             ("client", "id") => Variable::ClientId,
             ("client", "ip") => Variable::ClientIp,
             ("client", "plan") => Variable::ClientPlan,
-            ("client", "claims") => Variable::ClientClaims,
+            ("client", "claims") => Variable::ClientClaims(none()),
             _ => return None,
         })
     }
@@ -68,19 +69,19 @@ impl Variable {
             Variable::ClientId => "client.id",
             Variable::ClientIp => "client.ip",
             Variable::ClientPlan => "client.plan",
-            Variable::ClientClaims => "client.claims",
+            Variable::ClientClaims(_) => "client.claims",
         }
     }
 
     pub(super) fn keys_mut(&mut self) -> Option<&mut Keys> {
         match self {
-            Variable::Query(keys) | Variable::Headers(keys) => Some(keys),
+            Variable::Query(keys) | Variable::Headers(keys) | Variable::ClientClaims(keys) => Some(keys),
             _ => None,
         }
     }
 
     pub(super) fn is_map(&self) -> bool {
-        matches!(self, Variable::Query(_) | Variable::Headers(_) | Variable::ClientClaims)
+        matches!(self, Variable::Query(_) | Variable::Headers(_) | Variable::ClientClaims(_))
     }
 
     pub(super) fn value<'f>(&self, facts: &'f dyn Facts) -> Result<Box<dyn Val + 'f>, CannotTell> {
@@ -91,21 +92,29 @@ impl Variable {
             Variable::Scheme => text(if facts.https() { b"https" } else { b"http" }),
             Variable::Query(keys) => query(facts.query().unwrap_or_default(), keys)?,
             Variable::Headers(keys) => headers(facts, keys),
-            Variable::ClientId => match (facts.client(), facts.client_ip()) {
-                (Some(client), _) => text(client.id.as_bytes()),
-                (None, Some(ip)) => own(format!("ip:{ip}")),
-                (None, None) => text(b"unix"),
+            Variable::ClientId => match facts.client() {
+                Some(client) => text(client.id.as_bytes()),
+                None => own(nameless(facts.client_ip())),
             },
-            Variable::ClientIp => own(facts.client_ip().map(|ip| ip.to_string()).unwrap_or_default()),
+            Variable::ClientIp => {
+                own(facts.client_ip().map(|ip| ip.to_canonical().to_string()).unwrap_or_default())
+            }
             Variable::ClientPlan => {
                 text(facts.client().and_then(|client| client.plan.as_deref()).unwrap_or_default().as_bytes())
             }
-            Variable::ClientClaims => claims(facts),
+            Variable::ClientClaims(keys) => claims(facts, keys),
         })
     }
 }
 
 impl Keys {
+    fn any(&self, mut is: impl FnMut(&[u8]) -> bool) -> bool {
+        match self {
+            Keys::All => true,
+            Keys::These(keys) => keys.iter().any(|key| is(key.as_bytes())),
+        }
+    }
+
     pub(super) fn ask(&mut self, key: &str) {
         if let Keys::These(keys) = self
             && !keys.iter().any(|known| **known == *key)
@@ -126,16 +135,12 @@ fn own<'f>(text: String) -> Box<dyn Val + 'f> {
     Box::new(CelString::from(text))
 }
 
-/// Names in lower case; the lines of one name together, as RFC 9110 5.3 joins them.
+/// Names in lower case and with `-` for `_`; the lines of one name together, as RFC 9110 5.3 joins them.
 fn headers<'f>(facts: &'f dyn Facts, keys: &Keys) -> Box<dyn Val + 'f> {
     let mut found: HashMap<String, String> = HashMap::new();
     facts.any_field(&mut |name, value| {
-        let wanted = match keys {
-            Keys::All => true,
-            Keys::These(keys) => keys.iter().any(|key| name.eq_ignore_ascii_case(key.as_bytes())),
-        };
-        if wanted {
-            let name = String::from_utf8_lossy(name).to_ascii_lowercase();
+        if keys.any(|key| same_for_cgi(name, key)) {
+            let name = String::from_utf8_lossy(name).to_ascii_lowercase().replace('_', "-");
             let value = String::from_utf8_lossy(value);
             match found.entry(name) {
                 Entry::Vacant(entry) => {
@@ -158,11 +163,7 @@ fn query<'f>(query: &[u8], keys: &Keys) -> Result<Box<dyn Val + 'f>, CannotTell>
     let plain = |raw: &[u8]| String::from_utf8_lossy(&decoded(raw).collect::<Vec<u8>>()).into_owned();
     let mut found: HashMap<String, String> = HashMap::new();
     for (name, value) in pairs(query, b'&') {
-        let wanted = match keys {
-            Keys::All => true,
-            Keys::These(keys) => keys.iter().any(|key| decoded_is(name, key.as_bytes())),
-        };
-        if wanted {
+        if keys.any(|key| decoded_is(name, key)) {
             let value = plain(value);
             match found.entry(plain(name)) {
                 Entry::Occupied(known) if *known.get() != value => {
@@ -180,8 +181,9 @@ fn map<'f>(found: HashMap<String, String>) -> Box<dyn Val + 'f> {
     Box::new(CelMap::from(entries.collect::<HashMap<_, _>>()))
 }
 
-fn claims<'f>(facts: &'f dyn Facts) -> Box<dyn Val + 'f> {
+fn claims<'f>(facts: &'f dyn Facts, keys: &Keys) -> Box<dyn Val + 'f> {
     let claims = facts.client().into_iter().flat_map(|client| &client.claims);
+    let claims = claims.filter(|(name, _)| keys.any(|key| name.as_bytes() == key));
     let entries = claims.filter_map(|(name, claim)| {
         let value: Box<dyn Val> = value(claim).try_into().ok()?;
         Some((CelMapKey::from(name.clone()), value as Box<dyn Val + 'f>))

@@ -6,6 +6,6 @@ pub mod framing;
 pub mod chunked;
 
 pub use chunked::{ChunkError, ChunkedDecoder, Step};
-pub use fields::{FieldError, FieldsParser};
+pub use fields::{FieldError, FieldsParser, is_token};
 pub use framing::{FramingError, Length};
 pub use head::{HeadError, HeadLimits, HeadParser, RequestLine, StatusLine};

@@ -1,9 +1,11 @@
 //! All routes in the order of precedence, as `pylos routes` shows them.
 
 use super::pattern::{HostPattern, Pattern};
-use crate::table::{Action, ListenerId, PolicyId, Route, Serve, Table};
+use super::tree::rank;
+use crate::table::{Action, ListenerId, PolicyId, Route, RouteId, Serve, Table};
 use serde::Serialize;
 use std::cmp::{Ordering, Reverse};
+use std::collections::HashMap;
 
 /// One match string of one route, for the listeners that treat it alike.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -24,29 +26,40 @@ pub struct Row {
     /// The effective list, in the order of execution.
     pub policies: Vec<String>,
     pub listeners: Vec<String>,
+    /// The route that takes all of its requests before it; then it never decides.
+    pub shadowed_by: Option<String>,
 }
 
 /// The rows of a table, the most specific match first. Listeners that serve no routes are left out.
 pub fn rows(table: &Table) -> Vec<Row> {
-    let mut patterns: Vec<(&Route, &Pattern)> = table
-        .routes
-        .iter()
-        .flat_map(|route| route.patterns.iter().map(move |pattern| (route, pattern)))
-        .collect();
-    patterns.sort_by(|a, b| precedence(*a, *b));
-    patterns.into_iter().flat_map(|(route, pattern)| rows_of(table, route, pattern)).collect()
+    let shadowed = table.router.shadowed().into_iter().map(|one| ((one.route, one.index), one.by));
+    let shadowed: HashMap<(RouteId, usize), RouteId> = shadowed.collect();
+    let mut patterns: Vec<(RouteId, usize)> = Vec::new();
+    for (index, route) in table.routes.iter().enumerate() {
+        patterns.extend((0..route.patterns.len()).map(|place| (RouteId::at(index), place)));
+    }
+    let pattern = |(id, place): (RouteId, usize)| {
+        let route = &table.routes[id.index()];
+        (route, &route.patterns[place])
+    };
+    patterns.sort_by(|a, b| precedence(pattern(*a), pattern(*b)));
+    let rows = patterns.into_iter().flat_map(|at| {
+        let (route, pattern) = pattern(at);
+        let by = shadowed.get(&at).map(|by| table.routes[by.index()].name.to_string());
+        rows_of(table, route, pattern).into_iter().map(move |row| Row { shadowed_by: by.clone(), ..row })
+    });
+    rows.collect()
 }
 
 /// The order in which the router would try them for a request that fits both.
 fn precedence((route_a, a): (&Route, &Pattern), (route_b, b): (&Route, &Pattern)) -> Ordering {
-    let conditions = |route: &Route, pattern: &Pattern| {
-        route.when.as_ref().map_or(0, |when| when.tests().len()) + usize::from(pattern.methods.is_some())
+    let rank = |route: &Route, pattern: &Pattern| {
+        rank(route.when.as_deref(), pattern.methods.is_some(), route.priority)
     };
     host_key(&a.host)
         .cmp(&host_key(&b.host))
         .then_with(|| a.path.cmp_precedence(&b.path))
-        .then_with(|| conditions(route_b, b).cmp(&conditions(route_a, a)))
-        .then_with(|| route_b.priority.cmp(&route_a.priority))
+        .then_with(|| rank(route_a, a).cmp(&rank(route_b, b)))
         .then_with(|| a.methods.is_none().cmp(&b.methods.is_none()))
         .then_with(|| a.methods.cmp(&b.methods))
 }
@@ -98,5 +111,6 @@ fn row(
         to,
         policies: policies.iter().map(|policy| table.policies[policy.index()].name.to_string()).collect(),
         listeners,
+        shadowed_by: None,
     }
 }

@@ -3,17 +3,17 @@
 use super::pattern::PathPattern;
 use super::router::{Captures, Methods};
 use super::tree::{Endpoint, Given, Search, Tree};
+use crate::facts::NoFacts;
 
 #[derive(Debug, Default)]
 pub struct PathSet(Option<Tree>);
 
 impl PathSet {
-    /// Templates that match the same paths count once.
     pub fn new<'a>(paths: impl IntoIterator<Item = &'a PathPattern>) -> Self {
         let mut tree = None;
         for path in paths {
             let tree = tree.get_or_insert_with(Tree::new);
-            // An error says that the path is in the set already.
+            // All are of one route, so that none ties with another.
             let _ = tree.add(path, Endpoint::default());
         }
         PathSet(tree)
@@ -28,7 +28,7 @@ impl PathSet {
         self.0.as_ref().is_some_and(|tree| {
             path.first() == Some(&b'/')
                 && tree
-                    .find(&mut Search::new(path, Methods::NONE, Given::Nothing), &mut Captures::new())
+                    .find(&mut Search::new(path, Methods::NONE, Given::Facts(&NoFacts)), &mut Captures::new())
                     .is_some()
         })
     }

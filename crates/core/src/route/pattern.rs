@@ -1,5 +1,6 @@
 //! Match strings: `[METHODS ]host/path`, read into what they mean.
 
+use crate::http1::is_token;
 use crate::message::path::{PLAIN, decode_escape, is_control};
 use std::fmt;
 
@@ -104,10 +105,9 @@ const METHODS_HINT: &str = "methods are upper case, with commas and no blanks: `
 
 /// RFC 9110 9.1: a method is a token and case-sensitive. Lower case is refused, since it is always a slip.
 pub(crate) fn check_method(name: &str) -> Result<(), Unreadable> {
-    let token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
     // `GET|POST` would be one method's name.
     let slip = name.bytes().any(|byte| byte.is_ascii_lowercase() || byte == b'|');
-    if name.is_empty() || !name.bytes().all(token) || slip {
+    if !is_token(name.as_bytes()) || slip {
         let hint = if matches!(name, "~" | "~*" | "=") {
             "a match is no regular expression and has no marks: `/users/{id}`, `/files/{rest:path}`"
         } else {
@@ -322,8 +322,8 @@ fn not_meant_as_capture(text: &str) -> Result<(), Unreadable> {
         Some(mark @ b'*') if text.bytes().all(|byte| byte == b'*') => (mark, "name"),
         _ => return Ok(()),
     };
-    let name =
-        if name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_') { name } else { "name" };
+    let usable = !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
+    let name = if usable { name } else { "name" };
     let hint = format!(
         "any segment is `{{{name}}}`, all that remain are `{{rest:path}}`; a literal `{}` is written `%{mark:02X}`",
         mark as char

@@ -7,7 +7,6 @@ use super::when::When;
 use crate::facts::Facts;
 use crate::table::RouteId;
 use smallvec::SmallVec;
-use std::cell::RefCell;
 use std::sync::Arc;
 
 /// Byte ranges of the path, in the order that the route's templates expect.
@@ -55,10 +54,16 @@ impl Router {
         }
         let mut search = Search::new(path, self.methods.find(method), Given::Facts(facts));
         match self.search(host, &mut search, captures) {
-            Some(route) => Found::Route(RouteId(route)),
+            Some(endpoint) => Found::Route(RouteId(endpoint.route)),
             None if search.refused == Methods::NONE => Found::None,
             None => Found::MethodNotAllowed(self.methods.list(search.refused)),
         }
+    }
+
+    /// Which of its route's patterns takes the request, as a place in the route's `match`.
+    pub fn pattern(&self, host: &[u8], method: &[u8], path: &[u8], facts: &dyn Facts) -> Option<usize> {
+        let mut search = Search::new(path, self.methods.find(method), Given::Facts(facts));
+        self.search(host, &mut search, &mut Captures::new()).map(|endpoint| endpoint.pattern as usize)
     }
 
     /// Every route that could take a request of which only this is known: host, path, conditions that hold, and
@@ -67,28 +72,29 @@ impl Router {
         &self, host: &[u8], methods: Option<&[Box<str>]>, path: &[u8], when: Option<&When>,
     ) -> Vec<RouteId> {
         let methods = methods.map_or(Methods::ALL, |names| self.methods.known(names));
-        let takers = RefCell::new(Vec::new());
-        let mut search = Search::new(path, methods, Given::Supposed(when, &takers));
+        let mut search = Search::new(path, methods, Given::Supposed(when));
         // What ends the search is among the takers already.
         let _ = self.search(host, &mut search, &mut Captures::new());
-        takers.into_inner().into_iter().map(RouteId).collect()
+        search.takers.into_iter().map(RouteId).collect()
     }
 
-    fn search(&self, host: &[u8], search: &mut Search<'_>, captures: &mut Captures) -> Option<u32> {
+    fn search(&self, host: &[u8], search: &mut Search<'_>, captures: &mut Captures) -> Option<&Endpoint> {
         let exact = if self.exact.is_empty() { None } else { self.exact.get(host) };
-        if let Some(route) = exact.and_then(|tree| tree.find(search, captures)) {
-            return Some(route);
+        if let Some(endpoint) = exact.and_then(|tree| tree.find(search, captures)) {
+            return Some(endpoint);
         }
         if self.longest_suffix > 0
-            && let Some(route) = self.search_wildcards(host, search, captures)
+            && let Some(endpoint) = self.search_wildcards(host, search, captures)
         {
-            return Some(route);
+            return Some(endpoint);
         }
         self.any.as_ref()?.find(search, captures)
     }
 
     /// `x.b.a` is asked as `*.b.a`, `**.b.a`, `**.a`.
-    fn search_wildcards(&self, host: &[u8], search: &mut Search<'_>, captures: &mut Captures) -> Option<u32> {
+    fn search_wildcards(
+        &self, host: &[u8], search: &mut Search<'_>, captures: &mut Captures,
+    ) -> Option<&Endpoint> {
         for (labels, dot) in memchr::memchr_iter(b'.', host).enumerate() {
             let suffix = &host[dot + 1..];
             if dot == 0 || suffix.len() > self.longest_suffix {
@@ -96,8 +102,8 @@ impl Router {
             }
             let one_label = if labels == 0 { self.one_label.get(suffix) } else { None };
             for tree in one_label.into_iter().chain(self.any_depth.get(suffix)) {
-                if let Some(route) = tree.find(search, captures) {
-                    return Some(route);
+                if let Some(endpoint) = tree.find(search, captures) {
+                    return Some(endpoint);
                 }
             }
         }

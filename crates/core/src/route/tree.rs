@@ -11,7 +11,6 @@ use super::when::When;
 use crate::facts::Facts;
 use crate::message::path::decode_escape;
 use memchr::memchr;
-use std::cell::RefCell;
 use std::cmp::Reverse;
 use std::sync::Arc;
 
@@ -30,10 +29,8 @@ pub(crate) struct Endpoint {
 }
 
 impl Endpoint {
-    /// Orders the endpoints of one place: more conditions first, then the larger priority.
-    fn rank(&self) -> (Reverse<usize>, Reverse<i64>) {
-        let conditions = self.when.as_ref().map_or(0, |when| when.tests().len());
-        (Reverse(conditions + usize::from(self.methods.is_some())), Reverse(self.priority))
+    fn rank(&self) -> Rank {
+        rank(self.when.as_deref(), self.methods.is_some(), self.priority)
     }
 
     /// Nothing tells which of the two a request is for.
@@ -58,48 +55,55 @@ impl Endpoint {
     }
 }
 
+/// Orders what stands at one place: the lesser comes first.
+pub(crate) type Rank = (Reverse<usize>, Reverse<i64>);
+
+/// More conditions first, where methods count as one; then the larger priority.
+pub(crate) fn rank(when: Option<&When>, methods: bool, priority: i64) -> Rank {
+    (Reverse(when.map_or(0, |when| when.tests().len()) + usize::from(methods)), Reverse(priority))
+}
+
 /// What is known about a request besides host, method and path.
 #[derive(Clone, Copy)]
 pub(crate) enum Given<'a> {
     Facts(&'a dyn Facts),
-    /// Nothing: only what asks nothing holds.
-    Nothing,
     /// Only that these conditions hold for it, if any. All others may: every route that could take it is noted.
-    Supposed(Option<&'a When>, &'a RefCell<Vec<u32>>),
+    Supposed(Option<&'a When>),
 }
 
 impl Given<'_> {
     fn meets(self, when: &When) -> bool {
         match self {
             Given::Facts(facts) => when.holds(facts),
-            Given::Nothing => false,
-            Given::Supposed(given, _) => !given.is_some_and(|given| when.excludes(given)),
+            Given::Supposed(given) => !given.is_some_and(|given| when.excludes(given)),
         }
-    }
-
-    /// Whether the search ends at an endpoint that could take the request.
-    fn ends_at(self, endpoint: &Endpoint, method: Methods) -> bool {
-        let Given::Supposed(given, takers) = self else { return true };
-        takers.borrow_mut().push(endpoint.route);
-        let always = |when: &Arc<When>| given.is_some_and(|given| when.follows_from(given));
-        endpoint.when.as_ref().is_none_or(always)
-            && endpoint.methods.is_none_or(|methods| methods.covers(method))
     }
 }
 
-/// One look-up. `refused` collects the methods of endpoints that only lacked the right one.
+/// One look-up. `refused` collects the methods of endpoints that only lacked the right one, `takers` the routes
+/// that could take a request of which not all is known.
 pub(crate) struct Search<'a> {
     pub(crate) path: &'a [u8],
     pub(crate) escapes: bool,
     pub(crate) method: Methods,
     pub(crate) given: Given<'a>,
     pub(crate) refused: Methods,
+    pub(crate) takers: Vec<u32>,
 }
 
 impl<'a> Search<'a> {
     pub(crate) fn new(path: &'a [u8], method: Methods, given: Given<'a>) -> Self {
         let escapes = memchr(b'%', path).is_some();
-        Search { path, escapes, method, given, refused: Methods::NONE }
+        Search { path, escapes, method, given, refused: Methods::NONE, takers: Vec::new() }
+    }
+
+    /// Whether the search ends at an endpoint that could take the request.
+    fn ends_at(&mut self, endpoint: &Endpoint) -> bool {
+        let Given::Supposed(given) = self.given else { return true };
+        self.takers.push(endpoint.route);
+        let always = |when: &Arc<When>| given.is_some_and(|given| when.follows_from(given));
+        endpoint.when.as_ref().is_none_or(always)
+            && endpoint.methods.is_none_or(|methods| methods.covers(self.method))
     }
 }
 
@@ -125,7 +129,7 @@ impl Tree {
         Tree { nodes: vec![Node::default()] }
     }
 
-    /// Adds a pattern. When another one matches the same requests equally well, its route is returned.
+    /// Adds a pattern. When one of another route matches the same requests equally well, that route is returned.
     pub(crate) fn add(&mut self, path: &PathPattern, endpoint: Endpoint) -> Result<(), u32> {
         let (mut node, mut rest) = (ROOT, false);
         for segment in &path.0 {
@@ -137,7 +141,9 @@ impl Tree {
         }
         let node = &mut self.nodes[node as usize];
         let endpoints = if rest { &mut node.rest } else { &mut node.end };
-        if let Some(other) = endpoints.iter().find(|other| other.ties(&endpoint)) {
+        if let Some(other) =
+            endpoints.iter().find(|other| other.route != endpoint.route && other.ties(&endpoint))
+        {
             return Err(other.route);
         }
         let at = endpoints.partition_point(|other| other.rank() <= endpoint.rank());
@@ -178,14 +184,14 @@ impl Tree {
         u32::try_from(self.nodes.len() - 1).expect("a table has fewer than 2^32 segments")
     }
 
-    /// The route for a path in normal form. On success `captures` holds its captures, else nothing.
-    pub(crate) fn find(&self, search: &mut Search<'_>, captures: &mut Captures) -> Option<u32> {
+    /// What takes a path in normal form. On success `captures` holds its captures, else nothing.
+    pub(crate) fn find(&self, search: &mut Search<'_>, captures: &mut Captures) -> Option<&Endpoint> {
         let endpoint = self.visit(ROOT, 0, search, captures)?;
         if let Some(slots) = &endpoint.slots {
             let found = std::mem::take(captures);
             captures.extend(slots.iter().map(|&slot| found.get(slot as usize).copied().unwrap_or_default()));
         }
-        Some(endpoint.route)
+        Some(endpoint)
     }
 
     /// Looks on from `node`; `at` is the end of the path or its next slash.
@@ -236,7 +242,7 @@ fn choose<'t>(endpoints: &'t [Endpoint], search: &mut Search<'_>) -> Option<&'t 
         }
         match refused {
             Some(methods) => search.refused = search.refused.with(methods),
-            None if search.given.ends_at(endpoint, search.method) => return Some(endpoint),
+            None if search.ends_at(endpoint) => return Some(endpoint),
             None => {}
         }
     }

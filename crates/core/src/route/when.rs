@@ -2,6 +2,7 @@
 
 use crate::address::IpSet;
 use crate::facts::{Facts, cookie_value, decoded, decoded_is, query_value};
+use crate::message::head::same_for_cgi;
 use regex::bytes::Regex;
 use smallvec::SmallVec;
 use std::fmt;
@@ -24,7 +25,7 @@ pub enum Test {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Place {
-    /// Any line of the field will do. The name is in lower case.
+    /// Any line of the field will do. The name is in lower case and has no `_`.
     Header,
     /// The first of the name, its escapes decoded; `+` stays as it is.
     Query,
@@ -75,9 +76,8 @@ impl Test {
     pub fn holds(&self, facts: &dyn Facts) -> bool {
         match self {
             Test::Ip(networks, _) => facts.client_ip().is_some_and(|ip| networks.contains(ip)),
-            Test::Value { of: Place::Header, name, check } => facts.any_field(&mut |known, value| {
-                known.eq_ignore_ascii_case(name.as_bytes()) && check.takes(value)
-            }),
+            Test::Value { of: Place::Header, name, check } => facts
+                .any_field(&mut |known, value| same_for_cgi(known, name.as_bytes()) && check.takes(value)),
             Test::Value { of: Place::Query, name, check } => facts
                 .query()
                 .and_then(|query| query_value(query, name.as_bytes()))

@@ -36,10 +36,6 @@ impl Acting {
     pub fn acts(&self, place: usize) -> bool {
         self.part(place) == Part::Acts
     }
-
-    pub fn clear(&mut self) {
-        self.0.clear();
-    }
 }
 
 impl Policy {

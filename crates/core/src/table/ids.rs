@@ -12,7 +12,7 @@ macro_rules! ids {
             }
 
             /// Tables are far smaller than 2^32: their text comes over a socket with a bounded length.
-            pub(crate) fn at(index: usize) -> Self {
+            pub fn at(index: usize) -> Self {
                 $name(u32::try_from(index).expect("a table has fewer than 2^32 objects"))
             }
         }

@@ -10,10 +10,12 @@ mod upstream;
 mod policy;
 mod acting;
 mod route;
+mod effective;
 mod compile;
 
 pub use acting::{Acting, Part};
 pub use compile::compile;
+pub use effective::Effective;
 pub use ids::{ListenerId, PolicyId, RouteId, UpstreamId};
 pub use policy::{Denied, FieldEdits, FieldLine, FilterPolicy, HeadersPolicy, Phase, Policy, PolicyKind};
 pub use problem::{Code, PathPart, Problem, Severity};

@@ -8,13 +8,28 @@ pub struct Problem {
     pub code: Code,
     pub severity: Severity,
     pub path: Vec<PathPart>,
+    /// Whether it is the last key of the path that is wrong, and not its value.
+    pub of_key: bool,
+    /// Other places that it is about.
+    pub also: Vec<Vec<PathPart>>,
     pub message: String,
     pub hint: Option<String>,
 }
 
 impl Problem {
-    pub(crate) fn hint(&mut self, hint: impl Into<String>) {
+    pub(crate) fn hint(&mut self, hint: impl Into<String>) -> &mut Self {
         self.hint = Some(hint.into());
+        self
+    }
+
+    pub(crate) fn of_key(&mut self) -> &mut Self {
+        self.of_key = true;
+        self
+    }
+
+    pub(crate) fn also(&mut self, place: Vec<PathPart>) -> &mut Self {
+        self.also.push(place);
+        self
     }
 }
 
@@ -119,7 +134,15 @@ impl Problems {
     pub(crate) fn report(
         &mut self, code: Code, path: Vec<PathPart>, message: impl Into<String>,
     ) -> &mut Problem {
-        self.0.push(Problem { code, severity: code.severity(), path, message: message.into(), hint: None });
+        self.0.push(Problem {
+            code,
+            severity: code.severity(),
+            path,
+            of_key: false,
+            also: Vec::new(),
+            message: message.into(),
+            hint: None,
+        });
         self.0.last_mut().expect("one was pushed just now")
     }
 

@@ -1,6 +1,6 @@
 //! Routes: what becomes of the requests that they match.
 
-use super::{FieldLine, ListenerId, PolicyId, RouteTimeouts, UpstreamId};
+use super::{Effective, FieldLine, ListenerId, PolicyId, RouteTimeouts, UpstreamId};
 use crate::route::path_edit::collapse_leading_slashes;
 use crate::route::router::Captures;
 use crate::route::{PathEdit, Pattern, Template, When};
@@ -15,19 +15,19 @@ pub struct Route {
     /// Among equally specific routes the larger one wins.
     pub priority: i64,
     pub action: Action,
-    /// By listener: phases in order, then the order of `use` in `[pylos]`, listener, route; each policy once,
-    /// without what `without` names.
-    pub policies_by_listener: Vec<Vec<PolicyId>>,
-    /// Likewise, whether any of the list does not act on every request.
-    pub conditional_by_listener: Vec<bool>,
+    pub effective_by_listener: Vec<Effective>,
     pub timeouts: RouteTimeouts,
     /// Tokens that may become a tunnel, lower case.
     pub upgrade: Vec<Box<str>>,
 }
 
 impl Route {
+    pub fn effective(&self, listener: ListenerId) -> &Effective {
+        &self.effective_by_listener[listener.index()]
+    }
+
     pub fn policies(&self, listener: ListenerId) -> &[PolicyId] {
-        &self.policies_by_listener[listener.index()]
+        &self.effective(listener).ids
     }
 
     /// The policies of another route that this one does not have.
@@ -63,11 +63,6 @@ impl Route {
             }
         }
         names
-    }
-
-    /// Whether any of them does not act on every request.
-    pub fn is_conditional(&self, listener: ListenerId) -> bool {
-        self.conditional_by_listener[listener.index()]
     }
 }
 

@@ -1,6 +1,6 @@
 //! Globals and listeners.
 
-use super::{Limits, ListenTimeouts, PolicyId};
+use super::{Effective, Limits, ListenTimeouts};
 use crate::message::forwarded::TrustedProxies;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -28,9 +28,7 @@ pub struct Listener {
     pub limits: Limits,
     pub timeouts: ListenTimeouts,
     /// Policies of `[pylos]` and of the listener, for requests that no route takes (404, 405).
-    pub unrouted: Vec<PolicyId>,
-    /// Whether any of these does not act on every request.
-    pub conditional: bool,
+    pub unrouted: Effective,
 }
 
 /// An address to listen on. No two binds of a table have the same spelling.

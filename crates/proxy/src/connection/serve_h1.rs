@@ -10,7 +10,7 @@ use crate::stream::{Broken, Wait};
 use crate::telemetry::events;
 use crate::timer::Slot;
 use pylos_core::http1::{HeadParser, RequestLine};
-use pylos_core::table::Listener;
+use pylos_core::table::{Listener, ListenerId};
 use std::future::{Future, poll_fn};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::{Pin, pin};
@@ -53,7 +53,7 @@ async fn turn(client: &mut Client) -> End {
         let mut x = Exchange {
             worker: Rc::clone(&worker),
             snapshot,
-            listener,
+            listener: ListenerId::at(listener),
             client,
             scratch: &mut scratch,
             record: Record::default(),
@@ -128,7 +128,7 @@ async fn refused_unread(x: &mut Exchange<'_>, refusal: &Refusal) -> End {
 /// Reads until a head is whole.
 async fn read_head(x: &mut Exchange<'_>) -> Result<Arrived, Refusal> {
     let snapshot = Rc::clone(&x.snapshot);
-    let listener = &snapshot.table.listeners[x.listener];
+    let listener = &snapshot.table.listeners[x.listener.index()];
     let limits = head::limits(&listener.limits);
     let mut parser = HeadParser::<RequestLine>::new();
     let mut deadline = None;

@@ -26,7 +26,7 @@ pub struct Understood {
     pub path: String,
     pub query: Option<String>,
     pub client_ip: Option<String>,
-    pub client_id: Option<String>,
+    pub client_id: String,
 }
 
 #[derive(Debug, Serialize)]

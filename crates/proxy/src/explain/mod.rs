@@ -8,14 +8,14 @@ mod question;
 pub use answer::Explanation;
 pub use question::Question;
 
-use crate::error::Refusal;
 use crate::request::incoming::Request;
 use crate::request::inquiry::Inquiry;
 use crate::request::record::Record;
-use crate::request::{Plan, decide, guard, head, identify, route};
+use crate::request::{Plan, Stage, decide, guard, head, identify, route};
 use answer::{Chosen, Outcome, Sent, Understood};
-use pylos_core::route::{Captures, Pattern};
-use pylos_core::table::{Action, BindAddress, RouteId, Serve, Table};
+use pylos_core::facts::nameless;
+use pylos_core::route::Captures;
+use pylos_core::table::{Action, BindAddress, ListenerId, RouteId, Serve, Table};
 use question::Url;
 use std::collections::BTreeMap;
 
@@ -26,18 +26,19 @@ const TARGETS_OWN_NAME: &str = "<the target's own name>";
 /// Explains a request. The error says why the question makes no sense.
 pub fn explain(table: &Table, question: &Question) -> Result<Explanation, String> {
     let url = question.url()?;
-    let listener = listener(table, question, &url)?;
+    let listener = ListenerId::at(listener(table, question, &url)?);
+    let limits = &table.listeners[listener.index()].limits;
     let bytes = question.head(&url)?;
     let asked = Asked { table, question, listener, secure: url.secure };
     let traced = asked.trace(&bytes);
     let (mut request, mut out, mut record) = (asked.fresh(), Vec::new(), Record::default());
-    let plan = match head::whole(&bytes, &table.listeners[listener].limits, &mut request) {
+    let plan = match head::whole(&bytes, limits, &mut request) {
         Ok(()) => decide(&mut asked.inquiry(&mut request, &mut out, &mut record)),
-        Err(refusal) => Plan::Refuse(refusal),
+        Err(refusal) => Plan::Refuse(Stage::Guard, refusal),
     };
     Ok(Explanation {
         request: asked.understood(&traced.request),
-        listener: table.listeners[listener].name.to_string(),
+        listener: table.listeners[listener.index()].name.to_string(),
         others: if traced.sound {
             nearest::nearest(table, &traced.request, traced.route, question.nearest)
         } else {
@@ -45,7 +46,7 @@ pub fn explain(table: &Table, question: &Question) -> Result<Explanation, String
         },
         route: traced.route.map(|route| chosen(table, route, &traced.request)),
         policies: policies::words(&asked, traced),
-        outcome: asked.outcome(&plan, &request, &record),
+        outcome: asked.outcome(&plan, &request),
         sent: matches!(plan, Plan::Forward(_)).then(|| sent(out, &record)),
     })
 }
@@ -54,7 +55,7 @@ pub fn explain(table: &Table, question: &Question) -> Result<Explanation, String
 struct Asked<'q> {
     table: &'q Table,
     question: &'q Question,
-    listener: usize,
+    listener: ListenerId,
     secure: bool,
 }
 
@@ -98,34 +99,44 @@ impl<'q> Asked<'q> {
     /// The first stages alone: what `decide` changes afterwards would be in the way of a look at the policies.
     fn trace(&self, bytes: &[u8]) -> Traced {
         let (mut request, mut out, mut record) = (self.fresh(), Vec::new(), Record::default());
-        let whole = head::whole(bytes, &self.table.listeners[self.listener].limits, &mut request);
+        let listener = &self.table.listeners[self.listener.index()];
+        let whole = head::whole(bytes, &listener.limits, &mut request);
         let mut q = self.inquiry(&mut request, &mut out, &mut record);
         identify::identify(&mut q);
         let sound = whole.and_then(|()| guard::guard(q.request)).is_ok();
-        let serves = self.table.listeners[self.listener].serve == Serve::Proxy;
+        let serves = listener.serve == Serve::Proxy;
         let route = if sound && serves { route::find(&mut q).ok() } else { None };
         Traced { request, route, sound }
     }
 
     fn understood(&self, request: &Request) -> Understood {
-        let ip = request.client_ip().map(|ip| ip.to_canonical().to_string());
-        let id = self.question.client.as_ref().map(|client| client.id.clone());
+        let (ip, client) = (request.client_ip(), self.question.client.as_ref());
         Understood {
             method: text(request.method()),
             scheme: if request.https { "https" } else { "http" },
             host: text(request.host()),
             path: text(request.path()),
             query: request.query().map(text),
-            client_id: id.or_else(|| ip.as_ref().map(|ip| format!("ip:{ip}"))),
-            client_ip: ip,
+            client_id: client.map_or_else(|| nameless(ip), |client| client.id.clone()),
+            client_ip: ip.map(|ip| ip.to_canonical().to_string()),
         }
     }
 
-    fn outcome(&self, plan: &Plan, request: &Request, record: &Record) -> Outcome {
+    fn outcome(&self, plan: &Plan, request: &Request) -> Outcome {
         let table = self.table;
         match plan {
             Plan::Admin => Outcome::Admin,
-            Plan::Refuse(refusal) => self.refusal(refusal, record),
+            Plan::Refuse(stage, refusal) => Outcome::Refuse {
+                status: refusal.status,
+                reason: refusal.reason,
+                stage: match stage {
+                    Stage::Guard => "guard",
+                    Stage::Route => "route",
+                    Stage::Admit => "admit",
+                    Stage::Rewrite => "rewrite",
+                },
+                detail: refusal.detail.clone().into_owned(),
+            },
             Plan::Forward(route) | Plan::Own(route) => match &table.routes[route.index()].action {
                 Action::Forward { upstream, .. } => {
                     let upstream = &table.upstreams[upstream.index()];
@@ -139,22 +150,6 @@ impl<'q> Asked<'q> {
                 }
                 Action::Respond(response) => Outcome::Respond { status: response.status },
             },
-        }
-    }
-
-    fn refusal(&self, refusal: &Refusal, record: &Record) -> Outcome {
-        let stage = match refusal.reason {
-            "bad_path" if record.route.is_some() => "rewrite",
-            _ if record.route.is_some() => "admit",
-            "no_route" | "method_not_allowed" | "ambiguous_path" => "route",
-            reason if policies::REASONS.contains(&reason) => "admit",
-            _ => "guard",
-        };
-        Outcome::Refuse {
-            status: refusal.status,
-            reason: refusal.reason,
-            stage,
-            detail: refusal.detail.clone().into_owned(),
         }
     }
 }
@@ -181,9 +176,8 @@ fn listener(table: &Table, question: &Question, url: &Url<'_>) -> Result<usize, 
 /// The route that took the request, by the pattern that fits.
 fn chosen(table: &Table, route: RouteId, request: &Request) -> Chosen {
     let route = &table.routes[route.index()];
-    let fits =
-        |pattern: &&Pattern| pattern.misfit(request.host(), request.method(), request.path()).is_none();
-    let pattern = route.patterns.iter().find(fits);
+    let pattern = table.router.pattern(request.host(), request.method(), request.path(), request);
+    let pattern = pattern.and_then(|index| route.patterns.get(index));
     let takes = |name: &str| pattern.is_some_and(|pattern| pattern.path.names().any(|known| known == name));
     let mut captures = captures(&route.capture_names(), &request.captures, request.path());
     captures.retain(|name, _| takes(name));

@@ -7,17 +7,14 @@ use crate::request::inquiry::Inquiry;
 use pylos_core::condition::CannotTell;
 use pylos_core::table::{FieldEdits, Part, Phase, Policy, PolicyKind};
 
-/// The reasons that policies give for a refusal where no route took the request.
-pub(super) const REASONS: [&str; 4] = ["ip_denied", "path_denied", "method_denied", "body_too_large"];
-
 pub(super) fn words(asked: &Asked<'_>, mut traced: Traced) -> Vec<PolicyWord> {
     if !traced.sound {
         return Vec::new();
     }
     let (mut out, mut record) = (Vec::new(), crate::request::record::Record::default());
     let mut q = asked.inquiry(&mut traced.request, &mut out, &mut record);
-    let ids = q.policies(traced.route);
-    ids.iter().map(|id| word(&asked.table.policies[id.index()], &mut q)).collect()
+    let effective = q.effective(traced.route);
+    effective.ids.iter().map(|id| word(&asked.table.policies[id.index()], &mut q)).collect()
 }
 
 fn word(policy: &Policy, q: &mut Inquiry<'_>) -> PolicyWord {

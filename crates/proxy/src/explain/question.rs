@@ -1,6 +1,7 @@
 //! A described request, and the head that a client would send for it.
 
 use pylos_core::facts::Client;
+use pylos_core::http1::is_token;
 use serde::Deserialize;
 use std::net::IpAddr;
 
@@ -25,9 +26,6 @@ pub struct Question {
     /// Who the client is, for conditions that ask.
     #[serde(default, rename = "as")]
     pub client: Option<Identity>,
-    /// Answers of policies that only a running gateway could ask: `allow` or `deny`.
-    #[serde(default)]
-    pub given: std::collections::BTreeMap<String, String>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -88,8 +86,11 @@ impl Question {
             head.extend(["host: ", url.authority, "\r\n"]);
         }
         for (name, value) in &self.headers {
-            if name.contains(['\r', '\n', ':']) || value.contains(['\r', '\n']) {
-                return Err(format!("`{name}: {value}` is no header field"));
+            if !is_token(name.as_bytes()) {
+                return Err(format!("`{}` cannot be the name of a field", name.escape_debug()));
+            }
+            if value.bytes().any(|byte| (byte < 0x20 && byte != b'\t') || byte == 0x7F) {
+                return Err(format!("the value of `{name}` has a control character"));
             }
             head.extend([name, ": ", value, "\r\n"]);
         }

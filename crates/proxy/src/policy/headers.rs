@@ -2,28 +2,13 @@
 
 use pylos_core::message::head::Fields;
 use pylos_core::message::names::{NameSet, known};
-use pylos_core::table::{Acting, FieldEdits, ListenerId, PolicyId, PolicyKind, RouteId, Table};
+use pylos_core::table::{Acting, Effective, FieldEdits, PolicyKind, Table};
 
-/// Whether any policy edits fields here at all: mostly none does, and then nothing is gone through.
-pub(crate) fn any(table: &Table, route: Option<RouteId>, listener: usize) -> bool {
-    policies(table, route, listener)
-        .iter()
-        .any(|id| matches!(table.policies[id.index()].kind, PolicyKind::Headers(_)))
-}
-
-fn policies(table: &Table, route: Option<RouteId>, listener: usize) -> &[PolicyId] {
-    match route {
-        Some(route) => table.routes[route.index()].policies(ListenerId(listener as u32)),
-        None => &table.listeners[listener].unrouted,
-    }
-}
-
-/// All edits of one direction that hold for a route on a listener (for no route: the listener's own), in order, of
-/// those policies that act on this request.
+/// All edits of one direction, in order, of those policies that act on this request.
 pub(crate) fn edits<'t>(
-    table: &'t Table, route: Option<RouteId>, listener: usize, acting: &'t Acting, pick: Direction,
+    table: &'t Table, effective: &'t Effective, acting: &'t Acting, pick: Direction,
 ) -> impl Iterator<Item = &'t FieldEdits> + Clone + 't {
-    let all = policies(table, route, listener).iter().enumerate();
+    let all = effective.ids.iter().enumerate();
     all.filter(|(place, _)| acting.acts(*place)).flat_map(move |(_, id)| {
         let (first, second) = match (&table.policies[id.index()].kind, pick) {
             (PolicyKind::Headers(h), Direction::Request) => (Some(&h.request), None),

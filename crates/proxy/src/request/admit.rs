@@ -37,7 +37,7 @@ pub(crate) fn unrouted(q: &mut Inquiry<'_>) -> Result<(), Refusal> {
 /// All that act, in their order. Which ones do is decided before: no policy changes what another one's `if` sees.
 fn ask(q: &mut Inquiry<'_>, route: Option<RouteId>) -> Result<(), Refusal> {
     q.decide_acting(route);
-    for (place, id) in q.policies(route).iter().enumerate() {
+    for (place, id) in q.effective(route).ids.iter().enumerate() {
         let policy = &q.table.policies[id.index()];
         match q.request.acting.part(place) {
             Part::Acts => apply(policy, q.request)?,

@@ -17,10 +17,6 @@ const TOLD_BY_PROXIES: NameSet = NameSet::of(&[
     Known::XRequestId,
 ]);
 
-fn hyphened(name: &[u8]) -> Vec<u8> {
-    name.iter().map(|byte| if *byte == b'_' { b'-' } else { *byte }).collect()
-}
-
 impl Facts for Request {
     fn method(&self) -> &[u8] {
         self.method()
@@ -52,11 +48,7 @@ impl Facts for Request {
             let name = field.name.of(block);
             let forged = !trusted && TOLD_BY_PROXIES.has(field.known)
                 || field.underscore && PROTECTED.has(known_as_cgi(name));
-            if field.dropped || forged || UNSEEN.has(field.known) {
-                return false;
-            }
-            let value = field.value.of(block);
-            if field.underscore { test(&hyphened(name), value) } else { test(name, value) }
+            !field.dropped && !forged && !UNSEEN.has(field.known) && test(name, field.value.of(block))
         })
     }
 }

@@ -14,14 +14,16 @@ pub(crate) fn identify(q: &mut Inquiry<'_>) {
     let client = client_address(peer, trusted, values);
     let said = client.peer_trusted.then(|| request.first(Known::XForwardedProto)).flatten();
     let https = said.map_or(q.secure, |proto| proto.eq_ignore_ascii_case(b"https"));
-    let id = client.peer_trusted.then(|| request.first(Known::XRequestId)).flatten();
-    let id = id.filter(|id| is_sound_id(id)).map(<[u8]>::to_vec);
-    request.https = https;
-    request.client = Some(client);
-    match id {
-        Some(id) => request.id = id,
+    let said = request.fields.first(request.block.bytes(), Known::XRequestId);
+    match said.filter(|id| client.peer_trusted && is_sound_id(id)) {
+        Some(id) => {
+            request.id.clear();
+            request.id.extend_from_slice(id);
+        }
         None => (q.fresh_id)(&mut request.id),
     }
+    request.https = https;
+    request.client = Some(client);
 }
 
 /// Visible ASCII without quotes and backslash: harmless in fields and in logs.

@@ -118,7 +118,6 @@ impl Request {
             own_host: std::mem::take(&mut self.own_host),
             id: std::mem::take(&mut self.id),
             captures: std::mem::take(&mut self.captures),
-            acting: std::mem::take(&mut self.acting),
             ..Request::default()
         };
         kept.fields.clear();
@@ -126,7 +125,6 @@ impl Request {
         kept.own_host.clear();
         kept.id.clear();
         kept.captures.clear();
-        kept.acting.clear();
         *self = kept;
     }
 }

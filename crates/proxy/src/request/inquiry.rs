@@ -3,13 +3,12 @@
 
 use super::incoming::Request;
 use super::record::Record;
-use pylos_core::table::{Acting, Listener, ListenerId, PolicyId, RouteId, Table};
+use pylos_core::table::{Acting, Effective, Listener, ListenerId, RouteId, Table};
 use std::net::IpAddr;
 
 pub(crate) struct Inquiry<'r> {
     pub(crate) table: &'r Table,
-    /// Index of the listener in the table.
-    pub(crate) listener: usize,
+    pub(crate) listener: ListenerId,
     /// The address at the other end of the connection; `None` on a Unix socket.
     pub(crate) peer: Option<IpAddr>,
     /// It came by TLS.
@@ -26,26 +25,20 @@ pub(crate) struct Inquiry<'r> {
 
 impl<'r> Inquiry<'r> {
     pub(crate) fn listener(&self) -> &'r Listener {
-        &self.table.listeners[self.listener]
+        &self.table.listeners[self.listener.index()]
     }
 
     /// The policies that hold for a route on this listener, or for what no route takes.
-    pub(crate) fn policies(&self, route: Option<RouteId>) -> &'r [PolicyId] {
-        match route {
-            Some(route) => self.table.routes[route.index()].policies(ListenerId(self.listener as u32)),
-            None => &self.listener().unrouted,
-        }
+    pub(crate) fn effective(&self, route: Option<RouteId>) -> &'r Effective {
+        self.table.effective(self.listener, route)
     }
 
     /// Decides which of these policies act on this request. Costs nothing where all always do.
     pub(crate) fn decide_acting(&mut self, route: Option<RouteId>) {
-        let conditional = match route {
-            Some(route) => self.table.routes[route.index()].is_conditional(ListenerId(self.listener as u32)),
-            None => self.listener().conditional,
-        };
-        self.request.acting = if conditional {
+        let effective = self.effective(route);
+        self.request.acting = if effective.conditional {
             let draw = self.drawn.then_some(self.request.id.as_slice());
-            Acting::decide(self.table, self.policies(route), draw, self.request)
+            Acting::decide(self.table, &effective.ids, draw, self.request)
         } else {
             Acting::default()
         };

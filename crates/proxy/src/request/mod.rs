@@ -24,7 +24,7 @@ use crate::worker::Worker;
 use incoming::{Answer, Request};
 use inquiry::Inquiry;
 use pylos_core::message::head::Fields;
-use pylos_core::table::{Action, RouteId, Serve};
+use pylos_core::table::{Action, ListenerId, RouteId, Serve};
 use record::Record;
 use std::rc::Rc;
 
@@ -58,8 +58,7 @@ impl Scratch {
 pub(crate) struct Exchange<'c> {
     pub(crate) worker: Rc<Worker>,
     pub(crate) snapshot: Rc<Snapshot>,
-    /// Index of the listener in the snapshot.
-    pub(crate) listener: usize,
+    pub(crate) listener: ListenerId,
     pub(crate) client: &'c mut Client,
     pub(crate) scratch: &'c mut Scratch,
     pub(crate) record: Record,
@@ -92,7 +91,24 @@ pub(crate) enum Plan {
     Own(RouteId),
     /// The admin listener's own pages.
     Admin,
-    Refuse(Refusal),
+    Refuse(Stage, Refusal),
+}
+
+/// Where a request was refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Stage {
+    Guard,
+    Route,
+    Admit,
+    Rewrite,
+}
+
+/// A refusal, and the stage that it comes from.
+pub(crate) type Refused = (Stage, Refusal);
+
+/// Names the stage of a stage's refusal.
+fn at<T>(stage: Stage, result: Result<T, Refusal>) -> Result<T, Refused> {
+    result.map_err(|refusal| (stage, refusal))
 }
 
 /// Serves one request whose head has arrived.
@@ -115,7 +131,7 @@ pub(crate) async fn serve(x: &mut Exchange<'_>) -> End {
         Plan::Forward(route) => forward::forward(x, route).await,
         Plan::Own(route) => respond::own(x, route).await,
         Plan::Admin => admin::answer(x).await,
-        Plan::Refuse(refusal) => refuse::refuse(x, &refusal).await,
+        Plan::Refuse(_, refusal) => refuse::refuse(x, &refusal).await,
     };
     match end {
         End::Tunnel(mut tunnel) => {
@@ -131,24 +147,21 @@ pub(crate) async fn serve(x: &mut Exchange<'_>) -> End {
 
 /// The stages that decide, none of which waits.
 pub(crate) fn decide(q: &mut Inquiry<'_>) -> Plan {
+    decided(q).unwrap_or_else(|(stage, refusal)| Plan::Refuse(stage, refusal))
+}
+
+fn decided(q: &mut Inquiry<'_>) -> Result<Plan, Refused> {
     identify::identify(q);
+    at(Stage::Guard, guard::guard(q.request))?;
     if let Serve::Admin { .. } = q.listener().serve {
-        let allowed = guard::guard(q.request).and_then(|()| admit::unrouted(q));
-        return allowed.map_or_else(Plan::Refuse, |()| Plan::Admin);
+        return at(Stage::Admit, admit::unrouted(q)).map(|()| Plan::Admin);
     }
-    let decided = guard::guard(q.request).and_then(|()| route::route(q)).and_then(|route| {
-        admit::admit(q, route)?;
-        Ok(route)
-    });
-    let route = match decided {
-        Ok(route) => route,
-        Err(refusal) => return Plan::Refuse(refusal),
-    };
+    let route = route::route(q)?;
+    at(Stage::Admit, admit::admit(q, route))?;
     match &q.table.routes[route.index()].action {
         Action::Forward { upstream, path } => {
-            let rewritten = rewrite::rewrite(q, route, *upstream, path);
-            rewritten.map_or_else(Plan::Refuse, |()| Plan::Forward(route))
+            at(Stage::Rewrite, rewrite::rewrite(q, route, *upstream, path)).map(|()| Plan::Forward(route))
         }
-        Action::Redirect(_) | Action::Respond(_) => Plan::Own(route),
+        Action::Redirect(_) | Action::Respond(_) => Ok(Plan::Own(route)),
     }
 }

@@ -12,7 +12,7 @@ use pylos_core::http1::{Length, framing};
 use pylos_core::message::head::{Field, LineCopier, Version, members, same_for_cgi};
 use pylos_core::message::location::{self, Kind, MapBack};
 use pylos_core::message::names::{Known, NameSet, known, known_as_cgi};
-use pylos_core::table::{Action, RouteId, UpstreamId};
+use pylos_core::table::{Action, ListenerId, RouteId, UpstreamId};
 use std::io::IoSlice;
 
 /// What of an upstream's answer ends at the gateway: this hop's business, and what tells about the upstream.
@@ -71,7 +71,7 @@ const NOT_IN_TRAILERS: &[&[u8]] = &[
 pub(crate) struct Telling<'a> {
     pub(crate) worker: &'a Worker,
     pub(crate) snapshot: &'a Snapshot,
-    pub(crate) listener: usize,
+    pub(crate) listener: ListenerId,
     pub(crate) request: &'a Request,
     pub(crate) route: RouteId,
     pub(crate) upstream: UpstreamId,
@@ -88,10 +88,11 @@ impl Telling<'_> {
     /// The head of a final answer.
     pub(crate) fn head(&self, block: &[u8], answer: &mut Answer, shape: Shape, out: &mut Vec<u8>) {
         status_line(answer.status, out);
-        let (table, route) = (&*self.snapshot.table, Some(self.route));
+        let table = &*self.snapshot.table;
+        let effective = table.effective(self.listener, Some(self.route));
         let direction = Direction::Response { https: self.request.https };
-        let edits = || headers::edits(table, route, self.listener, &self.request.acting, direction);
-        let edited = headers::any(table, route, self.listener);
+        let edits = || headers::edits(table, effective, &self.request.acting, direction);
+        let edited = effective.edits_fields;
         drop_listed(block, &mut answer.fields.list, answer.fields.seen);
         let set =
             if edited { headers::clear(&mut answer.fields, block, edits()) } else { NameSet::default() };
@@ -177,7 +178,8 @@ impl Telling<'_> {
     /// does what a policy removes or sets: it would come back behind the policy's back.
     fn trailers(&self, block: &[u8], fields: &[Field], direction: Direction, out: &mut Vec<u8>) {
         let (table, acting) = (&self.snapshot.table, &self.request.acting);
-        let edits = || headers::edits(table, Some(self.route), self.listener, acting, direction);
+        let effective = table.effective(self.listener, Some(self.route));
+        let edits = || headers::edits(table, effective, acting, direction);
         for field in fields {
             let name = field.name.of(block);
             let barred = NO_TRAILER.has(field.known) || NOT_IN_TRAILERS.iter().any(|n| same_for_cgi(n, name));
@@ -313,8 +315,9 @@ pub(crate) async fn send_own(x: &mut Exchange<'_>, answer: OwnAnswer<'_>) -> End
     out.clear();
     status_line(answer.status, out);
     let direction = Direction::Response { https: request.https };
-    let (table, route) = (&x.snapshot.table, x.record.route);
-    let edits: Vec<_> = headers::edits(table, route, x.listener, &request.acting, direction).collect();
+    let table = &x.snapshot.table;
+    let effective = table.effective(x.listener, x.record.route);
+    let edits: Vec<_> = headers::edits(table, effective, &request.acting, direction).collect();
     let edited = |name: &[u8]| {
         let sets = edits.iter().flat_map(|e| e.set.iter().map(|(n, _)| n).chain(&e.remove));
         sets.into_iter().any(|n| n.eq_ignore_ascii_case(name))
@@ -342,7 +345,7 @@ pub(crate) async fn send_own(x: &mut Exchange<'_>, answer: OwnAnswer<'_>) -> End
     out.extend_from_slice(b"\r\n");
     let body: &[u8] = if bodyless || request.is_head() { b"" } else { answer.body };
     x.record.status = answer.status;
-    let ms = x.snapshot.table.listeners[x.listener].timeouts.send_idle;
+    let ms = x.snapshot.table.listeners[x.listener.index()].timeouts.send_idle;
     let wait = Wait { timer: &x.client.timer, clock: &x.worker.clock, slot: Slot::Answer, ms };
     let (_, mut to) = x.client.stream.split();
     let parts = &mut [IoSlice::new(&x.scratch.reply), IoSlice::new(body)];

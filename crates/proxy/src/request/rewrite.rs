@@ -10,7 +10,7 @@ use pylos_core::http1::Length;
 use pylos_core::message::head::{LineCopier, Version};
 use pylos_core::message::names::{Known, NameSet, known_as_cgi};
 use pylos_core::route::PathEdit;
-use pylos_core::table::{HostMode, RouteId, Table, UpstreamId};
+use pylos_core::table::{Effective, HostMode, RouteId, UpstreamId};
 use std::io::Write;
 use std::net::IpAddr;
 
@@ -68,13 +68,13 @@ pub(crate) fn rewrite(
         out.extend_from_slice(query);
     }
     out.extend_from_slice(b" HTTP/1.1\r\n");
-    let set = fields(q, table, route);
+    let effective = q.effective(Some(route));
+    let set = fields(q, effective);
     host(q, &table.upstreams[upstream.index()].host, set);
     ours(q, set);
     let out = &mut *q.out;
-    if headers::any(table, Some(route), q.listener) {
-        let acting = &q.request.acting;
-        headers::write(out, headers::edits(table, Some(route), q.listener, acting, Direction::Request));
+    if effective.edits_fields {
+        headers::write(out, headers::edits(table, effective, &q.request.acting, Direction::Request));
     }
     framing(q.request, out);
     out.extend_from_slice(b"\r\n");
@@ -82,10 +82,10 @@ pub(crate) fn rewrite(
 }
 
 /// The client's own fields, as they came. Gives the known names that policies set.
-fn fields(q: &mut Inquiry<'_>, table: &Table, route: RouteId) -> NameSet {
+fn fields(q: &mut Inquiry<'_>, effective: &Effective) -> NameSet {
     let (request, out) = (&mut *q.request, &mut *q.out);
-    let set = if headers::any(table, Some(route), q.listener) {
-        let edits = headers::edits(table, Some(route), q.listener, &request.acting, Direction::Request);
+    let set = if effective.edits_fields {
+        let edits = headers::edits(q.table, effective, &request.acting, Direction::Request);
         headers::clear(&mut request.fields, request.block.bytes(), edits)
     } else {
         NameSet::default()

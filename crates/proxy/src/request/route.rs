@@ -1,12 +1,13 @@
 //! Which route is it for?
 
 use super::inquiry::Inquiry;
+use super::{Refused, Stage};
 use crate::error::Refusal;
 use pylos_core::message::path::with_bare_separators;
 use pylos_core::route::{Captures, Found};
-use pylos_core::table::{ListenerId, RouteId};
+use pylos_core::table::RouteId;
 
-pub(crate) fn route(q: &mut Inquiry<'_>) -> Result<RouteId, Refusal> {
+pub(crate) fn route(q: &mut Inquiry<'_>) -> Result<RouteId, Refused> {
     match find(q) {
         Ok(id) => {
             q.record.route = Some(id);
@@ -14,8 +15,8 @@ pub(crate) fn route(q: &mut Inquiry<'_>) -> Result<RouteId, Refusal> {
         }
         Err(refusal) => {
             // Filters of the listener see what no route takes, too.
-            super::admit::unrouted(q)?;
-            Err(refusal)
+            super::admit::unrouted(q).map_err(|refusal| (Stage::Admit, refusal))?;
+            Err((Stage::Route, refusal))
         }
     }
 }
@@ -26,9 +27,8 @@ fn not_a_way_around(q: &Inquiry<'_>, found: RouteId) -> Result<RouteId, Refusal>
     let (request, routes) = (&*q.request, &q.table.routes);
     let Some(bare) = with_bare_separators(request.path()) else { return Ok(found) };
     let other = q.table.router.find(request.host(), request.method(), &bare, request, &mut Captures::new());
-    let listener = ListenerId(q.listener as u32);
     match other {
-        Found::Route(other) if routes[found.index()].is_way_around(&routes[other.index()], listener) => {
+        Found::Route(other) if routes[found.index()].is_way_around(&routes[other.index()], q.listener) => {
             Err(Refusal::malformed("ambiguous_path", "An escaped slash would lead to another route."))
         }
         _ => Ok(found),

@@ -34,7 +34,7 @@ pub(crate) fn begin(out: &mut Vec<u8>, x: &Exchange<'_>) {
         }
         None => out.extend_from_slice(b"null"),
     }
-    text(out, "listener", table.listeners[x.listener].name.as_bytes());
+    text(out, "listener", table.listeners[x.listener.index()].name.as_bytes());
     text(out, "method", request.method());
     text(out, "host", request.host());
     text(out, "path", request.path());

@@ -9,7 +9,7 @@ use pylos_core::table::Serve;
 use std::sync::atomic::Ordering::Relaxed;
 
 pub(crate) async fn answer(x: &mut Exchange<'_>) -> End {
-    let Serve::Admin { metrics, health } = x.snapshot.table.listeners[x.listener].serve else {
+    let Serve::Admin { metrics, health } = x.snapshot.table.listeners[x.listener.index()].serve else {
         return End::Close;
     };
     if !matches!(x.scratch.request.method(), b"GET" | b"HEAD") {

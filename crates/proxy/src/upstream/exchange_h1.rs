@@ -72,7 +72,7 @@ impl Course<'_> {
         Wait { timer: self.timer, clock: &self.telling.worker.clock, slot, ms }
     }
     pub(crate) fn listener(&self) -> &pylos_core::table::Listener {
-        &self.telling.snapshot.table.listeners[self.telling.listener]
+        &self.telling.snapshot.table.listeners[self.telling.listener.index()]
     }
 }
 

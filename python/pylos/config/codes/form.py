@@ -4,6 +4,12 @@ from __future__ import annotations
 
 from pylos.config.codes.manual import LISTEN, SITE, WEB, Example, Manual
 
+
+def token(value: str) -> str:
+    """Write a policy that sends a token to the upstream."""
+    return f'\n[policy.token]\ntype = "headers"\nrequest = {{ set = {{ authorization = {value} }} }}\n'
+
+
 FORM = (
     Manual(
         "P100",
@@ -72,7 +78,7 @@ FORM = (
         "P108",
         "two keys contradict each other",
         "Or one does nothing beside the other: two actions of a route, two bodies of an answer, `rewrite` "
-        "without `to`.",
+        "without `to`, a policy in `use` and in `without` of one route.",
         "Take one of the two out. What should happen for some requests only is a route of its own.",
         Example(LISTEN + SITE + 'redirect = "https://www.example.com/{rest}"\n'),
         Example(LISTEN + '\n[route.site]\nmatch = "/{rest:path}"\nredirect = "https://www.example.com/{rest}"\n'),
@@ -108,12 +114,12 @@ FORM = (
     Manual(
         "P112",
         "an included file that is not there",
-        "A file that `include` names is not there, cannot be read, or includes itself. Nothing else was looked "
-        "at, since "
-        "all that the file holds would be missing.",
-        "A path starts at the folder of the file that has the `include`. A pattern with `*` may find nothing.",
+        "A file that `include` names is not there, cannot be read, or includes itself; or the folder in which a "
+        "pattern looks is not there. Nothing else was looked at, since all that the file holds would be missing.",
+        "A path starts at the folder of the file that has the `include`. A pattern with `*` may find nothing, in a "
+        "folder that is there.",
         Example('include = ["routes.toml"]\n\n' + LISTEN),
-        Example('include = ["conf.d/*.toml"]\n\n' + LISTEN),
+        Example('include = ["*.routes.toml"]\n\n' + LISTEN),
     ),
     Manual(
         "P113",
@@ -129,14 +135,17 @@ FORM = (
         'A secret is a file or a variable, `{ file = "..." }` or `{ env = "..." }`. This one is not there, may not be '
         "read, or is empty. What is in it is never shown.",
         "Look at the file's path and rights, or set the variable where Pylos is started.",
+        Example(LISTEN + token('{ file = "tokens" }'), files={"token": "Bearer correct horse\n"}),
+        Example(LISTEN + token('{ file = "token" }'), files={"token": "Bearer correct horse\n"}),
     ),
     Manual(
         "P115",
         "a default that cannot apply",
-        "A key of `[defaults.upstream]` asks for what the targets of an upstream do not speak: a path, of a "
-        "target that "
-        "knows none. The message names both places.",
-        "Give that upstream a key of its own, or switch the inherited one off: `health = false`.",
+        "A key of `[defaults.upstream]` asks for what the targets of an upstream do not speak: a path, of a target "
+        "that knows none. The message names both places. Or `without` is a default of routes: only a route itself can "
+        "be without a policy.",
+        "Give that upstream a key of its own, or switch the inherited one off: `health = false`. Write `without` in "
+        "each route that is meant.",
         Example(
             LISTEN + '\n[defaults.upstream]\nhealth = { path = "/healthz" }\n'
             '\n[upstream.database]\ntargets = ["tcp://10.0.4.1:5432"]\n',
@@ -165,8 +174,7 @@ FORM = (
     Manual(
         "P118",
         "a test that cannot be run as written",
-        "The request of a `[test.NAME]` is none that a client could send: its URL or a field cannot be read, or no "
-        "listener has its port.",
+        "The request of a `[test.NAME]` is none that a client could send: its URL, a field or `peer` cannot be read.",
         "Write the request as method and URL, or method and path.",
         Example(LISTEN + SITE + '\n[test.home]\nrequest = "GET ftp://example.com/"\nexpect = { route = "site" }\n'),
         Example(LISTEN + SITE + '\n[test.home]\nrequest = "GET http://example.com/"\nexpect = { route = "site" }\n'),

@@ -13,6 +13,10 @@ WEB = '\n[upstream.web]\ntargets = ["10.0.0.1:8000"]\n'
 SITE = '\n[route.site]\nmatch = "/{rest:path}"\nrespond = { text = "hello" }\n'
 
 
+LANGUAGES = {"py": "python", "json": "json", "toml": "toml", "": "text"}
+"""How a file is shown, by what its name ends in."""
+
+
 @dataclass(frozen=True)
 class Example:
     """A document, for showing and for running."""
@@ -28,7 +32,7 @@ class Example:
         """Write the files as fenced blocks."""
         several = bool(self.files)
         for name, text in {self.name: self.text, **self.files}.items():
-            language = {"py": "python", "json": "json"}.get(name.rpartition(".")[2], "toml")
+            language = LANGUAGES[name.rpartition(".")[2] if "." in name else ""]
             marks = "part" if several else mark if language == "toml" else ""
             title = f"`{name}`:\n\n" if several or language != "toml" else ""
             yield f"{title}```{f'{language} {marks}'.rstrip()}\n{text}```\n"

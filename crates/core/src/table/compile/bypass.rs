@@ -8,6 +8,7 @@ use crate::table::raw::RawTable;
 use crate::table::{
     Action, Code, Listener, ListenerId, Policy, PolicyId, Problems, Route, RouteId, Serve, place,
 };
+use std::collections::HashSet;
 
 /// Stands in for what a capture takes.
 const SAMPLE: &str = "0sample0";
@@ -23,7 +24,7 @@ pub(super) struct Bypass<'t> {
 impl Bypass<'_> {
     /// Warns once for each pair of a route and a broader one.
     pub(super) fn check(&self, problems: &mut Problems) {
-        let eased: Vec<&str> = (self.raw.route.values())
+        let eased: HashSet<&str> = (self.raw.route.values())
             .filter(|route| !route.without.is_empty())
             .filter_map(|route| route.to.as_deref())
             .collect();
@@ -31,7 +32,7 @@ impl Bypass<'_> {
             // All other routes have the same policies.
             let guarded = match &route.action {
                 Action::Forward { .. } => {
-                    !raw.use_.is_empty() || raw.to.as_deref().is_some_and(|to| eased.contains(&to))
+                    !raw.use_.is_empty() || raw.to.as_deref().is_some_and(|to| eased.contains(to))
                 }
                 Action::Respond(answer) => answer.refuses(),
                 Action::Redirect(_) => false,
@@ -105,13 +106,14 @@ impl Bypass<'_> {
                 "`{spelling}` goes to `route.{broader}` instead, past the {} of this route",
                 answer.status
             );
-            problems.report(Code::Bypass, place, message).hint("add that spelling to this `match`");
+            let problem = problems.report(Code::Bypass, place, message);
+            problem.also(place!["route", &**broader]).hint("add that spelling to this `match`");
             return;
         }
         let message =
             format!("`{spelling}` goes to `route.{broader}` instead: to the same upstream, without {lacks}");
         let hint = format!("add that spelling to this `match`, or {lacks} to `use` of `route.{broader}`");
-        problems.report(Code::Bypass, place, message).hint(hint);
+        problems.report(Code::Bypass, place, message).also(place!["route", &**broader]).hint(hint);
     }
 }
 

@@ -1,8 +1,10 @@
 //! Which policies a request meets: `[pylos]`, listener and route together, each policy once.
 
-use super::require;
+use super::require::{self, Required};
 use crate::table::raw::{RawKind, RawPolicy, RawTable};
-use crate::table::{Code, Listener, PathPart, Policy, PolicyId, Problems, Route, Serve, place};
+use crate::table::{
+    Code, Effective, Listener, PathPart, Policy, PolicyId, PolicyKind, Problems, Route, Serve, place,
+};
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 /// Fills in the lists of `listeners` and `routes`, which are in the order of the raw maps.
@@ -17,23 +19,23 @@ pub(super) fn compile(
         return;
     }
     for (listener, listen) in listeners.iter_mut().zip(raw.listen.values()) {
-        listener.unrouted = names.effective(&[&raw.pylos.use_, &listen.use_], &mut Without::new(&[]));
-        listener.conditional = names.any_conditional(&listener.unrouted);
+        let ids = names.flatten(&[&raw.pylos.use_, &listen.use_], &mut Without::new(&[]));
+        listener.unrouted = names.effective(ids);
     }
-    let required = names.required(raw);
+    let required = require::required(raw, &names);
+    let exempting = names.exempting(&required);
     for (route, (name, raw_route)) in routes.iter_mut().zip(&raw.route) {
         let mut without = Without::new(&raw_route.without);
         for listen in raw.listen.values() {
             let lists: [&[String]; 3] = [&raw.pylos.use_, &listen.use_, &raw_route.use_];
-            let list = names.effective(&lists, &mut without);
-            route.conditional_by_listener.push(names.any_conditional(&list));
-            route.policies_by_listener.push(list);
+            let ids = names.flatten(&lists, &mut without);
+            route.effective_by_listener.push(names.effective(ids));
         }
         if listeners.iter().any(|listener| listener.serve == Serve::Proxy) {
-            without.report_unused(name, &names, &required, problems);
+            without.report_unused(name, &names, &exempting, problems);
         }
     }
-    require::check(raw, &names, listeners, routes, problems);
+    require::check(raw, &names, &required, (listeners, routes), problems);
 }
 
 /// The policies by name.
@@ -54,22 +56,27 @@ impl Names<'_> {
 
     /// The policy of that name, or all that are in the chain.
     pub(super) fn flattened(&self, name: &str) -> Vec<PolicyId> {
-        self.effective(&[&[name.to_owned()]], &mut Without::new(&[]))
+        self.flatten(&[&[name.to_owned()]], &mut Without::new(&[]))
     }
 
     /// The names that exempt a route from something: those in `require`, and what is in their chains.
-    fn required(&self, raw: &RawTable) -> HashSet<String> {
-        let names = raw.pylos.require.iter();
-        let members = names.clone().flat_map(|name| self.flattened(name));
-        members.map(|id| self.policy(id).name.to_string()).chain(names.cloned()).collect()
+    fn exempting<'r>(&'r self, required: &'r [Required<'_>]) -> HashSet<&'r str> {
+        let members = required.iter().flat_map(|(_, ids)| ids);
+        let members = members.map(|id| &*self.policy(*id).name);
+        members.chain(required.iter().map(|(name, _)| *name)).collect()
     }
 
-    fn any_conditional(&self, list: &[PolicyId]) -> bool {
-        list.iter().any(|id| self.policy(*id).is_conditional())
+    fn effective(&self, ids: Vec<PolicyId>) -> Effective {
+        let any = |test: fn(&Policy) -> bool| ids.iter().any(|id| test(self.policy(*id)));
+        Effective {
+            conditional: any(Policy::is_conditional),
+            edits_fields: any(|policy| matches!(policy.kind, PolicyKind::Headers(_))),
+            ids,
+        }
     }
 
     /// The policies of `lists` with chains taken apart: first by phase, then in the order of the lists.
-    fn effective<'n>(&'n self, lists: &[&'n [String]], without: &mut Without<'_>) -> Vec<PolicyId> {
+    fn flatten<'n>(&'n self, lists: &[&'n [String]], without: &mut Without<'_>) -> Vec<PolicyId> {
         let (mut found, mut chains) = (Vec::new(), HashSet::new());
         // Depth first and in order; on the stack the next name is the last.
         let mut waiting: Vec<&str> = lists.iter().copied().flatten().map(String::as_str).rev().collect();
@@ -171,10 +178,10 @@ impl<'a> Without<'a> {
     }
 
     fn report_unused(
-        &self, route: &str, names: &Names<'_>, required: &HashSet<String>, problems: &mut Problems,
+        &self, route: &str, names: &Names<'_>, exempting: &HashSet<&str>, problems: &mut Problems,
     ) {
         for (index, (name, used)) in self.names.iter().zip(&self.used).enumerate() {
-            if !used && names.raw.contains_key(name) && !required.contains(name) {
+            if !used && names.raw.contains_key(name) && !exempting.contains(name.as_str()) {
                 let path = place!["route", route, "without", index];
                 problems
                     .report(

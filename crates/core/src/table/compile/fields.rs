@@ -1,5 +1,6 @@
 //! Names and values of fields, as the file gives them.
 
+use crate::http1::is_token;
 use crate::table::raw::RawFieldEdits;
 use crate::table::{Code, FieldEdits, FieldLine, PathPart, Problems};
 use std::collections::BTreeMap;
@@ -30,7 +31,7 @@ pub(super) fn fields(
         if let Some((twin, _)) = fields.iter().find(|(known, _)| known.eq_ignore_ascii_case(name.as_bytes()))
         {
             let message = format!("`{name}` is the same field as `{}`", String::from_utf8_lossy(twin));
-            problems.report(Code::BadField, path(), message);
+            problems.report(Code::BadField, path(), message).of_key();
         }
         fields.push((name.as_bytes().into(), value.as_bytes().into()));
     }
@@ -51,25 +52,32 @@ const OWN: [&str; 9] = [
 ];
 
 fn check_name(name: &str, path: Vec<PathPart>, problems: &mut Problems) {
-    let token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
-    if name.is_empty() || !name.bytes().all(token) {
-        problems.report(Code::BadField, path, format!("`{}` is not a field name", name.escape_debug()));
+    let (message, hint) = if !is_token(name.as_bytes()) {
+        (format!("`{}` is not a field name", name.escape_debug()), None)
     } else if name.eq_ignore_ascii_case("host") {
-        problems
-            .report(Code::BadField, path, "a policy does not change `Host`")
-            .hint("`host` of the upstream says which one its targets see");
+        (
+            "`Host` is not changed here".to_owned(),
+            Some("`host` of the upstream says which one its targets see"),
+        )
     } else if OWN.iter().any(|own| name.eq_ignore_ascii_case(own)) {
-        problems
-            .report(Code::BadField, path, format!("a policy does not change `{name}`"))
-            .hint("it belongs to the connection; the gateway writes it");
-    }
+        let hint = "it frames a message or belongs to one connection";
+        (format!("`{name}` is written by the gateway"), Some(hint))
+    } else {
+        return;
+    };
+    problems.report(Code::BadField, path, message).of_key().hint = hint.map(str::to_owned);
 }
 
-/// RFC 9110 5.5: no controls but the tab, no blanks at the ends.
-fn check_value(value: &str, path: Vec<PathPart>, problems: &mut Problems) {
+/// Why a text is no value of a field. RFC 9110 5.5: no controls but the tab, no blanks at the ends.
+pub(super) fn no_value(value: &str) -> Option<&'static str> {
     if value.bytes().any(|byte| (byte < 0x20 && byte != b'\t') || byte == 0x7F) {
-        problems.report(Code::BadField, path, "the value has a control character");
-    } else if value.trim_matches([' ', '\t']) != value {
-        problems.report(Code::BadField, path, "the value begins or ends with a blank");
+        return Some("has a control character");
+    }
+    (value.trim_matches([' ', '\t']) != value).then_some("begins or ends with a blank")
+}
+
+fn check_value(value: &str, path: Vec<PathPart>, problems: &mut Problems) {
+    if let Some(why) = no_value(value) {
+        problems.report(Code::BadField, path, format!("the value {why}"));
     }
 }

@@ -2,7 +2,7 @@
 
 use super::values;
 use crate::table::raw::{RawLimits, RawListen, RawListenTimeouts};
-use crate::table::{Bind, BindAddress, Code, Listener, PathPart, Problems, Serve, place};
+use crate::table::{Bind, BindAddress, Code, Effective, Listener, PathPart, Problems, Serve, place};
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
@@ -19,8 +19,7 @@ pub(super) fn compile(raw: &BTreeMap<String, RawListen>, problems: &mut Problems
             serve: serve(name, &listen.serve, problems),
             limits: listen.limits.clone(),
             timeouts: listen.timeouts.clone(),
-            unrouted: Vec::new(),
-            conditional: false,
+            unrouted: Effective::default(),
         });
     }
     listeners

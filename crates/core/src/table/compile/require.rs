@@ -4,13 +4,18 @@ use super::effective::Names;
 use crate::table::raw::RawTable;
 use crate::table::{Code, Listener, ListenerId, Policy, PolicyId, Problems, Route, Serve, place};
 
+/// A required name, and what it stands for: itself, or all that is in the chain.
+pub(super) type Required<'a> = (&'a str, Vec<PolicyId>);
+
+pub(super) fn required<'a>(raw: &'a RawTable, names: &Names<'_>) -> Vec<Required<'a>> {
+    raw.pylos.require.iter().map(|name| (name.as_str(), names.flattened(name))).collect()
+}
+
 /// Reports each route and required policy that do not go together.
 pub(super) fn check(
-    raw: &RawTable, names: &Names<'_>, listeners: &[Listener], routes: &[Route], problems: &mut Problems,
+    raw: &RawTable, names: &Names<'_>, required: &[Required<'_>],
+    (listeners, routes): (&[Listener], &[Route]), problems: &mut Problems,
 ) {
-    // What a required name stands for: itself, or all that is in the chain.
-    let required: Vec<(&str, Vec<PolicyId>)> =
-        raw.pylos.require.iter().map(|name| (name.as_str(), names.flattened(name))).collect();
     for (route, raw_route) in routes.iter().zip(raw.route.values()) {
         let exempt = |name: &str| raw_route.without.iter().any(|without| without == name);
         let mut seen: Vec<PolicyId> = Vec::new();

@@ -5,7 +5,7 @@ use crate::route::pattern::{PathPattern, Pattern, Unreadable};
 use crate::route::router::{Entry, NotAdded, Shadowed};
 use crate::route::template::{CaptureNames, Template};
 use crate::route::{Part, PathEdit, Router, Substitution, When};
-use crate::table::raw::{RawRedirect, RawRespond, RawRoute, RawTable};
+use crate::table::raw::{RawRedirect, RawRespond, RawRewriteRe, RawRoute, RawTable};
 use crate::table::{Action, Code, Problems, Redirect, Response, Route, RouteId, UpstreamId, place};
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -41,8 +41,7 @@ pub(super) fn compile(raw: &RawTable, router: &mut Router, problems: &mut Proble
             patterns: patterns.into_iter().map(|(_, pattern)| pattern).collect(),
             when,
             priority: route.priority,
-            policies_by_listener: Vec::new(),
-            conditional_by_listener: Vec::new(),
+            effective_by_listener: Vec::new(),
             timeouts: route.timeouts.clone(),
             upgrade: route.upgrade.iter().map(|token| token.as_str().into()).collect(),
         });
@@ -53,11 +52,17 @@ pub(super) fn compile(raw: &RawTable, router: &mut Router, problems: &mut Proble
 
 fn report_shadowed(raw: &RawTable, names: &[&str], router: &Router, problems: &mut Problems) {
     for Shadowed { route, index, by } in router.shadowed() {
-        let (name, by) = (names[route.index()], names[by.index()]);
+        let (own, name, by) = (route == by, names[route.index()], names[by.index()]);
         let pattern = &raw.route[name].match_[index];
+        if own {
+            let message = format!("`{pattern}` is matched by this route already");
+            problems.report(Code::Shadowed, place!["route", name, "match", index], message);
+            continue;
+        }
         let message = format!("`{pattern}` never decides: `route.{by}` takes all of its requests before it");
         problems
             .report(Code::Shadowed, place!["route", name, "match", index], message)
+            .also(place!["route", by])
             .hint("the larger `priority` comes first; more conditions would come before both");
     }
 }
@@ -124,13 +129,6 @@ impl Adding<'_> {
             let path = place!["route", name, "match", *index];
             match router.add(self.entry(*index, pattern)) {
                 Ok(()) => {}
-                Err(NotAdded::Tie(other)) if other == self.id => {
-                    problems.report(
-                        Code::Shadowed,
-                        path,
-                        format!("`{pattern}` is matched by this route already"),
-                    );
-                }
                 Err(NotAdded::Tie(other)) => {
                     let message = format!(
                         "`{pattern}` is matched just as well by `route.{}`",
@@ -138,6 +136,7 @@ impl Adding<'_> {
                     );
                     problems
                         .report(Code::Tie, path, message)
+                        .also(place!["route", self.names[other.index()]])
                         .hint("make one of them more specific (host, path, methods, `when`), or give one a larger `priority`");
                 }
                 Err(NotAdded::TooManyMethods) => {
@@ -203,8 +202,8 @@ impl Compiling<'_> {
     }
 
     fn path_edit(&self, problems: &mut Problems) -> PathEdit {
-        if self.route.rewrite_re.is_some() {
-            return self.substitute(problems);
+        if let Some(raw) = &self.route.rewrite_re {
+            return self.substitute(raw, problems);
         }
         let (key, edit) = match (&self.route.rewrite, &self.route.strip) {
             (None, None) => return PathEdit::Keep,
@@ -224,8 +223,7 @@ impl Compiling<'_> {
         })
     }
 
-    fn substitute(&self, problems: &mut Problems) -> PathEdit {
-        let Some(raw) = &self.route.rewrite_re else { return PathEdit::Keep };
+    fn substitute(&self, raw: &RawRewriteRe, problems: &mut Problems) -> PathEdit {
         if self.route.rewrite.is_some() || self.route.strip.is_some() {
             let message = "`rewrite` and `strip` exclude each other";
             problems.report(Code::BadTemplate, place!["route", self.name, "strip"], message);

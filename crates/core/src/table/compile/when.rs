@@ -1,8 +1,10 @@
 //! `when` of a route.
 
+use super::fields::no_value;
 use super::settings::network;
 use crate::address::IpSet;
 use crate::facts::{Asked, unseen};
+use crate::http1::is_token;
 use crate::route::pattern::Unreadable;
 use crate::route::{Check, Place, Test, When, regular_expression};
 use crate::table::raw::{RawCondition, RawWhen};
@@ -35,7 +37,7 @@ fn values(
     let mut tests: Vec<Test> = Vec::with_capacity(raw.len());
     for (spelled, condition) in raw {
         let name = match of {
-            // As [`Facts::any_field`] gives it.
+            // One field for an application behind CGI.
             Place::Header => spelled.to_ascii_lowercase().replace('_', "-"),
             Place::Query | Place::Cookie => spelled.clone(),
         };
@@ -58,8 +60,7 @@ fn values(
 }
 
 fn check_name(of: Place, name: &str) -> Result<(), Unreadable> {
-    let token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
-    let sound = !name.is_empty() && name.bytes().all(token);
+    let sound = is_token(name.as_bytes());
     match of {
         Place::Header if !sound => {
             Err(Unreadable::new(format!("`{}` is not a field name", name.escape_debug())))
@@ -98,12 +99,9 @@ fn check(of: Place, condition: &RawCondition) -> Result<Check, Unreadable> {
 /// A value that no request can have would make a route that takes nothing.
 fn check_arrives(of: Place, text: &str) -> Result<(), Unreadable> {
     let never = |why: &str| Err(Unreadable::new(format!("no request has this value: {why}")));
-    let control = |byte: u8| (byte < 0x20 && byte != b'\t') || byte == 0x7F;
     match of {
         Place::Query => Ok(()),
-        _ if text.bytes().any(control) => never("it has a control character"),
-        _ if text.trim_matches([' ', '\t']) != text => never("it begins or ends with a blank"),
         Place::Cookie if text.contains(';') => never("a `;` ends the value of a cookie"),
-        _ => Ok(()),
+        _ => no_value(text).map_or(Ok(()), |why| never(&format!("it {why}"))),
     }
 }

@@ -45,7 +45,7 @@ fn effective_policies() {
     assert_eq!(effective(&table, 2, 0), ["shield", "small", "security", "stamp", "own"]);
     assert_eq!(effective(&table, 2, 1), ["shield", "small", "security", "stamp"]);
     let unrouted: Vec<_> =
-        table.listeners[1].unrouted.iter().map(|id| name_of(&table.policies, *id)).collect();
+        table.listeners[1].unrouted.ids.iter().map(|id| name_of(&table.policies, *id)).collect();
     assert_eq!(unrouted, ["shield", "security", "stamp"]);
 }
 
@@ -58,7 +58,7 @@ fn shared_chains_are_no_loop() {
         policies[format!("c{n}")] = json!({"type": "chain", "use": [below, "leaf", below]});
     }
     let table = table(json!({"pylos": {"use": ["c64"]}, "listen": {"l": {}}, "policy": policies}));
-    assert_eq!(table.listeners[0].unrouted.len(), 1);
+    assert_eq!(table.listeners[0].unrouted.ids.len(), 1);
 }
 
 #[test]
@@ -197,4 +197,15 @@ fn filters() {
     assert_eq!(verdict(1, None, "GET", "/", Some(11)), Some((413, "body_too_large")));
     let PolicyKind::Filter(filter) = &table.policies[1].kind else { panic!("a filter") };
     assert_eq!(filter.allow_value(), b"GET, HEAD");
+}
+
+#[test]
+fn a_route_may_name_overlapping_methods_twice() {
+    let table = table(json!({
+        "listen": {"l": {}}, "upstream": {"u": {}},
+        "route": {"r": {"match": ["GET /x", "GET,POST /x"], "to": "u"}},
+    }));
+    let found = table.router.find(b"", b"POST", b"/x", &crate::facts::NoFacts, &mut Captures::new());
+    assert_eq!(found, Found::Route(crate::table::RouteId(0)));
+    assert_eq!(table.router.pattern(b"", b"POST", b"/x", &crate::facts::NoFacts), Some(1));
 }

@@ -259,9 +259,9 @@ fn fields() -> Vec<Case> {
         bad(
             json!({"set": {"Content-Length": "5"}}),
             "policy.p.request.set.Content-Length",
-            "belongs to the connection",
+            "written by the gateway",
         ),
-        bad(json!({"remove": ["x", "Connection"]}), "policy.p.request.remove.1", "belongs to the connection"),
+        bad(json!({"remove": ["x", "Connection"]}), "policy.p.request.remove.1", "written by the gateway"),
         bad(json!({"set": {"Host": "a"}}), "policy.p.request.set.Host", "`host` of the upstream"),
         bad(json!({"set": {"X-A": "1", "x-a": "2"}}), "policy.p.request.set.x-a", "same field"),
         (
@@ -471,7 +471,7 @@ fn problems_have_one_form_outside() {
     assert_eq!(
         serde_json::to_value(found).expect("JSON"),
         json!([{
-            "code": "P203", "severity": "warning", "path": ["route", "r", "match", 1],
+            "code": "P203", "severity": "warning", "path": ["route", "r", "match", 1], "of_key": false, "also": [],
             "message": "`/x` is matched by this route already", "hint": null,
         }]),
     );
