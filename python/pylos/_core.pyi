@@ -1,5 +1,6 @@
 """The compiled core. Positions and lines count from 1, columns in characters."""
 
+from collections.abc import Callable
 from typing import Any, Self
 
 class TomlError(ValueError):
@@ -18,20 +19,21 @@ def parse_toml(
     Raises TomlError at the first place that is no TOML.
     """
 
-def check(table: bytes) -> list[dict[str, Any]]:
-    """Compile a table; give its problems, each with code, severity, path, message and hint."""
-
-def routes(table: bytes) -> list[dict[str, Any]]:
-    """List the routes of a table in the order in which they are tried."""
-
 def compile_table(table: bytes) -> tuple[list[dict[str, Any]], Compiled | None]:
-    """Compile a table; give its problems, and what it came to where none of them is an error."""
+    """Compile a table; give its problems, and what it came to where none of them is an error.
+
+    A problem has `code`, `severity`, `path`, `message`, `hint`, `of_key` (the last key of the path is wrong, and not
+    its value) and `also` (paths of other places that it is about). Raises ValueError for what has no table's form.
+    """
 
 class Compiled:
     """A sound table, and what can be asked about it."""
 
     def routes(self) -> list[dict[str, Any]]:
-        """List the routes in the order in which they are tried."""
+        """List the routes in the order in which they are tried.
+
+        `shadowed_by` is the route that takes all requests of a row, or None.
+        """
 
     def unrouted(self) -> dict[str, list[str]]:
         """Give, by listener, the policies that hold for what no route takes, in the order of execution."""
@@ -42,14 +44,49 @@ class Compiled:
     def explain(self, request: bytes) -> dict[str, Any]:
         """Tell where a described request (JSON) would go, and why. Raises ValueError for one that makes no sense."""
 
-class Explainer:
-    """A sound table, ready for questions about where requests would go."""
+class Lane:
+    """One worker's rings, in a lane: the process in which policies run."""
 
-    def __new__(cls, table: bytes) -> Self:
-        """Compile a table. Raises ValueError for one with errors."""
+    def __new__(cls, jobs: int, answers: int, bell: int, back: int) -> Self:
+        """Take four descriptors over: jobs, answers, the lane's bell and the worker's. Raises OSError for others."""
 
-    def explain(self, request: bytes) -> dict[str, Any]:
-        """Tell where a described request (JSON) would go, and why. Raises ValueError for one that makes no sense."""
+    def serve(self, policies: list[Callable[[Call], object]], other: Callable[[Call, object], object]) -> None:
+        """Answer all calls that are there.
+
+        What a policy gives as None lets the request pass; everything else, and every exception, goes to
+        `other(call, result)`, which answers itself. Raises ConnectionError when the gateway has written what cannot be.
+        """
+
+    def answer(self, call: Call, kind: int, rest: bytes) -> None:
+        """Answer one call. Raises ValueError for more than a ring holds."""
+
+    def flush(self) -> None:
+        """Show the worker the answers."""
+
+class Call:
+    """A request that a policy is asked about. Texts are made when they are read."""
+
+    @property
+    def method(self) -> str: ...
+    @property
+    def host(self) -> str:
+        """In lower case, without a port."""
+    @property
+    def path(self) -> str:
+        """In normal form."""
+    @property
+    def query(self) -> str | None:
+        """Without its `?`; None when there is no `?`."""
+    @property
+    def client_ip(self) -> str:
+        """Empty for a client on a Unix socket."""
+    @property
+    def request_id(self) -> str: ...
+    @property
+    def body(self) -> bytes | None:
+        """None where the policy does not ask for it."""
+    def header(self, name: str) -> str | None:
+        """Give the first line of a field, by its name in any letter case."""
 
 def run_gateway(control_fd: int) -> int:
     """Run the gateway process over a control socket until it ends; give its exit code."""

@@ -8,7 +8,7 @@ PylosError
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -61,10 +61,15 @@ class Problem:
     also: tuple[tuple[Place, str], ...] = ()
     """Further places that it is about, each with a few words: the first of two routes that tie."""
 
-    def __post_init__(self) -> None:
-        given: tuple[tuple[Any, str], ...] = self.also  # what came over a socket has plain values here
-        places = tuple((place if isinstance(place, Place) else Place(**place), label) for place, label in given)
-        object.__setattr__(self, "also", places)
+    @classmethod
+    def from_json(
+        cls, plain: Mapping[str, Any], place_of: Callable[[Mapping[str, Any]], Place] | None = None
+    ) -> Problem:
+        """Make it of its plain values, as `dataclasses.asdict` gives them and JSON carries them."""
+        place_of = place_of or Place.from_json
+        also = tuple((place_of(place), label) for place, label in plain["also"])
+        path, place = tuple(plain["path"]), place_of(plain["place"])
+        return cls(plain["code"], plain["severity"], path, plain["message"], plain["hint"], place, also)
 
     @property
     def sentence(self) -> str:
@@ -108,6 +113,11 @@ class Place:
     length: int = 0
     source: str = ""
     """The line's text."""
+
+    @classmethod
+    def from_json(cls, plain: Mapping[str, Any]) -> Place:
+        """Make it of its plain values."""
+        return cls(**plain)
 
     @property
     def order(self) -> tuple[str, int, int]:

@@ -13,7 +13,6 @@ from types import TracebackType
 from typing import IO, Any, Self, Unpack
 
 from pylos.config import Config, Loaded, load_text
-from pylos.config.diff import meaning
 from pylos.config.explain import Asker, Beside, Explanation
 from pylos.config.program import is_module
 from pylos.errors import GatewayError
@@ -158,8 +157,7 @@ class Gateway:
         """
         running = self._ask({"type": "table"})
         told = Asker(running["table"], running["secrets"]).ask(method, url, **beside)
-        targets = self.status()["upstreams"].get(told.upstream, [])
-        return told.model_copy(update={"health": {one["target"]: one["state"] for one in targets}})
+        return told.with_health(self.status()["upstreams"])
 
     def reload(self, config: Source | None = None) -> None:
         """Put another configuration into use, or read the same file again; it is in use when this returns.
@@ -208,7 +206,7 @@ def _spelled(config: Source) -> dict[str, object]:
     if isinstance(config, Config):
         config = config.loaded
     if isinstance(config, Loaded):
-        return {"table": config.table, "tests": meaning(config)["test"], "secrets": config.secrets}
+        return {"table": config.table, "tests": config.tests, "secrets": config.secrets}
     return {"path": str(config) if is_module(str(config)) else str(Path(config).absolute())}
 
 

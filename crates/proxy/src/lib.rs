@@ -12,6 +12,8 @@ mod connection;
 mod explain;
 mod request;
 mod policy;
+#[doc(hidden)]
+pub mod lane;
 mod upstream;
 mod telemetry;
 mod error;

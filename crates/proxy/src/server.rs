@@ -8,7 +8,7 @@ use crate::telemetry::events;
 use crate::telemetry::log_writer::LogWriter;
 use crate::upstream::resolve::{Named, resolve_first};
 use crate::worker::{self, Message, StdListening, Update};
-use pylos_core::table::{Problem, RawTable, Table, TargetAddress, compile};
+use pylos_core::table::{Code, PathPart, Problem, RawTable, Severity, Table, TargetAddress, compile};
 use rustix::event::{PollFd, PollFlags, poll};
 use serde::Serialize;
 use std::collections::{BTreeMap, HashSet};
@@ -120,6 +120,9 @@ impl Server {
         &mut self, generation: u64, raw: RawTable, sockets: Vec<NewSocket>, descriptors: Vec<OwnedFd>,
     ) -> Result<usize, Vec<Problem>> {
         let (table, _warnings) = compile(raw)?;
+        if sockets.len() != descriptors.len() {
+            return Err(vec![descriptors_lost(sockets.len(), descriptors.len())]);
+        }
         let table = Arc::new(table);
         let mut new = Vec::new();
         for (socket, descriptor) in sockets.into_iter().zip(descriptors) {
@@ -334,5 +337,18 @@ fn copy(listening: &StdListening) -> Option<StdListening> {
     match listening {
         StdListening::Tcp(l) => l.try_clone().ok().map(StdListening::Tcp),
         StdListening::Unix(l) => l.try_clone().ok().map(StdListening::Unix),
+    }
+}
+
+/// The kernel drops what this process has no room for, without a word.
+fn descriptors_lost(sockets: usize, came: usize) -> Problem {
+    Problem {
+        code: Code::BadBind,
+        severity: Severity::Error,
+        path: vec![PathPart::Key("listen".to_owned())],
+        of_key: false,
+        also: Vec::new(),
+        message: format!("of {sockets} new sockets only {came} reached the gateway process"),
+        hint: Some("it has no descriptors left: `ulimit -n`, or LimitNOFILE of the service".to_owned()),
     }
 }

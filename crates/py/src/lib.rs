@@ -2,11 +2,11 @@
 
 mod compiled;
 mod convert;
-mod explain;
+mod lane;
 mod toml;
 
 use mimalloc::MiMalloc;
-use pylos_core::table::{Problem, RawTable, Table, compile};
+use pylos_core::table::RawTable;
 use pyo3::exceptions::{PyOSError, PyValueError};
 use pyo3::prelude::*;
 use serde::Serialize;
@@ -21,29 +21,11 @@ mod core_module {
     #[pymodule_export]
     use super::compiled::{Compiled, compile_table};
     #[pymodule_export]
-    use super::explain::Explainer;
+    use super::lane::{Call, Lane};
     #[pymodule_export]
     use super::toml::{TomlError, parse_toml};
     #[pymodule_export]
-    use super::{check, routes, run_gateway, version};
-}
-
-/// The problems of a table, errors and warnings; an empty list for a sound one.
-#[pyfunction]
-fn check<'py>(py: Python<'py>, table: &[u8]) -> PyResult<Bound<'py, PyAny>> {
-    let raw = read(table)?;
-    let problems: Vec<Problem> = match py.detach(|| compile(raw)) {
-        Ok((_, warnings)) => warnings,
-        Err(problems) => problems,
-    };
-    plain(py, &problems)
-}
-
-/// The routes of a sound table in the order of precedence.
-#[pyfunction]
-fn routes<'py>(py: Python<'py>, table: &[u8]) -> PyResult<Bound<'py, PyAny>> {
-    let table = sound(py, table)?;
-    plain(py, &pylos_core::route::rows(&table))
+    use super::{run_gateway, version};
 }
 
 /// Runs the gateway process over its control socket, which it takes over; returns the exit code.
@@ -62,15 +44,6 @@ fn run_gateway(py: Python<'_>, control_fd: i32) -> PyResult<i32> {
 #[pyfunction]
 fn version() -> &'static str {
     env!("CARGO_PKG_VERSION")
-}
-
-/// A table that compiles, or ValueError.
-fn sound(py: Python<'_>, table: &[u8]) -> PyResult<Table> {
-    let raw = read(table)?;
-    py.detach(|| compile(raw)).map(|(table, _)| table).map_err(|problems| {
-        let first = problems.first().map_or("no reason", |problem| &problem.message);
-        PyValueError::new_err(format!("the table has {} problems: {first}", problems.len()))
-    })
 }
 
 /// The shape is checked by the configuration language: an error here is a mistake of ours.

@@ -12,7 +12,8 @@ from pylos.cli.options import Json
 from pylos.cli.output import show_json, show_problems
 from pylos.cli.running import Name
 from pylos.config import load
-from pylos.config.diff import changes, meaning, rendered
+from pylos.config.diff import changes, rendered
+from pylos.config.meaning import Meaning
 from pylos.config.traffic import Compared, compare
 from pylos.errors import ConfigError, PylosError
 
@@ -43,8 +44,8 @@ def diff(
       pylos diff old.toml new.toml --traffic access.log
     """
     try:
-        before = running(name) if second is None else meaning(load(first))
-        after = meaning(load(first if second is None else second))
+        before = Meaning(running(name)) if second is None else Meaning.of(load(first))
+        after = Meaning.of(load(first if second is None else second))
         found = changes(before, after)
         moved = compare(before, after, traffic) if traffic is not None else None
     except ConfigError as error:

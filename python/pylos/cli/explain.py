@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -48,8 +46,8 @@ def explain(  # noqa: PLR0913 - each is an option
 
       pylos explain POST /orders -H 'host: api.example.com' --from 10.0.0.9 --json
     """
-    running = Running.of(name) if live else None
-    told = (running.asker() if running else asker_of(chosen(config))).ask(
+    asker, upstreams = running(name) if live else (Asker.of(load(chosen(config))), {})
+    told = asker.ask(
         method,
         url,
         headers=[field_of(text) for text in header or []],
@@ -57,48 +55,22 @@ def explain(  # noqa: PLR0913 - each is an option
         listener=listener,
         as_=as_,
         nearest=nearest,
-    )
-    if running:
-        told = told.model_copy(update={"health": running.health.get(told.upstream or "", {})})
+    ).with_health(upstreams)
     if json:
         show_json(told.model_dump(by_alias=True))
     else:
         typer.echo(str(told))
 
 
-@dataclass(frozen=True)
-class Running:
-    """What a running gateway knows."""
-
-    table: Mapping[str, Any]
-    secrets: list[list[str]]
-    health: Mapping[str, Mapping[str, str]]
-    """By upstream and target."""
-
-    @classmethod
-    def of(cls, name: str) -> Running:
-        """Ask the gateway of this name."""
-        line = supervisor.connect(name)
-        try:
-            running = line.ask({"type": "table"})
-            upstreams = line.ask({"type": "status"})["status"]["upstreams"]
-        finally:
-            line.close()
-        health = {
-            upstream: {target["target"]: target["state"] for target in targets}
-            for upstream, targets in upstreams.items()
-        }
-        return cls(running["table"], running["secrets"], health)
-
-    def asker(self) -> Asker:
-        """Make what answers about its table."""
-        return Asker(self.table, self.secrets)
-
-
-def asker_of(config: Path) -> Asker:
-    """Make what answers about a file."""
-    loaded = load(config)
-    return Asker(loaded.table, loaded.secrets)
+def running(name: str) -> tuple[Asker, Mapping[str, Any]]:
+    """Give what answers about the table that a running gateway uses, and its upstreams with their targets' state."""
+    line = supervisor.connect(name)
+    try:
+        answer = line.ask({"type": "table"})
+        upstreams: Mapping[str, Any] = line.ask({"type": "status"})["status"]["upstreams"]
+    finally:
+        line.close()
+    return Asker(answer["table"], answer["secrets"]), upstreams
 
 
 def field_of(text: str) -> tuple[str, str]:

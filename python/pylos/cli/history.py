@@ -12,6 +12,7 @@ from pylos.cli.options import Json
 from pylos.cli.output import show_json, show_table
 from pylos.cli.running import Name
 from pylos.config.diff import changes, rendered
+from pylos.config.meaning import Meaning
 
 HEADS = ("", "N", "TIME", "DIGEST", "REASON", "CHANGED")
 Number = Annotated[
@@ -38,7 +39,7 @@ def history(number: Number = None, *, name: Name = supervisor.DEFAULT_NAME, json
         then, now = (line.ask({"type": "document", "number": which}) for which in (number, None))
     finally:
         line.close()
-    found = changes(then["document"], now["document"])
+    found = changes(Meaning(then["document"]), Meaning(now["document"]))
     if json:
         shown = [change.as_json() for change in found]
         show_json({"from": then["number"], "to": now["number"], "changes": shown})

@@ -9,10 +9,7 @@ from collections.abc import Iterable, Sequence
 
 import typer
 
-from pylos.cli.reports import as_json
 from pylos.errors import Paint, Problem, plain, rendered
-
-__all__ = ["as_json", "counted", "show_json", "show_problems", "show_table"]
 
 
 def show_problems(problems: Iterable[Problem]) -> None:

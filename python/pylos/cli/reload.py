@@ -9,11 +9,11 @@ import typer
 
 from pylos import supervisor
 from pylos.cli.options import Json
-from pylos.cli.output import as_json, show_json, show_problems
+from pylos.cli.output import show_json, show_problems
+from pylos.cli.reports import as_json
 from pylos.cli.running import Name
 from pylos.config.diff import Change, rendered
-from pylos.errors import ConfigError
-from pylos.supervisor.line import problem_of
+from pylos.errors import ConfigError, Problem
 
 
 def reload(*, name: Name = supervisor.DEFAULT_NAME, json: Json = False) -> None:
@@ -42,7 +42,7 @@ def put_into_use(name: str, question: Mapping[str, object], *, json: bool) -> No
         raise typer.Exit(1) from None
     finally:
         line.close()
-    warnings = [problem_of(problem) for problem in answer["warnings"]]
+    warnings = [Problem.from_json(problem) for problem in answer["warnings"]]
     if json:
         changed = {"generation": answer["number"], "changes": answer["changes"]}
         show_json({"ok": True, **changed, "problems": [as_json(problem) for problem in warnings]})

@@ -14,10 +14,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from pydantic_core import to_json
-
-from pylos._core import check as compile_table
-from pylos._core import routes as list_routes
+from pylos._core import Compiled, compile_table
+from pylos.config.compiled import encoded
 from pylos.config.defaults import with_defaults
 from pylos.config.include import Findable, Gathered
 from pylos.config.later import without_later
@@ -39,6 +37,8 @@ class Loaded:
     """What the file says, with all defaults."""
     table: dict[str, Any] = field(repr=False)
     """The same in the form that the gateway takes, secrets in plain text."""
+    compiled: Compiled = field(repr=False, compare=False)
+    """The table as the core has it."""
     warnings: list[Problem]
     watch: list[Path]
     """The files it was read from."""
@@ -52,7 +52,18 @@ class Loaded:
 
     def routes(self) -> list[dict[str, Any]]:
         """List the routes, in the order in which they are tried: route, methods, host, path, action, to, ..."""
-        return list_routes(encoded(self.table))
+        return self.compiled.routes()
+
+    @property
+    def tests(self) -> dict[str, Any]:
+        """The [test.*] tables as plain values."""
+        tests = self.config.test.items()
+        return {name: test.model_dump(mode="json", by_alias=True, exclude_defaults=True) for name, test in tests}
+
+    @property
+    def document(self) -> dict[str, Any]:
+        """The table, the tests and where secrets are: all that two configurations are compared by."""
+        return {**self.table, "test": self.tests, "secrets": self.secrets}
 
 
 def check(document: Mapping[str, Any], places: Findable, watch: list[Path]) -> Loaded:
@@ -78,16 +89,18 @@ def check_gathered(gathered: Gathered) -> Loaded:
     check_names(full, document, report)
     check_ways_out(present.document, report)
     table, secrets = lower(config), secrets_of(config)
+    compiled: Compiled | None = None
     if report.wrong:
         check_remains(table, full, report)
     else:
-        add_findings(compile_table(encoded(table)), full, report)
+        found, compiled = compile_table(encoded(table))
+        add_findings(found, full, report)
     silenced = Silenced(config, report)
-    if not report.wrong:
-        run_tests(config.test, table, secrets, report)
-    if report.wrong:
+    if compiled is not None and not report.wrong:
+        run_tests(config.test, compiled, table, secrets, report)
+    if compiled is None or report.wrong:
         raise ConfigError(report.without(silenced))
-    return Loaded(config, table, report.without(silenced), gathered.watch, secrets)
+    return Loaded(config, table, compiled, report.without(silenced), gathered.watch, secrets)
 
 
 def check_listeners(document: Mapping[str, Any], report: Report) -> None:
@@ -207,9 +220,10 @@ def check_remains(table: dict[str, Any], document: Mapping[str, Any], report: Re
         if route["to"] is not None:
             upstreams.setdefault(route["to"], lower_upstream(STAND_IN))
     # Warnings would be about what is left of the document, not about what was written.
-    found = [one for one in compile_table(encoded(table)) if one["severity"] == "error"]
+    found, _ = compile_table(encoded(table))
+    errors = [one for one in found if one["severity"] == "error"]
     wrong, paths = report.tables, report.paths
-    add_findings([one for one in found if not is_consequence(one, wrong, paths)], document, report)
+    add_findings([one for one in errors if not is_consequence(one, wrong, paths)], document, report)
 
 
 LENGTH_TO_KEY = 3
@@ -223,8 +237,7 @@ def is_consequence(finding: Mapping[str, Any], wrong: set[KeyPath], paths: set[K
     them apart was.
     """
     if finding["code"] == "P202":
-        named = re.findall(r"`route\.([^`]+)`", finding["message"])
-        routes = (finding["path"][1], *named)
+        routes = {place[1] for place in (finding["path"], *finding["also"])}
         unread = [path[2] for path in wrong if len(path) == LENGTH_TO_KEY and path[0] == "route" and path[1] in routes]
         return any(closest(str(key), ["when", "priority"]) for key in unread)
     if finding["code"] == "P211":  # the default in place of what could not be read does not fit the rest
@@ -270,11 +283,6 @@ class Silenced:
 STAND_IN = Upstream.model_validate({"targets": ["127.0.0.1:1"]})
 
 
-def encoded(table: Mapping[str, Any]) -> bytes:
-    """Write a table as it goes over to the compiler."""
-    return to_json(table)
-
-
 def add_findings(found: Iterable[Mapping[str, Any]], document: Mapping[str, Any], report: Report) -> None:
     """Report what the compiler found, at the places of the document."""
     placed = [(one, file_path(tuple(one["path"]), document)) for one in found]
@@ -282,12 +290,9 @@ def add_findings(found: Iterable[Mapping[str, Any]], document: Mapping[str, Any]
     for one, path in placed:
         if one["code"] == "P204" and captures_unknown(path, document, unread):
             continue
-        part: Part = "key" if len(path) <= 2 or is_about_key(one, path) else "value"  # a table is shown by its name
-        others: list[tuple[KeyPath, str]] = [
-            (("route", name), "the other route")
-            for name in OTHER_ROUTE.findall(one["message"])
-            if ("route", name) != path[:2]
-        ]
+        part: Part = "key" if len(path) <= 2 or one["of_key"] else "value"  # a table is shown by its name
+        also = [file_path(tuple(other), document) for other in one["also"]]
+        others = [(other, f"the other {CALLED.get(str(other[0]), other[0])}") for other in also]
         if path[:3] in report.inherited:
             others.append((path[:2], "has this default"))
         report.add(
@@ -301,18 +306,9 @@ def add_findings(found: Iterable[Mapping[str, Any]], document: Mapping[str, Any]
         )
 
 
-def is_about_key(finding: Mapping[str, Any], path: KeyPath) -> bool:
-    """Whether a finding is about the name of a field rather than about what it holds."""
-    return finding["code"] == "P209" and f"`{path[-1]}`" in finding["message"]
-
-
 def captures_unknown(path: KeyPath, document: Mapping[str, Any], unread: AbstractSet[KeyPath]) -> bool:
     """Whether no match of a route can be read: then nobody knows what it captures."""
     at = (*path[:2], "match")
     match = document["route"][path[1]].get("match")
     places = {(*at, index) for index in range(len(match))} if isinstance(match, list) else {at}
     return places <= unread or at in unread
-
-
-OTHER_ROUTE = re.compile(r"`route\.([A-Za-z0-9_-]+)`")
-"""How the compiler names a route that a problem is about too."""

@@ -9,16 +9,16 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
-from pylos.config.check import Loaded
+from pylos.config.meaning import Meaning, Plain, Table
 from pylos.config.precedence import swapped
-from pylos.config.spelling import POLICIES, Plain, Table, defaults, objects, rows, unchained
+from pylos.config.spelling import POLICIES, defaults, objects, unchained
 from pylos.errors import KeyPath, printable, quoted, spelled
 from pylos.model.document import KINDS
 from pylos.model.secret import SHOWN
 
 Kind = Literal["added", "removed", "changed"]
 
-__all__ = ["Change", "KeyChange", "changes", "meaning", "names_of", "rendered", "summary"]
+__all__ = ["Change", "KeyChange", "changes", "names_of", "rendered", "summary"]
 
 
 @dataclass(frozen=True)
@@ -58,19 +58,13 @@ class Change:
         return cls(plain["change"], tuple(plain["object"]), keys)
 
 
-def meaning(loaded: Loaded) -> Plain:
-    """Give all of a configuration that counts: its table, where secrets are in it, and its tests."""
-    tests = getattr(loaded.config, "test", {})
-    plain = {name: test.model_dump(mode="json", by_alias=True, exclude_defaults=True) for name, test in tests.items()}
-    return {**loaded.table, "test": plain, "secrets": loaded.secrets}
-
-
-def changes(before: Table, after: Table) -> list[Change]:
-    """Compare two documents, each a table as `meaning` gives it. In the order of kinds and names."""
-    if before == after:
+def changes(before: Meaning, after: Meaning) -> list[Change]:
+    """Compare two documents. In the order of kinds and names."""
+    was_all, now_all = before.document, after.document
+    if was_all == now_all:
         return []
     old, new = objects(before, after), objects(after, before)
-    elsewhere = {kind: through(before, after, kind) for kind in ("listen", "route")}
+    elsewhere = {kind: through(was_all, now_all, kind) for kind in ("listen", "route")}
     found: list[Change] = []
     for path in sorted(old.keys() | new.keys(), key=position):
         if path not in old:
@@ -80,12 +74,12 @@ def changes(before: Table, after: Table) -> list[Change]:
                 Change("removed", path, tuple(KeyChange(key, was, None) for key, was in said(path, old[path])))
             )
         elif keys := [
-            KeyChange(key, was, now, elsewhere[str(path[0])] if is_elsewhere(key, path, before, after) else None)
+            KeyChange(key, was, now, elsewhere[str(path[0])] if is_elsewhere(key, path, was_all, now_all) else None)
             for key, was, now in compared(old[path], new[path])
         ]:
             found.append(Change("changed", path, tuple(keys)))
-    found = [without_secrets(one, secret_keys(before) | secret_keys(after)) for one in found]
-    return with_precedence(found, rows(before), rows(after))
+    secret = secret_keys(was_all) | secret_keys(now_all)
+    return with_precedence([without_secrets(one, secret) for one in found], before.rows, after.rows)
 
 
 def secret_keys(document: Table) -> set[tuple[KeyPath, str]]:

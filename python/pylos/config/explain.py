@@ -8,7 +8,8 @@ from typing import Annotated, Any, Literal, TypedDict, Unpack
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from pylos._core import Explainer
+from pylos.config.check import Loaded
+from pylos.config.compiled import Compiled, compile_sound
 from pylos.config.secrets import Places, hidden, hidden_at_end, values_at
 from pylos.errors import PylosError
 
@@ -29,7 +30,8 @@ class Understood(Part):
     """In normal form: this is what is matched and what policies see."""
     query: str | None
     client_ip: str | None
-    client_id: str | None
+    client_id: str
+    """`unix` for a client without an address."""
 
 
 class Chosen(Part):
@@ -147,6 +149,11 @@ class Explanation(Part):
         """The status of the gateway's own answer; None where an upstream answers."""
         return getattr(self.outcome, "status", None)
 
+    def with_health(self, upstreams: Mapping[str, Iterable[Mapping[str, str]]]) -> Explanation:
+        """Give the same with the health of the targets, as the `upstreams` of a gateway's status tell it."""
+        targets = upstreams.get(self.upstream or "", ())
+        return self.model_copy(update={"health": {target["target"]: target["state"] for target in targets}})
+
     def __str__(self) -> str:
         return "\n".join(lines_of(self))
 
@@ -167,14 +174,20 @@ class Beside(TypedDict, total=False):
 
 
 class Asker:
-    """Answers questions about one table. Making it costs as much as a reload; a question some microseconds.
+    """Answers questions about one table. A question costs some microseconds.
 
-    `secrets` are the places in the table of what no answer shows.
+    To make it of a table that is not `compiled` costs as much as a reload. `secrets` are the places in the table of
+    what no answer shows.
     """
 
-    def __init__(self, table: Mapping[str, Any], secrets: Places = ()) -> None:
-        self._explainer = Explainer(json.dumps(table).encode())
+    def __init__(self, table: Mapping[str, Any], secrets: Places = (), compiled: Compiled | None = None) -> None:
+        self._compiled = compile_sound(table) if compiled is None else compiled
         self._secrets = values_at(table, secrets)
+
+    @classmethod
+    def of(cls, loaded: Loaded) -> Asker:
+        """Ask about what was loaded."""
+        return cls(loaded.table, loaded.secrets, loaded.compiled)
 
     def ask(self, method: str, url: str, **beside: Unpack[Beside]) -> Explanation:
         """Explain a request.
@@ -196,7 +209,7 @@ class Asker:
             "nearest": beside.get("nearest", 0),
         }
         try:
-            told = Explanation.model_validate(self._explainer.explain(json.dumps(question).encode()))
+            told = Explanation.model_validate(self._compiled.explain(json.dumps(question).encode()))
         except ValueError as error:
             raise PylosError(str(error)) from None
         return without_secrets(told, self._secrets) if self._secrets else told
@@ -225,7 +238,7 @@ def lines_of(told: Explanation) -> Iterator[str]:
     query = f"?{request.query}" if request.query is not None else ""
     yield f"{request.method} {request.scheme}://{request.host}{request.path}{query}"
     who = [text for text in (request.client_ip, request.client_id) if text]
-    yield from column("client", [", ".join(dict.fromkeys(who)) or "unknown"])
+    yield from column("client", [", ".join(dict.fromkeys(who))])
     yield from column("listener", [told.listener])
     yield from column("route", route_lines(told))
     yield from column("not", [f"{other.route}  {other.pattern}: {other.why_not}" for other in told.others])

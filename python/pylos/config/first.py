@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 
+from pylos.config.variables import literal
+
 HEAD = """\
 # The configuration of a Pylos gateway. `pylos check` looks at it, `pylos serve` runs it, and a change is taken over at
 # once. The order of the tables means nothing.
@@ -57,5 +59,5 @@ def first(targets: Sequence[str]) -> str:
 
 
 def quoted(text: str) -> str:
-    """Write a string in TOML. Nothing in it is a variable."""
-    return json.dumps(text.replace("${", "$${"), ensure_ascii=False).replace("\x7f", "\\u007f")
+    """Write a string in TOML, in which nothing is a variable."""
+    return json.dumps(literal(text), ensure_ascii=False).replace("\x7f", "\\u007f")

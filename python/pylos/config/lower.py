@@ -232,8 +232,6 @@ def file_path(path: KeyPath, document: Mapping[str, Any]) -> KeyPath:
         path = (*path[:2], "timeout")
     if path[:1] == ("policy",) and path[2:3] == ("kind",):
         path = (*path[:2], *path[3:])
-    if path[:1] == ("policy",) and path[2:3] == ("kind",):
-        path = (*path[:2], *path[3:])
     found: list[str | int] = []
     value: Any = document
     for step in path:

@@ -6,13 +6,10 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from pylos._core import TomlError, parse_toml
-from pylos.config.parse_json import JsonError, parse_json
+from pylos.config.parse_json import JsonError, Position, parse_json
 from pylos.config.problems import Part, described
 from pylos.config.variables import TOKEN
 from pylos.errors import ConfigError, KeyPath, Place, Problem
-
-Position = tuple[KeyPath, int, int, int, int, int, int]
-"""Path; line, column and length of the key; likewise of the value."""
 
 
 def parse(text: str, name: str) -> tuple[dict[str, Any], FilePlaces]:

@@ -9,9 +9,10 @@ from json import JSONDecodeError
 from json.decoder import scanstring  # type: ignore[attr-defined]
 from typing import Any
 
+from pylos.errors import KeyPath
+
 Span = tuple[int, int]
 """Offsets of the first character and of the one behind the last."""
-KeyPath = tuple[str | int, ...]
 
 BLANK = re.compile(r"[ \t\n\r]*")
 NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?")

@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterator, Sequence
 from typing import Any
 
 Row = dict[str, Any]
-"""One pattern of one route, as `_core.routes` lists it."""
+"""One pattern of one route, as `Compiled.routes` lists it."""
 
 
 def swapped(old: Sequence[Row], new: Sequence[Row], touched: Collection[str]) -> Iterator[tuple[str, str]]:

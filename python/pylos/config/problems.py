@@ -10,37 +10,13 @@ from typing import Any, Literal, Protocol
 
 from pydantic_core import ErrorDetails
 
+from pylos.config.codes import MANUALS
 from pylos.errors import KeyPath, Place, Problem, Severity
 from pylos.model.base import is_branch
 
 Part = Literal["key", "value"]
 
-CODES = {
-    "P100": "the file cannot be read",
-    "P101": "the text is no TOML",
-    "P102": "unknown key",
-    "P103": "unknown kind of table",
-    "P104": "a value of the wrong type, or not one of those allowed",
-    "P105": "something required is missing",
-    "P106": "unknown type of policy",
-    "P107": "the name of an upstream or policy that is not there",
-    "P108": "two keys of one table contradict each other",
-    "P109": "a duration or size without a sound number and unit",
-    "P110": "what only later versions have",
-    "P111": "a variable without a value, or a `${` that cannot be read",
-    "P112": "an included file that is not there, cannot be read or includes itself",
-    "P113": "the same table in two files",
-    "P114": "a secret that cannot be read",
-    "P115": "a default that cannot apply",
-    "P116": "`silence` for what is no warning",
-    "P117": "a test that fails",
-    "P118": "a test that cannot be run as it is written",
-    "P119": "the program that makes the configuration failed",
-    "P120": "the text is no JSON",
-}
-"""The problems that are found here; those with P2xx are found by the table's compiler."""
-
-WARNINGS = frozenset({"P203", "P210", "P213"})
+WARNINGS = frozenset(code for code, manual in MANUALS.items() if manual.severity == "warning")
 """The codes of warnings; all others are errors."""
 
 
@@ -188,7 +164,7 @@ def message_of(error: ErrorDetails) -> str:
         return BOUNDS[kind].format_map(context)
     if kind == "literal_error":
         return f"must be {context['expected']}".replace("'", '"')
-    if kind in CODES and "message" not in context:  # a union of shapes
+    if kind in MANUALS and "message" not in context:  # a union of shapes
         return f"{error['msg']}, not {described(error['input'])}"
     return error["msg"]
 

@@ -18,6 +18,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from datetime import date, datetime
 from datetime import time as time_of_day
+from functools import partial
 from pathlib import Path
 from typing import IO, Any
 
@@ -55,7 +56,8 @@ def load_program(source: str) -> Loaded:
     if "failed" not in result:
         pass_on(result["words"])
     if "problems" in result:
-        raise ConfigError(problem_of(problem, source) for problem in result["problems"])
+        here = partial(place_of, source=source)
+        raise ConfigError(Problem.from_json(problem, here) for problem in result["problems"])
     if "failed" in result:
         failed = result["failed"]
         raise failure(source, failed["message"], place_of(failed["place"], source), failed["hint"], result["words"])
@@ -145,17 +147,10 @@ def failure(
     return ConfigError([Problem("P119", "error", (), message, told, place or Place(source))])
 
 
-def problem_of(fields: Mapping[str, Any], source: str) -> Problem:
-    """Make a problem of its plain values."""
-    also = tuple((place_of(place, source), label) for place, label in fields["also"])
-    place = place_of(fields["place"], source)
-    return Problem(**{**fields, "path": tuple(fields["path"]), "place": place, "also": also})
-
-
 def place_of(fields: Mapping[str, Any], source: str) -> Place:
     """Make a place of its plain values; the program's file is named as it was given."""
     here = fields["file"] == str(Path(source).absolute())
-    return Place(**{**fields, "file": source if here else fields["file"]})
+    return Place.from_json({**fields, "file": source if here else fields["file"]})
 
 
 def restored(value: Any) -> Any:  # noqa: ANN401 - any part of a document

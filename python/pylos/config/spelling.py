@@ -12,14 +12,11 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cache
 from typing import Any
 
-from pylos._core import routes as list_routes
 from pylos.config.lower import lower_listen, lower_policy, lower_pylos, lower_route, lower_upstream
+from pylos.config.meaning import Meaning, Plain, Table
 from pylos.errors import KeyPath, quoted
 from pylos.model import Filter, Listen, Pylos, Route, Upstream
 from pylos.model.units import DURATION, SIZE, Unit
-
-Plain = dict[str, Any]
-Table = Mapping[str, Any]
 
 ORDERED = {"use", "require"}
 """Lists whose order counts, wherever they stand; all others are sets."""
@@ -27,21 +24,21 @@ POLICIES = "policies"
 """The key under which effective policies stand."""
 
 
-def objects(document: Table, other: Table | None = None) -> dict[KeyPath, Plain]:
-    """Give every object of a document (a table, with its tests) by its path, in the order of kinds and names.
+def objects(meaning: Meaning, other: Meaning) -> dict[KeyPath, Plain]:
+    """Give every object of a document by its path, in the order of kinds and names.
 
     What is the same in the `other` document is not spelled out, but for what comes of it: most of a large one.
     """
-    twin = other or {}
+    document, twin = meaning.document, other.document
 
     def differs(kind: str, name: str) -> bool:
         return bool(twin.get(kind, {}).get(name) != document[kind][name])
 
     policies = document["policy"]
-    effective = Effective(document)
+    effective, unrouted = Effective(meaning.rows), meaning.compiled.unrouted()
     found: dict[KeyPath, Plain] = {("pylos",): pylos_keys(document["pylos"], policies)}
     for name, listen in document["listen"].items():
-        found["listen", name] = {**listen_keys(listen), POLICIES: effective.of_listener(listen)}
+        found["listen", name] = {**listen_keys(listen), POLICIES: unrouted[name]}
     for name, upstream in document["upstream"].items():
         found["upstream", name] = dict(flat(upstream)) if differs("upstream", name) else {}
     for name, policy in policies.items():
@@ -54,30 +51,14 @@ def objects(document: Table, other: Table | None = None) -> dict[KeyPath, Plain]
     return found
 
 
-def rows(document: Table) -> list[Plain]:
-    """List the routes of a document in their order of precedence."""
-    return list_routes(json.dumps(table_of(document)).encode())
-
-
-def table_of(document: Table) -> Plain:
-    """Give the table alone, as the gateway takes it."""
-    return {key: value for key, value in document.items() if key not in ("test", "secrets")}
-
-
 class Effective:
-    """The policies that act on what comes by a listener or takes a route."""
+    """The policies that act on what takes a route."""
 
-    def __init__(self, document: Table) -> None:
-        self._policies = document["policy"]
-        self._pylos = document["pylos"]["use"]
+    def __init__(self, rows: Iterable[Plain]) -> None:
         self._rows: dict[str, dict[str, list[str]]] = {}
-        for row in rows(document):
+        for row in rows:
             by_listener = self._rows.setdefault(row["route"], {})
             by_listener.update(dict.fromkeys(row["listeners"], row["policies"]))
-
-    def of_listener(self, listen: Table) -> list[str]:
-        """Those that see also what no route takes."""
-        return unchained([*self._pylos, *listen["use"]], self._policies)
 
     def of_route(self, name: str) -> Plain:
         """One list, or one for each listener where they differ."""

@@ -11,7 +11,7 @@ from collections.abc import Collection, Iterator, Mapping
 from ipaddress import ip_address
 from typing import Any, NamedTuple
 
-from pylos._core import Explainer
+from pylos._core import Compiled
 from pylos.config.problems import Part, Report
 from pylos.config.secrets import Places, hidden, values_at
 from pylos.errors import KeyPath
@@ -21,24 +21,23 @@ Answer = Mapping[str, Any]
 """What the core says about a request."""
 
 
-def run_tests(tests: Mapping[str, Test], table: Mapping[str, Any], secrets: Places, report: Report) -> None:
-    """Run all tests against a sound table; what fields hold at the places of `secrets` is not told."""
-    if not tests:
-        return
-    explainer = Explainer(json.dumps(table).encode())
+def run_tests(
+    tests: Mapping[str, Test], compiled: Compiled, table: Mapping[str, Any], secrets: Places, report: Report
+) -> None:
+    """Run all tests against a compiled table; what fields hold at the places of `secrets` is not told."""
     known = values_at(table, secrets)
     for name, test in tests.items():
         if not is_askable(name, test, report):
             continue
         question = asked(test)
         try:
-            answer = explainer.explain(json.dumps(question).encode())
+            answer = compiled.explain(json.dumps(question).encode())
         except ValueError as error:
             report.add("P118", ("test", name, "request"), str(error))
             continue
         failed = list(failures(test.expect, answer, known))
         if failed and failed[0].key == "route":
-            answer = explainer.explain(json.dumps({**question, "nearest": len(table["route"])}).encode())
+            answer = compiled.explain(json.dumps({**question, "nearest": len(table["route"])}).encode())
         for one in failed:
             path = ("test", name, "expect", one.key, *one.inner)
             message = f"expected {one.expected}, got {one.got}"

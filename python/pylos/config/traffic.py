@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from pylos._core import Explainer
-from pylos.config.spelling import Table, kind_of, table_of
+from pylos.config.meaning import Meaning
+from pylos.config.spelling import kind_of
 from pylos.errors import PylosError, printable
 
 MOST_CACHED = 50_000
@@ -111,8 +111,8 @@ def mark(group: Group) -> str:
     return "  (another path)" if group.before.label == group.after.label else ""
 
 
-def compare(before: Table, after: Table, log: Path) -> Compared:
-    """Ask both tables for each request of a log file. Raises PylosError when the file cannot be read."""
+def compare(before: Meaning, after: Meaning, log: Path) -> Compared:
+    """Ask both for each request of a log file. Raises PylosError when the file cannot be read."""
     try:
         with log.open("rb") as lines:
             return compare_lines(before, after, lines)
@@ -120,8 +120,8 @@ def compare(before: Table, after: Table, log: Path) -> Compared:
         raise PylosError(f"{log} cannot be read: {error.strerror}") from None
 
 
-def compare_lines(before: Table, after: Table, lines: Iterable[bytes]) -> Compared:
-    """Ask both tables for each line; a line is looked at once and forgotten, so the log may be of any length."""
+def compare_lines(before: Meaning, after: Meaning, lines: Iterable[bytes]) -> Compared:
+    """Ask both for each line; a line is looked at once and forgotten, so the log may be of any length."""
     old, new = Oracle(before), Oracle(after)
     by_client = looks_at_addresses(before) or looks_at_addresses(after)
     result = Compared(unseen=unseen(before, after))
@@ -170,34 +170,48 @@ def request_of(line: bytes, *, by_client: bool) -> Asked | None:
     return Asked(method, host, path, query, listener, client)
 
 
-def looks_at_addresses(table: Table) -> bool:
-    """Whether it matters to a table who asks."""
-    policies = table["policy"].values()
+def looks_at_addresses(meaning: Meaning) -> bool:
+    """Whether it matters to a configuration who asks."""
+    policies, routes = meaning.document["policy"].values(), meaning.document["route"].values()
     return (
         any(kind_of(policy).get("allow_ip") or kind_of(policy).get("deny_ip") for policy in policies)
-        or any("client." in (policy.get("if") or "") for policy in policies)
-        or any((route.get("when") or {}).get("ip") for route in table["route"].values())
+        or any((route.get("when") or {}).get("ip") for route in routes)
+        or not WHO.isdisjoint(asked_by(meaning))
     )
 
 
-def unseen(before: Table, after: Table) -> list[str]:
-    """Tell what a log does not say, where one of the tables asks for it."""
+WHO = {"client.id", "client.ip"}
+"""What an `if` may ask for and an address tells; without a name, that is the client's id."""
+
+
+def unseen(before: Meaning, after: Meaning) -> list[str]:
+    """Tell what a log does not say, where one of the two asks for it."""
     found = []
-    whens = [route.get("when") or {} for table in (before, after) for route in table["route"].values()]
+    routes = [route for one in (before, after) for route in one.document["route"].values()]
+    whens = [route.get("when") or {} for route in routes]
     if any(when.get("header") or when.get("cookie") for when in whens):
         found.append("`when` on header or cookie: a log has no fields, such conditions do not hold here")
-    conditions = [policy.get("if") or "" for table in (before, after) for policy in table["policy"].values()]
-    if any("headers" in text or "client.claims" in text or "client.plan" in text for text in conditions):
+    if not UNTOLD.isdisjoint(asked_by(before) | asked_by(after)):
         found.append("`if` on fields or on who the client is: a log does not tell them")
     return found
 
 
-class Oracle:
-    """Tells what a table does with a request."""
+UNTOLD = {"client.claims", "client.plan", "request.headers"}
+"""What an `if` may ask for and a log does not tell."""
 
-    def __init__(self, table: Table) -> None:
-        self._explainer = Explainer(json.dumps(table_of(table)).encode())
-        self._listeners = {name for name, listen in table["listen"].items() if "proxy" in listen["serve"]}
+
+def asked_by(meaning: Meaning) -> set[str]:
+    """Give all that the `if` of any policy asks for."""
+    return {what for asks in meaning.compiled.asks().values() for what in asks}
+
+
+class Oracle:
+    """Tells what a configuration does with a request."""
+
+    def __init__(self, meaning: Meaning) -> None:
+        self._compiled = meaning.compiled
+        listeners = meaning.document["listen"].items()
+        self._listeners = {name for name, listen in listeners if "proxy" in listen["serve"]}
 
     def fate(self, asked: Asked) -> Fate:
         """Ask."""
@@ -210,7 +224,7 @@ class Oracle:
             "listener": asked.listener if asked.listener in self._listeners else None,
         }
         try:
-            told = self._explainer.explain(json.dumps(question).encode())
+            told = self._compiled.explain(json.dumps(question).encode())
         except ValueError as error:
             return Fate(f"not understood: {error}", "", passes=False)
         return fate_of(told)

@@ -7,7 +7,7 @@ from typing import Any
 
 from pylos.config.check import Loaded, check
 from pylos.config.problems import Part, Report, described
-from pylos.config.variables import sound
+from pylos.config.variables import literal, sound
 from pylos.errors import ConfigError, KeyPath, Place
 from pylos.model import Listen, Policy, Pylos, Route, Table, Test, Upstream
 from pylos.model.base import calling_place
@@ -131,11 +131,6 @@ def settled(value: Any) -> Any:  # noqa: ANN401 - any value
     if isinstance(value, dict):
         return {key: settled(inner) for key, inner in value.items()}
     return [settled(inner) for inner in value] if isinstance(value, list) else value
-
-
-def literal(text: str) -> str:
-    """Spell a text so that it has no variables."""
-    return text.replace("${", "$${")
 
 
 def check_kind(table: Table, path: KeyPath, report: Report) -> None:

@@ -71,6 +71,11 @@ class Variables:
 FORMS = "write `${NAME}` or `${NAME:-default}`; a literal `${` is written `$${`"
 
 
+def literal(text: str) -> str:
+    """Spell a text so that it has no variables."""
+    return text.replace("${", "$${")
+
+
 def sound(text: str) -> bool:
     """Whether a text can be written as UTF-8."""
     return text.isascii() or text == text.encode(errors="replace").decode()

@@ -20,9 +20,10 @@ from collections.abc import Callable, Collection
 from dataclasses import asdict
 from typing import Any
 
-from pylos.errors import BindError, ConfigError, GatewayError, PylosError
+from pylos.errors import PylosError
 from pylos.supervisor.channel import Channel, Message
 from pylos.supervisor.events import Event, Outcome, Reload, Rollback
+from pylos.supervisor.failed import failure
 from pylos.supervisor.run import Supervisor
 from pylos.supervisor.source import Source
 
@@ -131,11 +132,3 @@ class Answers:
 def ready(supervisor: Supervisor) -> dict[str, Any]:
     """Tell who serves where."""
     return {**supervisor.ready, "admin": supervisor.admin_listeners}
-
-
-def failure(number: object, error: PylosError) -> dict[str, Any]:
-    """Write an error as an answer."""
-    kinds = {ConfigError: "config", BindError: "bind", GatewayError: "gateway"}
-    kind = next((name for cls, name in kinds.items() if isinstance(error, cls)), "other")
-    problems = [asdict(problem) for problem in error.problems] if isinstance(error, ConfigError) else []
-    return {"type": "failed", "id": number, "error": kind, "text": str(error), "problems": problems}

@@ -37,8 +37,7 @@ class Channel:
         """Send a message whole. The descriptors stay open here; the other side gets copies."""
         if len(descriptors) > MOST_DESCRIPTORS:
             raise ValueError(f"{len(descriptors)} descriptors in one message, at most {MOST_DESCRIPTORS}")
-        body = json.dumps(message, separators=(",", ":")).encode()
-        data = LENGTH.pack(len(body)) + body
+        data = framed(message)
         async with self._sending:
             sent = await self._send_first(data, descriptors) if descriptors else 0
             await asyncio.get_running_loop().sock_sendall(self._socket, memoryview(data)[sent:])
@@ -51,7 +50,7 @@ class Channel:
         (length,) = LENGTH.unpack(head)
         if length > LONGEST_MESSAGE:
             raise ChannelError(f"a message of {length} bytes")
-        return _parsed(await self._read(length))
+        return parsed(await self._read(length))
 
     def close(self) -> None:
         """Close this end."""
@@ -79,7 +78,14 @@ class Channel:
         return bytes(data)
 
 
-def _parsed(body: bytes) -> Message:
+def framed(message: Mapping[str, object]) -> bytes:
+    """Write a message as it goes over the wire."""
+    body = json.dumps(message, separators=(",", ":")).encode()
+    return LENGTH.pack(len(body)) + body
+
+
+def parsed(body: bytes) -> Message:
+    """Read a message without its length. Raises ChannelError for what is none."""
     try:
         message = json.loads(body)
     except (ValueError, RecursionError) as error:  # the latter for what is nested too deep

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import fcntl
-import json
 import os
 import socket
 import struct
@@ -17,8 +16,9 @@ from pathlib import Path
 
 from pylos.errors import GatewayError
 from pylos.supervisor import log
-from pylos.supervisor.answers import Answers, failure
-from pylos.supervisor.channel import LENGTH, Channel
+from pylos.supervisor.answers import Answers
+from pylos.supervisor.channel import Channel, framed
+from pylos.supervisor.failed import failure
 from pylos.supervisor.line import ANY_QUESTION, Line
 from pylos.supervisor.run import Supervisor
 from pylos.supervisor.runtime import checked_name, folder_to_use, folders, is_private, known_names, socket_path
@@ -105,10 +105,10 @@ async def converse(answers: Answers, channel: Channel) -> None:
 
 def turn_away(connection: socket.socket) -> None:
     """Answer whatever will be asked, without waiting for it, and hang up."""
-    body = json.dumps(failure(ANY_QUESTION, GatewayError("too many commands at once; try again"))).encode()
+    answer = failure(ANY_QUESTION, GatewayError("too many commands at once; try again"))
     with connection, suppress(OSError):
         connection.settimeout(0)
-        connection.send(LENGTH.pack(len(body)) + body)
+        connection.send(framed(answer))
 
 
 def take(lock: int, name: str) -> None:

@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from pylos.config.diff import Change, changes, summary
+from pylos.config.meaning import Meaning
 from pylos.errors import PylosError
 from pylos.supervisor.source import Checked
 
@@ -67,15 +68,25 @@ class History:
         self._entries: deque[Entry] = deque(maxlen=LONGEST)
         self._now = now
 
-    def add(self, number: int, checked: Checked, reason: str, restores: int | None = None) -> list[Change]:
-        """Note what is in use from now on; gives what it changed."""
+    def entry(
+        self, number: int, checked: Checked, reason: str, restores: int | None = None
+    ) -> tuple[Entry, list[Change]]:
+        """Make the entry of what follows that in use, and give what it changes. Slow for a large document."""
         document = checked.document
         first = not self._entries
-        found = [] if first else changes(self._entries[-1].document, document)
+        found = [] if first else changes(Meaning(self.in_use.document), Meaning(document))
         packed = zlib.compress(json.dumps(document).encode())
         told = "the first" if first else summary(found)
-        self._entries.append(Entry(number, self._now(), reason, checked.digest, told, restores, checked.name, packed))
-        return found
+        return Entry(number, self._now(), reason, checked.digest, told, restores, checked.name, packed), found
+
+    def add(self, entry: Entry) -> None:
+        """Note what is in use from now on."""
+        self._entries.append(entry)
+
+    @property
+    def in_use(self) -> Entry:
+        """What is in use."""
+        return self._entries[-1]
 
     def find(self, number: int | None) -> Entry:
         """Find an entry; None is the one before that in use. Raises PylosError."""
@@ -91,7 +102,7 @@ class History:
 
         So one rollback after the other goes further back, and never to what was just left.
         """
-        in_use = self._entries[-1]
+        in_use = self.in_use
         origin = in_use.restores or in_use.number
         for entry in reversed(self._entries):
             if entry.number < origin and entry.digest != in_use.digest:
@@ -103,4 +114,4 @@ class History:
 
     def as_json(self) -> list[dict[str, Any]]:
         """List all entries, the latest first."""
-        return [entry.as_json(in_use=entry is self._entries[-1]) for entry in reversed(self._entries)]
+        return [entry.as_json(in_use=entry is self.in_use) for entry in reversed(self._entries)]

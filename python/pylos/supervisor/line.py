@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import itertools
-import json
 import socket
 import threading
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import Any
 
-from pylos.errors import BindError, ConfigError, GatewayError, Place, Problem, PylosError
-from pylos.supervisor.channel import LENGTH
+from pylos.errors import GatewayError
+from pylos.supervisor.channel import LENGTH, Message, framed, parsed
+from pylos.supervisor.failed import error_of
 
 ANSWER_SECONDS = 60.0
 ANY_QUESTION = 0
@@ -43,7 +43,7 @@ class Line:
             except (OSError, EOFError):
                 raise GatewayError(self._gone()) from None
         if answer["type"] == "failed":
-            raise _error(answer)
+            raise error_of(answer)
         return answer
 
     def tell(self, order: Mapping[str, object]) -> None:
@@ -59,13 +59,11 @@ class Line:
         self._socket.close()
 
     def _send(self, message: Mapping[str, object]) -> None:
-        body = json.dumps(message).encode()
-        self._socket.sendall(LENGTH.pack(len(body)) + body)
+        self._socket.sendall(framed(message))
 
-    def _receive(self) -> dict[str, Any]:
+    def _receive(self) -> Message:
         (length,) = LENGTH.unpack(self._exactly(LENGTH.size))
-        message: dict[str, Any] = json.loads(self._exactly(length))
-        return message
+        return parsed(self._exactly(length))
 
     def _exactly(self, count: int) -> bytes:
         data = bytearray()
@@ -75,15 +73,3 @@ class Line:
                 raise EOFError
             data += piece
         return bytes(data)
-
-
-def _error(answer: dict[str, Any]) -> PylosError:
-    if answer["error"] == "config":
-        return ConfigError(problem_of(problem) for problem in answer["problems"])
-    kinds: dict[str, type[PylosError]] = {"bind": BindError, "gateway": GatewayError}
-    return kinds.get(answer["error"], PylosError)(answer["text"])
-
-
-def problem_of(fields: Mapping[str, Any]) -> Problem:
-    """Make a problem of its plain values."""
-    return Problem(**{**fields, "path": tuple(fields["path"]), "place": Place(**fields["place"])})

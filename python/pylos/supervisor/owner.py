@@ -16,9 +16,10 @@ from contextlib import suppress
 from pathlib import Path
 
 from pylos.errors import PylosError
-from pylos.supervisor.answers import Answers, failure, ready
+from pylos.supervisor.answers import Answers, ready
 from pylos.supervisor.channel import Channel, Message
 from pylos.supervisor.events import Shutdown
+from pylos.supervisor.failed import failure
 from pylos.supervisor.limits import raise_descriptor_limit
 from pylos.supervisor.run import Supervisor
 from pylos.supervisor.source import Checked, Source

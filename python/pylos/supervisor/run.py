@@ -22,7 +22,7 @@ from pylos.supervisor.events import Ended, Event, Outcome, Read, Reload, Replace
 from pylos.supervisor.history import History
 from pylos.supervisor.process import GatewayLostError, GatewayProcess, described, gateway_command
 from pylos.supervisor.sockets import Sockets
-from pylos.supervisor.source import Checked, Source, named_files, read_aside
+from pylos.supervisor.source import Checked, Source, in_thread, named_files, read_aside
 from pylos.supervisor.watch import Watcher, contents
 
 DRAIN_GRACE = 5.0
@@ -100,7 +100,8 @@ class Supervisor:
     async def _start(self) -> None:
         self._written = await read_aside(self._source)
         await self._start_process(partial(self._applier.change, self._written))
-        self.history.add(self._applier.generation, self._written, "start")
+        entry, _ = self.history.entry(self._applier.generation, self._written, "start")
+        self.history.add(entry)
         await self._follow(self._written.files)
         self._report_warnings()
         self._report_listening()
@@ -218,7 +219,8 @@ class Supervisor:
             return Taken(number, [], checked.warnings)
         await self._applier.change(checked, self._process)
         number = self._applier.generation
-        changes = self.history.add(number, checked, reason, restores)
+        entry, changes = await in_thread(lambda: self.history.entry(number, checked, reason, restores))
+        self.history.add(entry)
         told = f"configuration {number} is in use ({reason}): {summary(changes)}"
         log.info("reloaded", told, generation=number, changed=names_of(changes))
         self._report_warnings()
@@ -317,7 +319,7 @@ class Supervisor:
 
     def document(self, number: int | None) -> dict[str, Any]:
         """Give a former document, or the one in use, with its number. Raises PylosError."""
-        entry = self.history.find(self.number if number is None else number)
+        entry = self.history.in_use if number is None else self.history.find(number)
         return {"number": entry.number, "document": entry.document}
 
     def _unread(self) -> str | None:

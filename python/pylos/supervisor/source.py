@@ -9,13 +9,12 @@ import secrets
 import threading
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
-from functools import partial
+from dataclasses import asdict, dataclass, field
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, TypeVar
 
 from pylos.config import Config, Loaded, load
-from pylos.config.diff import meaning
 from pylos.config.secrets import with_stand_ins
 from pylos.errors import ConfigError, Place, Problem, PylosError
 from pylos.supervisor.watch import contents
@@ -46,7 +45,7 @@ class Checked:
         """The table, the tests and where secrets are: all that two configurations are compared by."""
         return {**self.table, "test": self.tests, "secrets": self.secrets}
 
-    @property
+    @cached_property
     def digest(self) -> str:
         """Twelve characters that tell documents apart, whatever their text looks like."""
         shown = with_stand_ins(self.document, self.secrets, stand_in)
@@ -54,11 +53,8 @@ class Checked:
 
     def problems(self, found: Iterable[Mapping[str, Any]]) -> list[Problem]:
         """Take over what the gateway process found wrong. Rare: the same compiler has checked the table before."""
-        place = Place(self.name)
-        return [
-            Problem(each["code"], each["severity"], tuple(each["path"]), each["message"], each["hint"], place)
-            for each in found
-        ]
+        place = asdict(Place(self.name))
+        return [Problem.from_json({**each, "place": place, "also": ()}) for each in found]
 
 
 KEY = secrets.token_bytes(32)
@@ -78,8 +74,8 @@ def read(source: Source) -> Checked:
         return source
     loaded = source if isinstance(source, Loaded) else load(source)
     name = str(source) if isinstance(source, Path) else Checked.name
-    tests = meaning(loaded)["test"]
-    return Checked(loaded.table, name, loaded.warnings, loaded.watch, tests, loaded.secrets, contents(loaded.watch))
+    digest = contents(loaded.watch)
+    return Checked(loaded.table, name, loaded.warnings, loaded.watch, loaded.tests, loaded.secrets, digest)
 
 
 def named_files(error: PylosError) -> list[Path]:

@@ -1,6 +1,7 @@
 import json
 import re
 
+import pytest
 from documents import LISTENERS
 
 from pylos.cli.routes import HEADS
@@ -75,7 +76,14 @@ def test_conditions_and_priority_and_what_is_shadowed_have_columns_where_there_a
 
 def test_what_is_shadowed_for_programs(pylos, file):
     done = pylos("routes", "-c", file(DOCUMENT + MORE), "--json")
-    told = {(row["route"], row["path"]): row["shadowed"] for row in json.loads(done.stdout)}
+    told = {(row["route"], row["path"]): row["shadowed_by"] for row in json.loads(done.stdout)}
 
-    assert [key for key, why in told.items() if why] == [("loud", "/items/{name}")]
-    assert "is matched by this route already" in told["loud", "/items/{name}"]
+    assert {key: by for key, by in told.items() if by} == {("loud", "/items/{name}"): "loud"}
+
+
+@pytest.mark.parametrize("match, silence", [("/%41", ""), ("/A", 'silence = ["P203"]')])
+def test_what_is_shadowed_is_marked_however_it_is_spelled_and_silenced_or_not(pylos, file, match, silence):
+    more = f'[route.a]\nmatch = ["/A", "{match}"]\nto = "web"\n{silence}\n'
+    rows = pylos("routes", "-c", file(DOCUMENT + more)).stdout.splitlines()
+
+    assert [row.endswith("shadowed") for row in rows if row.startswith("a ")] == [False, True]

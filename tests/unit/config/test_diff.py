@@ -6,10 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from pylos._core import check as compile_table
+from pylos._core import compile_table
 from pylos.config import load, load_text
-from pylos.config.diff import Change, changes, meaning, rendered, summary
+from pylos.config.diff import Change, changes, rendered, summary
+from pylos.config.meaning import Meaning
 from pylos.config.precedence import hosts_meet, paths_meet
+from pylos.errors import PylosError
 
 BASE = """
 [listen.http]
@@ -37,7 +39,7 @@ expect = { route = "site", headers = { X-A = "1" } }
 
 
 def document(text):
-    return meaning(load_text(text, "pylos.toml"))
+    return Meaning.of(load_text(text, "pylos.toml"))
 
 
 def differ(before, after):
@@ -100,6 +102,11 @@ def edited(*edits: tuple[str, str]):
             + '[policy.both]\ntype = "chain"\nuse = ["shield", "tidy"]\n',
             id="a chain or its list",
         ),
+        pytest.param(
+            edited(('bind = "127.0.0.1:8080"', 'bind = "127.0.0.1:8080"\nuse = ["shield", "tidy"]')),
+            edited(('bind = "127.0.0.1:8080"', 'bind = "127.0.0.1:8080"\nuse = ["tidy", "shield"]')),
+            id="the order of policies of different phases: filters act first",
+        ),
     ],
 )
 def test_no_difference(before, after):
@@ -118,7 +125,7 @@ def test_python_and_file_say_the_same():
         },
         route={"site": pylos.Route(match="GET,HEAD shop.example.com/{rest:path}", to="web")},
     )
-    assert changes(document(BASE), meaning(twin.loaded)) == []
+    assert changes(document(BASE), Meaning.of(twin.loaded)) == []
 
 
 def test_the_name_of_a_capture_counts_where_it_is_used():
@@ -268,6 +275,34 @@ def test_tests_are_part_of_the_document():
     assert [(one.kind, one.path) for one in found] == [("added", ("test", "it"))]
 
 
+def test_each_table_is_compiled_once(monkeypatch):
+    before, after = load_text(BASE, "a.toml"), load_text(BASE.replace('"shop"', '"store"'), "b.toml")
+    compiled = []
+    monkeypatch.setattr(
+        "pylos.config.compiled.compile_table", lambda table: compiled.append(table) or compile_table(table)
+    )
+
+    assert len(changes(Meaning.of(before), Meaning.of(after))) == 1
+    assert compiled == []
+    assert len(changes(Meaning(before.document), Meaning(after.document))) == 1
+    assert len(compiled) == 2
+
+
+@pytest.mark.parametrize(
+    "more, said",
+    [
+        ({"colour": "red"}, "cannot read the table: not a table: "),
+        ({"match": ["nonsense"]}, "refuses the table: "),
+    ],
+)
+def test_a_table_that_another_version_has_made(more, said):
+    document = load_text(BASE, "a.toml").document
+    document["route"]["site"] |= more
+
+    with pytest.raises(PylosError, match=f"^this version of Pylos {said}"):
+        changes(Meaning(document), Meaning.of(load_text(BASE, "a.toml")))
+
+
 def test_json_and_back():
     found = changes(document(BASE), document(edited(('= "shop"', '= "store"'), ("/{rest:path}", "/"))))
     assert [Change.from_json(one.as_json()) for one in found] == found
@@ -325,7 +360,7 @@ def test_paths_that_meet(one, other, meet):
 
 # -- nothing is overlooked -------------------------------------------------------------------------------------------
 
-EVERYTHING = meaning(load(Path(__file__).parents[2] / "golden/lower/everything.toml"))
+EVERYTHING = load(Path(__file__).parents[2] / "golden/lower/everything.toml").document
 
 
 def leaves(value, path=()):
@@ -356,20 +391,20 @@ def altered(path):
     table[last] = another(table[last])
     table = {key: value for key, value in document.items() if key not in ("test", "secrets")}
     try:
-        problems = compile_table(json.dumps(table).encode())
+        _, compiled = compile_table(json.dumps(table).encode())
     except ValueError:  # of no type that there is
         return None
-    return None if any(problem["severity"] == "error" for problem in problems) else document
+    return None if compiled is None else Meaning(document, compiled)
 
 
 def test_every_value_that_changes_is_told_at_its_object():
-    told, overlooked = 0, []
+    told, overlooked, everything = 0, [], Meaning(EVERYTHING)
     for path in leaves(EVERYTHING):
         document = None if path == ("version",) or path[0] == "secrets" or another_is_none(path) else altered(path)
         if document is None:
             continue
-        found = changes(EVERYTHING, document)
-        back = changes(document, EVERYTHING)
+        found = changes(everything, document)
+        back = changes(document, everything)
         if path[:2] not in [one.path for one in found] and path[:1] not in [one.path for one in found]:
             overlooked.append(path)
         assert {one.path for one in back} == {one.path for one in found}

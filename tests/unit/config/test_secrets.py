@@ -6,8 +6,9 @@ import pytest
 
 import pylos
 from pylos.config import load_text
-from pylos.config.diff import changes, meaning, rendered
+from pylos.config.diff import changes, rendered
 from pylos.config.explain import Asker
+from pylos.config.meaning import Meaning
 from pylos.errors import ConfigError
 from pylos.supervisor.source import Checked
 
@@ -83,7 +84,7 @@ def test_explain_shows_something_else(loaded):
 
 def test_a_difference_shows_that_they_changed_and_no_more(loaded, monkeypatch):
     monkeypatch.setenv("PYLOS_TEST_SECRET", "another")
-    found = changes(meaning(loaded), meaning(load_text(DOCUMENT, "x.toml")))
+    found = changes(Meaning.of(loaded), Meaning.of(load_text(DOCUMENT, "x.toml")))
 
     assert rendered(found) == ["~ [policy.token]", '      request.set.authorization: "***" -> "***"']
     assert "correct" not in json.dumps([change.as_json() for change in found])
@@ -91,8 +92,8 @@ def test_a_difference_shows_that_they_changed_and_no_more(loaded, monkeypatch):
 
 @pytest.mark.parametrize("added", [True, False])
 def test_a_policy_that_comes_or_goes(loaded, added):
-    without = meaning(load_text('[listen.http]\nbind = "127.0.0.1:0"\n', "x.toml"))
-    found = changes(without, meaning(loaded)) if added else changes(meaning(loaded), without)
+    without = Meaning.of(load_text('[listen.http]\nbind = "127.0.0.1:0"\n', "x.toml"))
+    found = changes(without, Meaning.of(loaded)) if added else changes(Meaning.of(loaded), without)
 
     said = "\n".join(rendered(found))
     assert '      request.set.authorization = "***"' in said

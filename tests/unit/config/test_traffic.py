@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from pylos.config import load_text
-from pylos.config.diff import meaning
+from pylos.config.meaning import Meaning
 from pylos.config.traffic import compare, compare_lines
 from pylos.errors import PylosError
 
@@ -32,7 +32,7 @@ respond = { text = "ok" }
 
 
 def document(text):
-    return meaning(load_text(text, "pylos.toml"))
+    return Meaning.of(load_text(text, "pylos.toml"))
 
 
 def line(target, **more):
@@ -137,6 +137,43 @@ def test_who_asks_counts_where_a_table_looks_at_it():
     result = compared(after, line("/a"), line("/a", client="10.1.1.1"), line("/a", client="192.0.2.7"))
     assert groups(result) == [(2, "route site to web", "route site, refused 403 ip_denied")]
     assert result.distinct == 3
+
+
+def conditional(condition):
+    policy = f"[policy.inside]\ntype = \"filter\"\nallow_methods = [\"PUT\"]\nif = '''{condition}'''\n"
+    return BASE.replace('to = "web"', 'to = "web"\nuse = ["inside"]') + policy
+
+
+@pytest.mark.parametrize(
+    "condition, distinct",
+    [
+        ('client.ip.startsWith("10.")', 2),
+        ('client.id == "10.1.1.1"', 2),
+        ('client . ip == "10.1.1.1"', 2),
+        ('request.path == "/client.ip"', 1),
+    ],
+)
+def test_who_asks_counts_where_a_condition_asks_for_it(condition, distinct):
+    result = compared(conditional(condition), line("/a"), line("/a", client="10.1.1.1"))
+
+    assert result.distinct == distinct
+    assert result.unseen == []
+
+
+@pytest.mark.parametrize(
+    "condition, unseen",
+    [
+        ('"x-beta" in request.headers', 1),
+        ('request . headers["x-beta"] == "1"', 1),
+        ('client.plan == "free"', 1),
+        ('request.path == "/headers"', 0),
+        ('request.path == "/client.plan"', 0),
+    ],
+)
+def test_a_condition_on_what_a_log_does_not_tell_is_said(condition, unseen):
+    result = compared(conditional(condition), line("/a"))
+
+    assert [text.split(":")[0] for text in result.unseen] == ["`if` on fields or on who the client is"][:unseen]
 
 
 def test_the_same_request_is_asked_once():

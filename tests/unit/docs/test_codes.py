@@ -11,7 +11,7 @@ from manual_pages import ROOT, anchors, code, rows
 
 from pylos.config import load, load_text
 from pylos.config.codes import MANUALS, Example
-from pylos.config.problems import CODES, WARNINGS
+from pylos.config.problems import WARNINGS
 from pylos.errors import ConfigError, Problem
 
 RUST = sorted((ROOT / "crates" / "proxy" / "src").rglob("*.rs"))
@@ -29,7 +29,9 @@ def source(path: Path) -> str:
 
 def problem_codes() -> set[str]:
     text = (ROOT / "crates" / "core" / "src" / "table" / "problem.rs").read_text()
-    return CODES.keys() | set(re.findall(r'= "(P\d{3})"', text))
+    python = [path for path in (ROOT / "python" / "pylos").rglob("*.py") if path.parent.name != "codes"]
+    found = {found for path in python for found in re.findall(r'"(P1\d\d)"', path.read_text())}
+    return found | set(re.findall(r'= "(P\d{3})"', text))
 
 
 def test_every_problem_code_has_its_page():

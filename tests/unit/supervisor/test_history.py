@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from pylos import Config
+from pylos.config.diff import Change
 from pylos.errors import PylosError
 from pylos.supervisor.history import LONGEST, History
 from pylos.supervisor.source import Checked
@@ -23,15 +24,22 @@ def used(*documents: int) -> History:
     start = datetime(2026, 1, 1, tzinfo=UTC)
     history = History(now=lambda: start + timedelta(seconds=len(history.as_json())))
     for number, which in enumerate(documents, 1):
-        history.add(number, document(which), "test")
+        take(history, number, document(which), "test")
     return history
+
+
+def take(history: History, number: int, checked: Checked, reason: str, restores: int | None = None) -> list[Change]:
+    """Put something into use; gives what it changed."""
+    entry, found = history.entry(number, checked, reason, restores)
+    history.add(entry)
+    return found
 
 
 def put_back(history: History, number: int | None = None) -> int:
     """Do what a rollback does; gives the number of what was put back."""
     entry = history.find(number)
     origin = entry.restores or entry.number
-    history.add(history.as_json()[0]["number"] + 1, entry.checked, "rollback", origin)
+    take(history, history.as_json()[0]["number"] + 1, entry.checked, "rollback", origin)
     return origin
 
 
@@ -43,7 +51,7 @@ def test_a_secret_comes_back_with_its_document_and_is_in_no_list(monkeypatch: py
             listen={"http": {"bind": "127.0.0.1:0"}},
             policy={"token": {"type": "headers", "request": {"set": {"a": {"env": "PYLOS_TEST_SECRET"}}}}},
         ).loaded
-        found = history.add(number, Checked(loaded.table, secrets=loaded.secrets), "test")
+        found = take(history, number, Checked(loaded.table, secrets=loaded.secrets), "test")
 
     assert [(key.before, key.after) for change in found for key in change.keys] == [("***", "***")]
     former = history.find(None).checked
@@ -89,7 +97,7 @@ def test_what_was_left_by_a_rollback_can_be_named() -> None:
 def test_after_a_rollback_and_a_new_document_the_restored_one_is_before() -> None:
     history = used(1, 2)
     put_back(history)
-    history.add(4, document(4), "test")
+    take(history, 4, document(4), "test")
     assert put_back(history) == 1
 
 
@@ -112,3 +120,11 @@ def test_a_digest_knows_no_order() -> None:
     table = document(1).table
     assert Checked(dict(reversed(table.items()))).digest == Checked(table).digest
     assert Checked(table, tests={"it": {}}).digest != Checked(table).digest
+
+
+def test_a_digest_is_made_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    checked = document(1)
+    digest = checked.digest
+    monkeypatch.setattr("pylos.supervisor.source.hashlib.sha256", lambda _: 1 // 0)
+
+    assert checked.digest == digest

@@ -17,6 +17,7 @@ from typing import Any
 
 import pytest
 
+from pylos.config import load_text
 from pylos.testing import EchoUpstream, RawClient, ScriptedUpstream, SteadyLoad, Wait, reply
 
 CONFIG = """
@@ -185,3 +186,23 @@ def test_the_demo_does_what_it_says() -> None:
 def answered(address: str, method: str, path: str) -> int:
     with RawClient(address) as client:
         return client.request(method, path).status
+
+
+def test_sockets_that_were_lost_on_the_way_refuse_the_table() -> None:
+    """The kernel drops descriptors that the receiver has no room for."""
+    ours, theirs = socket.socketpair()
+    program = "import sys; from pylos._core import run_gateway; sys.exit(run_gateway(int(sys.argv[1])))"
+    command = [sys.executable, "-c", program, str(theirs.fileno())]
+    with ours, subprocess.Popen(command, pass_fds=[theirs.fileno()]) as gateway:
+        theirs.close()
+        table = load_text(CONFIG.format(target="http://127.0.0.1:1"), "x.toml").table
+        order = {"type": "apply", "generation": 1, "table": table, "sockets": [{"bind": "127.0.0.1:0"}]}
+        for message in (order, {"type": "stop"}):
+            text = json.dumps(message).encode()
+            ours.sendall(len(text).to_bytes(4) + text)
+        with ours.makefile("rb") as told:
+            reports = [json.loads(told.read(int.from_bytes(told.read(4)))) for _ in range(2)]
+        assert gateway.wait() == 0
+    (problem,) = reports[1]["problems"]
+    assert (reports[1]["type"], problem["code"]) == ("refused", "P207")
+    assert "of 1 new sockets only 0" in problem["message"]

@@ -10,7 +10,10 @@ from typing import Any
 
 import pytest
 
+from pylos.config.diff import Change, changes
+from pylos.config.meaning import Meaning
 from pylos.errors import ConfigError, PylosError
+from pylos.supervisor import history
 from pylos.supervisor import source as sources
 from pylos.supervisor.events import Reload, Rollback
 from pylos.supervisor.source import Checked, Source, read
@@ -114,6 +117,31 @@ def test_a_lost_gateway_is_replaced_while_a_configuration_is_read(
         assert await running.get() == {"pid": second, "generation": 2}
 
     tell(table(), story)
+
+
+def test_what_changed_is_found_aside(tell: Tell, table: Table, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In a thread, for it takes long for a large document; who asks meanwhile is told of the one before."""
+    begun, go_on = threading.Event(), threading.Event()
+
+    def slow(before: Meaning, after: Meaning) -> list[Change]:
+        begun.set()
+        if threading.current_thread() is not threading.main_thread():
+            go_on.wait(30)
+        return changes(before, after)
+
+    monkeypatch.setattr(history, "changes", slow)
+
+    async def story(running: Supervised) -> None:
+        reloading = asyncio.create_task(running.taken(reload(table("new"))))
+        await asyncio.to_thread(begun.wait, 30)
+        told = running.supervisor.document(None)
+        assert (told["number"], list(told["document"]["route"])) == (1, ["old"])
+        assert [entry["number"] for entry in running.supervisor.history.as_json()] == [1]
+        go_on.set()
+        assert [one.path for one in (await reloading).changes] == [("route", "new"), ("route", "old")]
+        assert running.supervisor.document(None)["number"] == 2
+
+    tell(table("old"), story)
 
 
 def test_reloads_that_come_at_once_are_done_in_order(tell: Tell, table: Table) -> None:

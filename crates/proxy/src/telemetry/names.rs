@@ -51,5 +51,7 @@ pub(crate) const PANICS: Metric = counter("pylos_panics_total", "Requests ended 
 pub(crate) const GENERATION: Metric =
     gauge("pylos_config_generation", "Number of the configuration in use, one more at each reload.");
 pub(crate) const WORKERS: Metric = gauge("pylos_workers", "Worker threads.");
-pub(crate) const SNAPSHOTS: Metric =
-    gauge("pylos_config_snapshots", "Configurations that some request still uses, the current one included.");
+pub(crate) const SNAPSHOTS: Metric = gauge(
+    "pylos_config_snapshots",
+    "Configurations that a worker or a request still uses, counted for each worker.",
+);
