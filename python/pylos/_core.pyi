@@ -69,6 +69,13 @@ class Call:
     @property
     def method(self) -> str: ...
     @property
+    def scheme(self) -> str: ...
+    @property
+    def client_id(self) -> str: ...
+    @property
+    def route(self) -> str:
+        """The name of the route that takes it."""
+    @property
     def host(self) -> str:
         """In lower case, without a port."""
     @property
@@ -85,8 +92,29 @@ class Call:
     @property
     def body(self) -> bytes | None:
         """None where the policy does not ask for it."""
-    def header(self, name: str) -> str | None:
-        """Give the first line of a field, by its name in any letter case."""
+    def fields(self) -> list[tuple[str, str]]:
+        """Give names and values, in their order."""
+
+class Caller:
+    """A worker's end, for one who asks without a gateway: the test of a lane, and the measurement of a policy."""
+
+    def __new__(cls) -> Self:
+        """Make both rings. Raises OSError where there is no memory or no descriptor left."""
+
+    def descriptors(self) -> list[int]:
+        """Give what the lane takes over, to be given to it as copies: jobs, answers, its bell, the caller's."""
+
+    def ask(self, number: int, policy: int, method: str, target: str, fields: bytes) -> None:
+        """Ask policy number `policy` about a request; `fields` are lines that each end with CR and LF.
+
+        Raises BlockingIOError while the lane has to catch up.
+        """
+
+    def flush(self) -> None:
+        """Show the lane what was asked."""
+
+    def answers(self) -> list[tuple[int, int, bytes]]:
+        """Take all answers that are there: id, kind, and what else belongs to it. After it, the bell rings for more."""
 
 def run_gateway(control_fd: int) -> int:
     """Run the gateway process over a control socket until it ends; give its exit code."""

@@ -19,11 +19,26 @@ silence = ["P213"]
 [route.items]
 match = "/items/{id}"
 to = "app"
-use = ["mark", "paths", "beta", "guests"]
+use = ["mark", "paths", "beta", "guests", "hooked"]
 [route.hidden]
 match = "/hidden/{rest:path}"
 respond = { status = 404 }
 silence = ["P213"]
+[upstream.twin]
+targets = ["{url}"]
+health = false
+[route.export]
+match = "/export/{rest:path}"
+to = "twin"
+use = ["staff"]
+silence = ["P213"]
+[route.login]
+match = "/login/{rest:path}"
+redirect = "https://id.example/{rest}"
+[policy.hooked]
+type = "filter"
+allow_ip = ["192.0.2.1"]
+if = "request.path.startsWith('/hooked/')"
 [policy.staff]
 type = "filter"
 allow_ip = ["192.0.2.1"]
@@ -46,8 +61,8 @@ if = "request.headers['x-role'] != 'staff' || request.query.as != 'staff'"
 
 @pytest.fixture
 def client(front: Front, echo: EchoUpstream) -> Iterator[RawClient]:
-    route = 'match = "/{rest:path}"\nuse = ["paths", "beta", "guests"]'
-    gateway = front(echo, route=route, more=GUARDED)
+    route = 'match = "/{rest:path}"\nuse = ["paths", "beta", "guests", "hooked"]'
+    gateway = front(echo, route=route, more=GUARDED.replace("{url}", echo.url))
     with RawClient(gateway.address()) as client:
         yield client
 
@@ -59,6 +74,16 @@ def client(front: Front, echo: EchoUpstream) -> Iterator[RawClient]:
         ("/admin%2Fusers", 400, "ambiguous_path"),
         ("/admin%2f", 400, "ambiguous_path"),
         ("/admin%5Cusers", 400, "ambiguous_path"),
+        ("/admin%2Fx%5Cy", 400, "ambiguous_path"),
+        ("/admin;a=b/users", 400, "ambiguous_path"),
+        ("/login%2Fx", 400, "ambiguous_path"),
+        ("/export/x", 403, "ip_denied"),
+        ("/export%2Fx", 400, "ambiguous_path"),
+        ("/private;/x", 403, "path_denied"),
+        ("/private%2Fx%5Cy", 403, "path_denied"),
+        ("/hooked/x", 403, "ip_denied"),
+        ("/hooked%2Fx", 403, "ip_denied"),
+        ("/hooked;/x", 403, "ip_denied"),
         ("/hidden%2Fx", 400, "ambiguous_path"),
         ("/private/x", 403, "path_denied"),
         ("/private%2Fx", 403, "path_denied"),

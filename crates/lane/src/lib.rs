@@ -11,5 +11,5 @@ mod wake;
 
 pub use job::Job;
 pub use memory::Memory;
-pub use ring::{Broken, Full, Reader, Writer, memory_of};
+pub use ring::{Broken, NotPushed, Reader, Writer, memory_of};
 pub use wake::Bell;

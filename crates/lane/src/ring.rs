@@ -15,6 +15,8 @@ const WRITTEN: usize = 0;
 const READ: usize = 128;
 /// 0: the reader sleeps, or has not begun.
 const AWAKE: usize = 256;
+/// 1: the writer has found no room.
+const WANTING: usize = 384;
 const DATA: usize = 4096;
 const UNIT: usize = 8;
 
@@ -24,9 +26,14 @@ pub fn memory_of(capacity: usize) -> io::Result<OwnedFd> {
     Memory::create(DATA + capacity)
 }
 
-/// There is no room; the reader has to catch up.
+/// Why a record was not added.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Full;
+pub enum NotPushed {
+    /// There is no room; the reader has to catch up, and will be told to say so.
+    Full,
+    /// It would never fit.
+    TooLong,
+}
 
 /// The other side has written what cannot be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -64,11 +71,19 @@ impl Writer {
     }
 
     /// Adds a record made of these parts. It is seen when it is published.
-    pub fn push(&mut self, parts: &[&[u8]]) -> Result<(), Full> {
+    pub fn push(&mut self, parts: &[&[u8]]) -> Result<(), NotPushed> {
         let length: usize = parts.iter().map(|part| part.len()).sum();
         let whole = UNIT + length.next_multiple_of(UNIT);
-        if length > self.longest() || !self.has_room(whole) {
-            return Err(Full);
+        if length > self.longest() {
+            return Err(NotPushed::TooLong);
+        }
+        if !self.has_room(whole) {
+            self.memory.u32_at(WANTING).store(1, Relaxed);
+            // Either the reader sees that room is wanted, or this side sees the room that it gives.
+            fence(SeqCst);
+            if !self.has_room(whole) {
+                return Err(NotPushed::Full);
+            }
         }
         let mut at = self.at;
         self.write(at, &(length as u64).to_ne_bytes());
@@ -148,14 +163,17 @@ impl Reader {
         Ok(true)
     }
 
-    /// Gives the room of what was read back to the writer.
-    pub fn release(&self) {
+    /// Gives the room of what was read back to the writer. True: it has waited for room, and must be told.
+    #[must_use]
+    pub fn release(&self) -> bool {
         self.memory.u64_at(READ).store(self.at, Release);
+        fence(SeqCst);
+        let wanting = self.memory.u32_at(WANTING);
+        wanting.load(Relaxed) != 0 && wanting.swap(0, Relaxed) != 0
     }
 
-    /// Announces that this side sleeps. False: there is something after all.
+    /// Announces that this side sleeps. False: there is something after all. What was read should be released before.
     pub fn sleep(&mut self) -> Result<bool, Broken> {
-        self.release();
         self.memory.u32_at(AWAKE).store(0, Relaxed);
         fence(SeqCst);
         let more = self.look()?;
@@ -232,14 +250,15 @@ mod tests {
     fn a_full_ring_takes_no_more_until_room_is_given_back() {
         let (mut writer, mut reader) = ring(4096);
         let record = vec![7u8; writer.longest()];
-        assert_eq!(writer.push(&[&record, b"x"]), Err(Full), "it would never fit");
+        assert_eq!(writer.push(&[&record, b"x"]), Err(NotPushed::TooLong));
         writer.push(&[&record]).expect("room");
         writer.push(&[&record]).expect("room");
-        assert_eq!(writer.push(&[b""]), Err(Full));
+        assert_eq!(writer.push(&[b""]), Err(NotPushed::Full));
         writer.publish();
         assert_eq!(popped(&mut reader).as_ref(), Some(&record));
-        assert_eq!(writer.push(&[b""]), Err(Full));
-        reader.release();
+        assert_eq!(writer.push(&[b""]), Err(NotPushed::Full));
+        assert!(reader.release(), "the writer waits for room");
+        assert!(!reader.release(), "it was told");
         writer.push(&[b""]).expect("room");
     }
 
@@ -261,7 +280,7 @@ mod tests {
         writer.push(&[&record]).expect("room");
         writer.push(&[&record]).expect("room");
         reader.memory.u64_at(READ).store(1 << 40, Release);
-        assert_eq!(writer.push(&[b""]), Err(Full), "a position that cannot be gives no room");
+        assert_eq!(writer.push(&[b""]), Err(NotPushed::Full), "a position that cannot be gives no room");
     }
 
     proptest! {
@@ -282,7 +301,7 @@ mod tests {
                         published.append(&mut pushed);
                     }
                     3 => prop_assert_eq!(popped(&mut reader), published.pop_front()),
-                    _ => reader.release(),
+                    _ => drop(reader.release()),
                 }
             }
         }
@@ -300,7 +319,7 @@ mod tests {
                     assert_eq!(out.len(), 4 + next as usize % 100);
                     next += 1;
                 } else {
-                    reader.release();
+                    let _ = reader.release();
                     std::thread::yield_now();
                 }
             }

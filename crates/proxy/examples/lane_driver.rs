@@ -28,7 +28,7 @@ fn main() {
         let (link, listening, ends) = Link::new(1 << 20).expect("works");
         tokio::task::spawn_local(Rc::clone(&link).run(listening));
         let mut child = start(&arguments[2..], &ends);
-        link.ask(job()).await.expect("the lane answers");
+        link.ask(job()).expect("room").await.expect("the lane answers");
         let before = (cpu(std::process::id()), cpu(child.id()));
         let (count, begin) = (Rc::new(Cell::new(0u64)), Instant::now());
         let until = begin + Duration::from_secs(seconds);
@@ -37,7 +37,7 @@ fn main() {
                 let (link, count) = (Rc::clone(&link), Rc::clone(&count));
                 tokio::task::spawn_local(async move {
                     loop {
-                        link.ask(job()).await.expect("the lane lives");
+                        link.ask(job()).expect("room").await.expect("the lane lives");
                         count.set(count.get() + 1);
                         if count.get().is_multiple_of(64) && Instant::now() > until {
                             return;

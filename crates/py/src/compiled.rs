@@ -44,7 +44,7 @@ impl Compiled {
     fn asks(&self) -> BTreeMap<&str, Vec<&str>> {
         let conditional =
             self.0.policies.iter().filter_map(|policy| Some((policy, policy.condition.as_ref()?)));
-        conditional.map(|(policy, condition)| (&*policy.name, condition.asks().collect())).collect()
+        conditional.map(|(policy, condition)| (&*policy.name, condition.asks())).collect()
     }
 
     /// Where a described request (JSON) would go, and why.

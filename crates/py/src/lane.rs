@@ -1,22 +1,33 @@
 //! A lane's end of the rings, and a request as a policy sees it.
 
-use pylos_lane::{Bell, Broken, Job, Reader, Writer};
-use pyo3::exceptions::{PyConnectionError, PyOSError, PyValueError};
+use pylos_lane::{Bell, Broken, Job, NotPushed, Reader, Writer, memory_of};
+use pyo3::exceptions::{PyBlockingIOError, PyConnectionError, PyOSError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyList, PyString};
-use std::os::fd::{FromRawFd, OwnedFd};
+use std::collections::VecDeque;
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+/// Bytes of each ring.
+const RING: usize = 1 << 20;
 /// The kind of an answer that lets the request pass as it is; the commonest, and the shortest.
 const PASS: u8 = 0;
+/// The kind of an answer that says that the policy failed.
+const FAILED: u8 = 4;
 
 /// One worker's rings, in the lane.
 #[pyclass(frozen, module = "pylos._core")]
 pub(crate) struct Lane {
     jobs: Mutex<Reader>,
-    answers: Mutex<Writer>,
+    answers: Mutex<Outbox>,
     bell: Bell,
     back: Bell,
+}
+
+/// Answers on their way, and those that found no room.
+struct Outbox {
+    ring: Writer,
+    waiting: VecDeque<Vec<u8>>,
 }
 
 #[pymethods]
@@ -27,14 +38,14 @@ impl Lane {
         let (jobs, answers) = (owned(jobs)?, owned(answers)?);
         Ok(Lane {
             jobs: Mutex::new(Reader::new(&jobs)?),
-            answers: Mutex::new(Writer::new(&answers)?),
+            answers: Mutex::new(Outbox { ring: Writer::new(&answers)?, waiting: VecDeque::new() }),
             bell: owned(bell)?.into(),
             back: owned(back)?.into(),
         })
     }
 
     /// Answers all jobs that are there: calls `policies[n](call)`. What gives None lets pass; everything else, and
-    /// every exception, goes to `other(call, result)`, which answers itself.
+    /// every exception, goes to `other(call, result)`, which answers itself. Also sends answers that found no room.
     fn serve(&self, py: Python<'_>, policies: &Bound<'_, PyList>, other: &Bound<'_, PyAny>) -> PyResult<()> {
         self.bell.hush();
         loop {
@@ -42,11 +53,19 @@ impl Lane {
                 let (id, policy) = (call.id, call.policy as usize);
                 let call = Bound::new(py, call)?;
                 let result = policies.get_item(policy).and_then(|policy| policy.call1((&call,)));
-                match result {
-                    Ok(result) if result.is_none() => self.push(id, PASS, b"")?,
-                    Ok(result) => drop(other.call1((call, result))?),
-                    Err(error) => drop(other.call1((call, error.into_value(py)))?),
+                let told = match result {
+                    Ok(result) if result.is_none() => self.push(id, PASS, b""),
+                    Ok(result) => other.call1((call, result)).map(drop),
+                    Err(error) => other.call1((call, error.into_value(py))).map(drop),
+                };
+                // A defect of the lane's own code must not leave the request without an answer.
+                if let Err(error) = told {
+                    error.write_unraisable(py, None);
+                    self.push(id, FAILED, b"")?;
                 }
+            }
+            if lock(&self.jobs).release() {
+                self.back.ring();
             }
             self.flush();
             if lock(&self.jobs).sleep().map_err(broken)? {
@@ -62,7 +81,12 @@ impl Lane {
 
     /// Shows the worker the answers.
     fn flush(&self) {
-        if lock(&self.answers).publish() {
+        let mut answers = lock(&self.answers);
+        let Outbox { ring, waiting } = &mut *answers;
+        while waiting.front().is_some_and(|answer| ring.push(&[answer]).is_ok()) {
+            waiting.pop_front();
+        }
+        if ring.publish() {
             self.back.ring();
         }
     }
@@ -80,8 +104,107 @@ impl Lane {
     }
 
     fn push(&self, id: u64, kind: u8, rest: &[u8]) -> PyResult<()> {
-        let pushed = lock(&self.answers).push(&[&id.to_ne_bytes(), &[kind], rest]);
-        pushed.map_err(|_| PyValueError::new_err("the answer is too long"))
+        let parts = [&id.to_ne_bytes()[..], &[kind], rest];
+        let mut answers = lock(&self.answers);
+        let Outbox { ring, waiting } = &mut *answers;
+        let pushed = if waiting.is_empty() { ring.push(&parts) } else { Err(NotPushed::Full) };
+        match pushed {
+            Ok(()) => Ok(()),
+            Err(_) if rest.len() + 9 > ring.longest() => Err(PyValueError::new_err(format!(
+                "the answer is too long: {} bytes, at most {}",
+                rest.len(),
+                ring.longest() - 9
+            ))),
+            // The worker rings when it has made room.
+            Err(_) => {
+                waiting.push_back(parts.concat());
+                Ok(())
+            }
+        }
+    }
+}
+
+/// A worker's end, for one who asks without a gateway: the test of a lane, and the measurement of a policy.
+#[pyclass(frozen, module = "pylos._core")]
+pub(crate) struct Caller {
+    jobs: Mutex<Writer>,
+    answers: Mutex<Reader>,
+    bell: Bell,
+    back: Bell,
+    /// The lane's rings.
+    rings: [OwnedFd; 2],
+}
+
+#[pymethods]
+impl Caller {
+    #[new]
+    fn new() -> PyResult<Self> {
+        let rings = [memory_of(RING)?, memory_of(RING)?];
+        Ok(Caller {
+            jobs: Mutex::new(Writer::new(&rings[0])?),
+            answers: Mutex::new(Reader::new(&rings[1])?),
+            bell: Bell::new()?,
+            back: Bell::new()?,
+            rings,
+        })
+    }
+
+    /// The descriptors that the lane takes over, to be given to it as copies: jobs, answers, its bell, the caller's.
+    fn descriptors(&self) -> [i32; 4] {
+        let [jobs, answers] = &self.rings;
+        [jobs.as_raw_fd(), answers.as_raw_fd(), self.bell.as_raw_fd(), self.back.as_raw_fd()]
+    }
+
+    /// Asks policy number `policy` about a request. `fields` are lines that each end with CR and LF.
+    fn ask(&self, number: u64, policy: u32, method: &str, target: &str, fields: &[u8]) -> PyResult<()> {
+        let (path, query) =
+            target.split_once('?').map_or((target, None), |(path, query)| (path, Some(query)));
+        let (mut record, request_id) = (Vec::new(), number.to_string());
+        let job = Job {
+            id: number,
+            policy,
+            method: method.as_bytes(),
+            scheme: b"http",
+            host: b"localhost",
+            path: path.as_bytes(),
+            query: query.map(str::as_bytes),
+            client_ip: b"127.0.0.1",
+            client_id: b"ip:127.0.0.1",
+            request_id: request_id.as_bytes(),
+            fields,
+            ..Job::default()
+        };
+        job.encode(&mut record);
+        let pushed = lock(&self.jobs).push(&[&record]);
+        pushed.map_err(|_| PyBlockingIOError::new_err("the lane has to catch up"))
+    }
+
+    /// Shows the lane what was asked.
+    fn flush(&self) {
+        if lock(&self.jobs).publish() {
+            self.bell.ring();
+        }
+    }
+
+    /// Takes all answers that are there: id, kind, and what else belongs to it. After it, the bell rings for more.
+    fn answers<'py>(&self, py: Python<'py>) -> PyResult<Vec<(u64, u8, Bound<'py, PyBytes>)>> {
+        self.back.hush();
+        let (mut found, mut record) = (Vec::new(), Vec::new());
+        let mut answers = lock(&self.answers);
+        loop {
+            while answers.pop(&mut record).map_err(broken)? {
+                let (id, rest) = record.split_first_chunk::<8>().ok_or_else(|| broken(Broken))?;
+                let (kind, rest) = rest.split_first().ok_or_else(|| broken(Broken))?;
+                found.push((u64::from_ne_bytes(*id), *kind, PyBytes::new(py, rest)));
+                record.clear();
+            }
+            if answers.release() {
+                self.bell.ring();
+            }
+            if answers.sleep().map_err(broken)? {
+                return Ok(found);
+            }
+        }
     }
 }
 
@@ -96,32 +219,47 @@ pub(crate) struct Call {
 #[pymethods]
 impl Call {
     #[getter]
-    fn method<'py>(&self, py: Python<'py>) -> Bound<'py, PyString> {
+    fn method<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyString>> {
         text(py, self.job().method)
     }
 
     #[getter]
-    fn host<'py>(&self, py: Python<'py>) -> Bound<'py, PyString> {
+    fn scheme<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyString>> {
+        text(py, self.job().scheme)
+    }
+
+    #[getter]
+    fn client_id<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyString>> {
+        text(py, self.job().client_id)
+    }
+
+    #[getter]
+    fn route<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyString>> {
+        text(py, self.job().route)
+    }
+
+    #[getter]
+    fn host<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyString>> {
         text(py, self.job().host)
     }
 
     #[getter]
-    fn path<'py>(&self, py: Python<'py>) -> Bound<'py, PyString> {
+    fn path<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyString>> {
         text(py, self.job().path)
     }
 
     #[getter]
-    fn query<'py>(&self, py: Python<'py>) -> Option<Bound<'py, PyString>> {
-        self.job().query.map(|query| text(py, query))
+    fn query<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyString>>> {
+        self.job().query.map(|query| text(py, query)).transpose()
     }
 
     #[getter]
-    fn client_ip<'py>(&self, py: Python<'py>) -> Bound<'py, PyString> {
+    fn client_ip<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyString>> {
         text(py, self.job().client_ip)
     }
 
     #[getter]
-    fn request_id<'py>(&self, py: Python<'py>) -> Bound<'py, PyString> {
+    fn request_id<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyString>> {
         text(py, self.job().request_id)
     }
 
@@ -130,15 +268,14 @@ impl Call {
         self.job().body.map(|body| PyBytes::new(py, body))
     }
 
-    /// The first line of a field, by its name in lower case.
-    fn header<'py>(&self, py: Python<'py>, name: &str) -> Option<Bound<'py, PyString>> {
+    /// Names and values, in their order.
+    fn fields<'py>(&self, py: Python<'py>) -> PyResult<Vec<(Bound<'py, PyString>, Bound<'py, PyString>)>> {
         let lines = self.job().fields.split(|byte| *byte == b'\n');
-        let mut pairs = lines.filter_map(|line| {
+        let pairs = lines.filter_map(|line| {
             let colon = line.iter().position(|byte| *byte == b':')?;
             Some((&line[..colon], line[colon + 1..].trim_ascii()))
         });
-        let found = pairs.find(|(known, _)| known.eq_ignore_ascii_case(name.as_bytes()));
-        found.map(|(_, value)| text(py, value))
+        pairs.map(|(name, value)| Ok((text(py, name)?, text(py, value)?))).collect()
     }
 }
 
@@ -149,11 +286,14 @@ impl Call {
     }
 }
 
-/// Latin-1, so that no byte is lost: what is UTF-8 can be made of it again.
-fn text<'py>(py: Python<'py>, bytes: &[u8]) -> Bound<'py, PyString> {
+/// UTF-8. A byte that is none becomes a lone surrogate (PEP 383), so that nothing is lost and no two texts are one.
+fn text<'py>(py: Python<'py>, bytes: &[u8]) -> PyResult<Bound<'py, PyString>> {
     match std::str::from_utf8(bytes) {
-        Ok(text) => PyString::new(py, text),
-        Err(_) => PyString::new(py, &bytes.iter().map(|byte| char::from(*byte)).collect::<String>()),
+        Ok(text) => Ok(PyString::new(py, text)),
+        Err(_) => {
+            let decoded = PyBytes::new(py, bytes).call_method1("decode", ("utf-8", "surrogateescape"))?;
+            Ok(decoded.cast_into()?)
+        }
     }
 }
 

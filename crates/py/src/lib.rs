@@ -21,7 +21,7 @@ mod core_module {
     #[pymodule_export]
     use super::compiled::{Compiled, compile_table};
     #[pymodule_export]
-    use super::lane::{Call, Lane};
+    use super::lane::{Call, Caller, Lane};
     #[pymodule_export]
     use super::toml::{TomlError, parse_toml};
     #[pymodule_export]

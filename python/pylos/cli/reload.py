@@ -53,6 +53,8 @@ def put_into_use(name: str, question: Mapping[str, object], *, json: bool) -> No
 
 def told(answer: Mapping[str, Any]) -> list[str]:
     """Say what is in use, and what changed."""
+    if answer["changes"] is None:
+        return [f"configuration {answer['number']} is in use; what it changes cannot be told"]
     changes = [Change.from_json(change) for change in answer["changes"]]
     if not changes:
         return [f"nothing changed: configuration {answer['number']} stays in use"]

@@ -5,14 +5,15 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter, defaultdict
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from pylos.config.meaning import Meaning, Plain, Table
 from pylos.config.precedence import swapped
-from pylos.config.spelling import POLICIES, defaults, objects, unchained
-from pylos.errors import KeyPath, printable, quoted, spelled
+from pylos.config.secrets import Veiled, veiled
+from pylos.config.spelling import POLICIES, Chains, defaults, objects
+from pylos.errors import KeyPath, printable, spelled
 from pylos.model.document import KINDS
 from pylos.model.secret import SHOWN
 
@@ -63,8 +64,11 @@ def changes(before: Meaning, after: Meaning) -> list[Change]:
     was_all, now_all = before.document, after.document
     if was_all == now_all:
         return []
-    old, new = objects(before, after), objects(after, before)
-    elsewhere = {kind: through(was_all, now_all, kind) for kind in ("listen", "route")}
+    secret = [*was_all.get("secrets", []), *now_all.get("secrets", [])]
+    was_shown, now_shown = veiled(was_all, secret), veiled(now_all, secret)  # before any name is spelled in another way
+    old, new = objects(before, was_shown, now_shown), objects(after, now_shown, was_shown)
+    chains = chains_changed(was_all["policy"], now_all["policy"])
+    elsewhere = {kind: through(was_all, now_all, kind, chains) for kind in ("listen", "route")}
     found: list[Change] = []
     for path in sorted(old.keys() | new.keys(), key=position):
         if path not in old:
@@ -78,28 +82,18 @@ def changes(before: Meaning, after: Meaning) -> list[Change]:
             for key, was, now in compared(old[path], new[path])
         ]:
             found.append(Change("changed", path, tuple(keys)))
-    secret = secret_keys(was_all) | secret_keys(now_all)
-    return with_precedence([without_secrets(one, secret) for one in found], before.rows, after.rows)
+    return with_precedence([without_secrets(one) for one in found], before.rows, after.rows)
 
 
-def secret_keys(document: Table) -> set[tuple[KeyPath, str]]:
-    """Give the keys that hold secrets, as changes name them."""
-    places = document.get("secrets", [])
-    return {((kind, name), f"{side}.{verb}.{quoted(field.lower())}") for kind, name, _, side, verb, field in places}
-
-
-def without_secrets(one: Change, secret: Collection[tuple[KeyPath, str]]) -> Change:
+def without_secrets(one: Change) -> Change:
     """Tell that a secret changed, and neither what it was nor what it is."""
-    keys = [
-        replace(key, before=veiled(key.before), after=veiled(key.after)) if (one.path, key.key) in secret else key
-        for key in one.keys
-    ]
+    keys = [replace(key, before=shown(key.before), after=shown(key.after)) for key in one.keys]
     return Change(one.kind, one.path, tuple(keys))
 
 
-def veiled(value: object) -> str | None:
-    """Give what is shown of a secret, if there is one."""
-    return None if value is None else SHOWN
+def shown(plain: Any) -> Any:  # noqa: ANN401 - any value of a document
+    """Give a value as it may be told."""
+    return SHOWN if isinstance(plain, Veiled) else plain
 
 
 def said(path: KeyPath, keys: Plain) -> Iterator[tuple[str, Any]]:
@@ -143,7 +137,13 @@ def is_elsewhere(key: str, path: KeyPath, before: Table, after: Table) -> bool:
     return all(before[kind][name].get(own) == after[kind][name].get(own) for own in ("use", "without"))
 
 
-def through(before: Table, after: Table, kind: str) -> str | None:
+def chains_changed(before: Table, after: Table) -> list[str]:
+    """Name the chains that come to other policies than before."""
+    old, new = Chains(before), Chains(after)
+    return [policy for policy in before if policy in after and old.apart([policy]) != new.apart([policy])]
+
+
+def through(before: Table, after: Table, kind: str, chains: Iterable[str]) -> str | None:
     """Tell through which other objects effective policies may have changed."""
     found = ["[pylos] use"] if before["pylos"]["use"] != after["pylos"]["use"] else []
     if kind == "route":
@@ -152,11 +152,7 @@ def through(before: Table, after: Table, kind: str) -> str | None:
             name: [table["listen"].get(name, {}).get("use", []) for table in (before, after)] for name in listeners
         }
         found += [f"[listen.{name}] use" for name, (old, new) in lists.items() if old != new]
-    found += [
-        f"[policy.{policy}] use"
-        for policy in before["policy"]
-        if policy in after["policy"] and unchained([policy], before["policy"]) != unchained([policy], after["policy"])
-    ]
+    found += [f"[policy.{policy}] use" for policy in chains]
     return "through " + ", ".join(found) if found else None
 
 

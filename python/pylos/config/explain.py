@@ -6,11 +6,11 @@ import json
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Annotated, Any, Literal, TypedDict, Unpack
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from pylos.config.check import Loaded
 from pylos.config.compiled import Compiled, compile_sound
-from pylos.config.secrets import Places, hidden, hidden_at_end, values_at
+from pylos.config.secrets import Places, hidden, hidden_in_line, values_at
 from pylos.errors import PylosError
 
 
@@ -209,9 +209,13 @@ class Asker:
             "nearest": beside.get("nearest", 0),
         }
         try:
-            told = Explanation.model_validate(self._compiled.explain(json.dumps(question).encode()))
+            answer = self._compiled.explain(json.dumps(question).encode())
         except ValueError as error:
             raise PylosError(str(error)) from None
+        try:
+            told = Explanation.model_validate(answer)
+        except ValidationError:  # whose text has values of fields
+            raise PylosError("a defect of Pylos: the core's answer is no explanation") from None
         return without_secrets(told, self._secrets) if self._secrets else told
 
 
@@ -220,8 +224,8 @@ def without_secrets(told: Explanation, secrets: Collection[str]) -> Explanation:
     policies = [
         policy.model_copy(
             update={
-                "request": [hidden_at_end(line, secrets) for line in policy.request],
-                "response": [hidden_at_end(line, secrets) for line in policy.response],
+                "request": [hidden_in_line(line, secrets) for line in policy.request],
+                "response": [hidden_in_line(line, secrets) for line in policy.response],
             }
         )
         for policy in told.policies

@@ -7,7 +7,8 @@ shows a part of a table leaves them out.
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from pylos.model import Document, Headers, Secret
@@ -54,12 +55,40 @@ def with_stand_ins(table: Mapping[str, Any], places: Places, stand_in: Callable[
     return table
 
 
-def hidden(text: str, secrets: Iterable[str]) -> str:
+@dataclass(frozen=True, repr=False)
+class Veiled:
+    """A secret that can be compared with another, and that nothing can write."""
+
+    _value: str
+
+    def __repr__(self) -> str:
+        return SHOWN
+
+
+def veiled(document: Mapping[str, Any], places: Places) -> Mapping[str, Any]:
+    """Give a document with what fields hold at these places veiled, in whatever letter case it names the fields."""
+    fields = {(name, side, verb, field.lower()) for _, name, _, side, verb, field in places}
+    policies = dict(document["policy"])
+    for name in {name for name, *_ in fields} & policies.keys():
+        kind = dict(policies[name]["kind"])
+        for side in kind.keys() & {"request", "response"}:
+            edits = dict(kind[side])
+            for verb in ("set", "add"):
+                edits[verb] = {
+                    field: Veiled(value) if (name, side, verb, field.lower()) in fields else value
+                    for field, value in edits[verb].items()
+                }
+            kind[side] = edits
+        policies[name] = {**policies[name], "kind": kind}
+    return {**document, "policy": policies}
+
+
+def hidden(text: str, secrets: Collection[str]) -> str:
     """Give a field's value, or what is shown in its place."""
     return SHOWN if text in secrets else text
 
 
-def hidden_at_end(line: str, secrets: Iterable[str]) -> str:
-    """Give a line such as `set NAME: VALUE` without a secret in the value's place."""
-    found = next((secret for secret in secrets if line.endswith(f": {secret}")), None)
-    return line if found is None else line.removesuffix(found) + SHOWN
+def hidden_in_line(line: str, secrets: Collection[str]) -> str:
+    """Give a line such as `set NAME: VALUE` without a secret in the value's place. No name has a colon."""
+    head, colon, value = line.partition(": ")
+    return f"{head}{colon}{hidden(value, secrets)}"

@@ -19,17 +19,19 @@ from pylos.model import Filter, Listen, Pylos, Route, Upstream
 from pylos.model.units import DURATION, SIZE, Unit
 
 ORDERED = {"use", "require"}
-"""Lists whose order counts, wherever they stand; all others are sets."""
+"""Lists whose order counts, wherever they stand; all others are sets, but for those that mean what a user says."""
+NAMES = {"set", "add", "headers", "header", "query", "cookie", "claims"}
+"""Tables whose keys are names that a user gives: `timeout_ms` is one as it stands, and no `timeout`."""
 POLICIES = "policies"
 """The key under which effective policies stand."""
 
 
-def objects(meaning: Meaning, other: Meaning) -> dict[KeyPath, Plain]:
+def objects(meaning: Meaning, document: Table, twin: Table) -> dict[KeyPath, Plain]:
     """Give every object of a document by its path, in the order of kinds and names.
 
-    What is the same in the `other` document is not spelled out, but for what comes of it: most of a large one.
+    `document` is that of the meaning, as far as it may be told. What is the same in its `twin` is not spelled out, but
+    for what comes of it: most of a large one.
     """
-    document, twin = meaning.document, other.document
 
     def differs(kind: str, name: str) -> bool:
         return bool(twin.get(kind, {}).get(name) != document[kind][name])
@@ -69,14 +71,38 @@ class Effective:
         return {f"{POLICIES} by {listener}": found for listener, found in lists.items()}
 
 
-def unchained(names: Iterable[str], policies: Table) -> list[str]:
-    """Take chains apart; each policy once, where it stands first."""
-    found: dict[str, None] = {}
-    for name in names:
-        kind = kind_of(policies[name]) if name in policies else {}
-        inner = unchained(kind["use"], policies) if kind.get("type") == "chain" else [name]
-        found |= dict.fromkeys(inner)
-    return list(found)
+class Chains:
+    """The chains among policies, each taken apart once, however deep they are in each other."""
+
+    def __init__(self, policies: Table) -> None:
+        self._policies = policies
+        self._parts: dict[str, list[str]] = {}
+
+    def apart(self, names: Iterable[str]) -> list[str]:
+        """Take chains apart; each policy once, where it stands first."""
+        return list(dict.fromkeys(part for name in names for part in self._of(name)))
+
+    def _of(self, name: str) -> list[str]:
+        waiting = [name]
+        begun: set[str] = set()
+        while waiting:
+            one = waiting[-1]
+            inner = self._inside(one)
+            missing = [each for each in inner or () if each not in self._parts and each not in begun]
+            begun.add(one)
+            if missing and one not in self._parts:
+                waiting += missing
+                continue
+            waiting.pop()
+            if one not in self._parts:
+                found = [one] if inner is None else [part for each in inner for part in self._parts.get(each, ())]
+                self._parts[one] = list(dict.fromkeys(found))
+        return self._parts[name]
+
+    def _inside(self, name: str) -> list[str] | None:
+        """Give what a chain names; None for what is no chain."""
+        kind = kind_of(self._policies[name]) if name in self._policies else {}
+        return list(kind["use"]) if kind.get("type") == "chain" else None
 
 
 def kind_of(policy: Table) -> Table:
@@ -106,7 +132,7 @@ def pylos_keys(pylos: Table, policies: Table) -> Plain:
     rest = {key: value for key, value in pylos.items() if key not in ("use", "access_log", "workers", "require")}
     keys = dict(flat(rest))
     keys["workers"] = pylos["workers"] or "auto"
-    keys["require"] = sorted(unchained(pylos.get("require", []), policies))
+    keys["require"] = sorted(Chains(policies).apart(pylos.get("require", [])))
     keys.update(flat({"access_log": False if pylos["access_log"] is None else pylos["access_log"]}))
     return keys
 
@@ -193,19 +219,22 @@ BODIES = {"text/plain": "text", "text/html": "html", "application/json": "json"}
 # -- values -----------------------------------------------------------------------------------------------------------
 
 
-def flat(table: Table, lead: str = "") -> Iterator[tuple[str, Any]]:
-    """Give the keys of a table and of the tables in it, values as a file spells them. None is what is not there."""
+def flat(table: Table, lead: str = "", *, named: bool = False) -> Iterator[tuple[str, Any]]:
+    """Give the keys of a table and of the tables in it, values as a file spells them. None is what is not there.
+
+    `named`: the keys are names of a user's.
+    """
     for key, value in table.items():
         if value is None:
             continue
-        name, unit = unit_of(key, lead)
+        name, unit = (key, None) if named else unit_of(key, lead)
         path = f"{lead}{quoted(name)}"
         if isinstance(value, Mapping):
-            yield from flat(value, f"{path}.")
+            yield from flat(value, f"{path}.", named=named or key in NAMES)
         elif isinstance(value, list):
             texts = [entry_of(entry) for entry in value]
             if texts:
-                yield path, texts if key in ORDERED else sorted(texts)
+                yield path, texts if named or key in ORDERED else sorted(texts)
         else:
             yield path, in_unit(unit, value) if unit and isinstance(value, int) else value
 

@@ -10,6 +10,7 @@ from functools import lru_cache
 from typing import Annotated
 
 from pydantic import BeforeValidator
+from pydantic_core import PydanticCustomError
 
 from pylos.model.base import wrong
 
@@ -41,6 +42,13 @@ class Unit:
         if "." in number:
             raise self.bad("must be a whole number", hint=self.whole(number, unit))
         return int(number) * self.scale[unit]
+
+    def value(self, text: str) -> int:
+        """Give the value in the smallest unit to code that is no model; raises ValueError."""
+        try:
+            return self.parse(text)
+        except PydanticCustomError as error:
+            raise ValueError(error.message()) from None
 
     def bad(self, message: str, hint: str | None) -> ValueError:
         return wrong("P109", message, hint=hint)

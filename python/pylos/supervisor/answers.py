@@ -3,7 +3,8 @@
 A question is a message with a `type` and an `id` of the asker's; its one answer has that `id` and is
 {"type": "done", ...} or {"type": "failed", "error": "config" | "bind" | "gateway" | "other", "text", "problems"}.
 
-    {"type": "reload"}                  reads the source again: {"number", "changes", "warnings", ...}
+    {"type": "reload"}                  reads the source again: {"number", "changes", "warnings", ...}; the changes are
+                                        null where they cannot be told
     {"type": "rollback", "number"}      puts a former configuration into use, null = the one before: the same
     {"type": "history"}                 {"entries"}, the latest first
     {"type": "document", "number"}      a former document, null = the one in use: {"number", "document"}
@@ -86,12 +87,14 @@ class Answers:
         except PylosError as error:
             answer = failure(number, error)
         except Exception as error:  # noqa: BLE001 - who asks waits for an answer, and all others go on
-            answer = failure(number, PylosError(f"a defect of Pylos: {error!r}"))
+            answer = failure(number, PylosError(f"a defect of Pylos: {type(error).__name__}"))
         try:
             async with asyncio.timeout(idle):
                 await channel.send(answer)
+        except TimeoutError:
+            channel.hang_up()  # who asked reads nothing; part of the answer may be sent, and nothing can follow that
         except OSError:
-            return  # who asked has left, or reads nothing
+            return  # who asked has left
 
     async def _asked(self, question: Message, source: Source | None) -> dict[str, Any]:  # noqa: PLR0911 - one each
         supervisor = self._supervisor
@@ -124,7 +127,7 @@ class Answers:
         return {
             **ready(self._supervisor),
             "number": taken.number,
-            "changes": [change.as_json() for change in taken.changes],
+            "changes": None if taken.changes is None else [change.as_json() for change in taken.changes],
             "warnings": [asdict(problem) for problem in taken.warnings],
         }
 

@@ -11,6 +11,7 @@ import json
 import socket
 import struct
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 LENGTH = struct.Struct(">I")
@@ -51,6 +52,11 @@ class Channel:
         if length > LONGEST_MESSAGE:
             raise ChannelError(f"a message of {length} bytes")
         return parsed(await self._read(length))
+
+    def hang_up(self) -> None:
+        """End it in both directions, for whoever reads or sends here too; it is still to be closed."""
+        with suppress(OSError):  # the other side has left
+            self._socket.shutdown(socket.SHUT_RDWR)
 
     def close(self) -> None:
         """Close this end."""

@@ -16,8 +16,8 @@ class Taken:
     """A configuration is in use."""
 
     number: int
-    changes: list[Change]
-    """To the one before; [] when it is the same, and then nothing was done."""
+    changes: list[Change] | None
+    """To the one before; [] when it is the same, and then nothing was done; None when they cannot be told."""
     warnings: list[Problem]
 
 

@@ -16,6 +16,7 @@ from pylos.errors import PylosError
 from pylos.supervisor.source import Checked
 
 LONGEST = 20
+UNTOLD = "what it changes cannot be told"
 
 
 @dataclass(frozen=True)
@@ -72,12 +73,17 @@ class History:
         self, number: int, checked: Checked, reason: str, restores: int | None = None
     ) -> tuple[Entry, list[Change]]:
         """Make the entry of what follows that in use, and give what it changes. Slow for a large document."""
-        document = checked.document
         first = not self._entries
-        found = [] if first else changes(Meaning(self.in_use.document), Meaning(document))
-        packed = zlib.compress(json.dumps(document).encode())
+        found = [] if first else changes(Meaning(self.in_use.document), Meaning(checked.document))
         told = "the first" if first else summary(found)
-        return Entry(number, self._now(), reason, checked.digest, told, restores, checked.name, packed), found
+        return self.bare_entry(number, checked, reason, restores, told), found
+
+    def bare_entry(
+        self, number: int, checked: Checked, reason: str, restores: int | None = None, told: str = UNTOLD
+    ) -> Entry:
+        """Make an entry without a look at what it changes."""
+        packed = zlib.compress(json.dumps(checked.document).encode())
+        return Entry(number, self._now(), reason, checked.digest, told, restores, checked.name, packed)
 
     def add(self, entry: Entry) -> None:
         """Note what is in use from now on."""

@@ -18,6 +18,9 @@ ANY_QUESTION = 0
 """The number of an answer to whatever is asked."""
 
 
+DEAD = "a message broke off in the middle, and nothing more can be asked over this connection"
+
+
 class Line:
     """A connection to a supervisor. `gone` says how it ended, once it has."""
 
@@ -27,10 +30,17 @@ class Line:
         self._gone = gone
         self._numbers = itertools.count(1)
         self._asking = threading.Lock()
+        self._inside = False
+        """A message is sent or read in part: what follows would be taken for the rest of it."""
 
     def ask(self, question: Mapping[str, object]) -> dict[str, Any]:
-        """Send a question and wait for its answer; raises the error that the answer tells."""
+        """Send a question and wait for its answer; raises the error that the answer tells.
+
+        An answer that comes too late is passed over by the next question; one that stops in the middle is the end.
+        """
         with self._asking:
+            if self._inside:
+                raise GatewayError(DEAD)
             number = next(self._numbers)
             try:
                 with suppress(BrokenPipeError, ConnectionResetError):  # it may have been answered before it was asked
@@ -39,8 +49,9 @@ class Line:
                 while answer["id"] not in (number, ANY_QUESTION):  # the answer to a question that was given up
                     answer = self._receive()
             except TimeoutError:
-                raise GatewayError(f"the supervisor gave no answer within {ANSWER_SECONDS:g} s") from None
+                raise self._late() from None
             except (OSError, EOFError):
+                self._inside = False  # `gone` has more to say
                 raise GatewayError(self._gone()) from None
         if answer["type"] == "failed":
             raise error_of(answer)
@@ -58,12 +69,25 @@ class Line:
         """Hang up."""
         self._socket.close()
 
+    def _late(self) -> GatewayError:
+        more = f"; {DEAD}" if self._inside else ""
+        return GatewayError(f"the supervisor gave no answer within {ANSWER_SECONDS:g} s{more}")
+
     def _send(self, message: Mapping[str, object]) -> None:
-        self._socket.sendall(framed(message))
+        data = framed(message)
+        self._inside = True
+        try:
+            self._socket.sendall(data)
+        except (BrokenPipeError, ConnectionResetError):
+            self._inside = False  # nobody is there who could take it for something else
+            raise
+        self._inside = False
 
     def _receive(self) -> Message:
         (length,) = LENGTH.unpack(self._exactly(LENGTH.size))
-        return parsed(self._exactly(length))
+        body = self._exactly(length)
+        self._inside = False
+        return parsed(body)
 
     def _exactly(self, count: int) -> bytes:
         data = bytearray()
@@ -71,5 +95,6 @@ class Line:
             piece = self._socket.recv(count - len(data))
             if not piece:
                 raise EOFError
+            self._inside = True
             data += piece
         return bytes(data)

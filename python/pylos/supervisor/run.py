@@ -12,14 +12,14 @@ from pathlib import Path
 from signal import SIGHUP, SIGINT, SIGTERM, Signals
 from typing import Any, TypedDict
 
-from pylos.config.diff import names_of, summary
+from pylos.config.diff import Change, names_of
 from pylos.errors import ConfigError, GatewayError, PylosError
 from pylos.supervisor import log
 from pylos.supervisor.apply import Applier
 from pylos.supervisor.backoff import Backoff
 from pylos.supervisor.channel import Message
 from pylos.supervisor.events import Ended, Event, Outcome, Read, Reload, Replace, Rollback, Shutdown, Taken
-from pylos.supervisor.history import History
+from pylos.supervisor.history import Entry, History
 from pylos.supervisor.process import GatewayLostError, GatewayProcess, described, gateway_command
 from pylos.supervisor.sockets import Sockets
 from pylos.supervisor.source import Checked, Source, in_thread, named_files, read_aside
@@ -172,7 +172,7 @@ class Supervisor:
         except PylosError as error:
             found = error
         except Exception as error:  # noqa: BLE001 - a defect of the checks must not end what serves
-            found = PylosError(f"the configuration cannot be checked, by a defect of Pylos: {error!r}")
+            found = PylosError(f"the configuration cannot be checked, by a defect of Pylos: {type(error).__name__}")
         self.put(Read(wanted, source, found))
 
     async def _reload(self, read: Read) -> None:
@@ -219,14 +219,26 @@ class Supervisor:
             return Taken(number, [], checked.warnings)
         await self._applier.change(checked, self._process)
         number = self._applier.generation
-        entry, changes = await in_thread(lambda: self.history.entry(number, checked, reason, restores))
+        entry, changes = await self._compare(number, checked, reason, restores)
         self.history.add(entry)
-        told = f"configuration {number} is in use ({reason}): {summary(changes)}"
-        log.info("reloaded", told, generation=number, changed=names_of(changes))
+        told = f"configuration {number} is in use ({reason}): {entry.summary}"
+        log.info("reloaded", told, generation=number, changed=names_of(changes or []))
         self._report_warnings()
         if self._applier.listen != before:
             self._report_listening()
         return Taken(number, changes, checked.warnings)
+
+    async def _compare(
+        self, number: int, checked: Checked, reason: str, restores: int | None
+    ) -> tuple[Entry, list[Change] | None]:
+        """Find what a configuration changes that is in use already: so whatever fails here refuses nothing."""
+        try:
+            return await in_thread(lambda: self.history.entry(number, checked, reason, restores))
+        except Exception as error:  # noqa: BLE001 - a defect of the comparison must not end what serves
+            defect = type(error).__name__  # and not its text, in which values may stand
+            told = f"what configuration {number} changes cannot be told, by a defect of Pylos: {defect}"
+            log.warning("diff_failed", told, generation=number, error=defect)
+            return await in_thread(lambda: self.history.bare_entry(number, checked, reason, restores)), None
 
     async def _settle(self, outcomes: Iterable[Outcome], result: Taken | PylosError) -> None:
         """Tell who asked; and with a configuration tried, it is time to try without a gateway process's delay."""

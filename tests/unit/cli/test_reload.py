@@ -55,6 +55,20 @@ def test_reload_without_a_change(pylos, file):
     assert (done.exit_code, done.stdout) == (0, "nothing changed: configuration 1 stays in use\n")
 
 
+def test_changes_that_cannot_be_told(pylos, monkeypatch):
+    class Line:
+        def ask(self, _) -> dict:
+            return {"number": 2, "changes": None, "warnings": []}
+
+        def close(self) -> None:
+            pass
+
+    monkeypatch.setattr("pylos.supervisor.connect", lambda _: Line())
+
+    assert pylos("reload").stdout == "configuration 2 is in use; what it changes cannot be told\n"
+    assert json.loads(pylos("reload", "--json").stdout)["changes"] is None
+
+
 @pytest.mark.usefixtures("served")
 def test_a_refused_reload_says_what_check_says(pylos, file):
     file(TEXT.format(name="one") + "[rout.x]\n[route.y]\ncolour = 1\n")

@@ -2,6 +2,8 @@
 
 import copy
 import json
+import re
+import time
 from pathlib import Path
 
 import pytest
@@ -11,6 +13,7 @@ from pylos.config import load, load_text
 from pylos.config.diff import Change, changes, rendered, summary
 from pylos.config.meaning import Meaning
 from pylos.config.precedence import hosts_meet, paths_meet
+from pylos.config.spelling import Chains
 from pylos.errors import PylosError
 
 BASE = """
@@ -35,6 +38,11 @@ TEST = """
 request = "GET http://shop.example.com/"
 headers = { X-A = "1" }
 expect = { route = "site", headers = { X-A = "1" } }
+"""
+TEST_OF = """
+[test.t]
+request = "GET http://shop.example.com/"
+expect = { route = "site" }
 """
 
 
@@ -237,6 +245,51 @@ def test_effective_policies_through_a_chain_and_through_the_route_itself():
     assert differ(before, chained) == ["~ [route.site]", '      policies: - "shield"']
 
 
+def nested(depth, method):
+    """Chains in chains."""
+    text = BASE + f'[policy.inner]\ntype = "filter"\nallow_methods = ["{method}"]\n'
+    text = text.replace("[listen.http]\n", '[listen.http]\nuse = ["c0"]\n')
+    for number in range(depth):
+        inner = "inner" if number == depth - 1 else f"c{number + 1}"
+        text += f'[policy.c{number}]\ntype = "chain"\nuse = ["{inner}"]\n'
+    return text
+
+
+def test_chains_in_chains_of_any_depth():
+    started = time.process_time()
+    found = changes(document(nested(1100, "GET")), document(nested(1100, "PUT")))
+
+    assert rendered(found) == ["~ [policy.inner]", '      allow_methods: - "GET", + "PUT"']
+    assert time.process_time() - started < 10
+    told = differ(nested(1100, "GET"), nested(1100, "GET").replace('use = ["inner"]', 'use = ["inner", "shield"]'))
+    assert [line.partition("  (")[0] for line in told] == [
+        "~ [listen.http]",
+        '      policies: + "shield"',
+        "~ [route.site]",
+        '      policies: + "shield"',
+    ]
+
+
+def chained(**uses):
+    return Chains({name: {"kind": {"type": "chain", "use": use}} for name, use in uses.items()})
+
+
+def test_chains_apart():
+    chains = chained(a=["x", "b", "c"], b=["y", "c", "x"], c=["z", "y"])
+
+    assert chains.apart(["w", "a", "w"]) == ["w", "x", "y", "z"]
+    assert chains.apart(["c"]) == ["z", "y"]
+    assert chained(a=[]).apart(["a"]) == []
+    assert chained(a=["x", "b"], b=["a", "y"]).apart(["a"]) == ["x", "y"], "no sound document has such; yet it ends"
+
+
+def test_each_chain_is_taken_apart_once():
+    """Not once for each of the ways to it, of which there are a billion here."""
+    chains = chained(**{f"c{number}": [f"c{number + 1}", f"c{number + 1}"] for number in range(30)}, c30=["x"])
+
+    assert chains.apart(["c0"]) == ["x"]
+
+
 def test_the_order_of_policies_counts():
     more = BASE + '[policy.second]\ntype = "headers"\nrequest = { set = { x-tenant = "b" } }\n'
     before, after = (
@@ -301,6 +354,39 @@ def test_a_table_that_another_version_has_made(more, said):
 
     with pytest.raises(PylosError, match=f"^this version of Pylos {said}"):
         changes(Meaning(document), Meaning.of(load_text(BASE, "a.toml")))
+
+
+@pytest.mark.parametrize(
+    "text, key",
+    [
+        ('[policy.n]\ntype = "headers"\nrequest = { set = { x = "1", x_ms = "2" } }\n', "request.set"),
+        ('[policy.n]\ntype = "headers"\nresponse = { add = { x = "1", x_bytes = "2" } }\n', "response.add"),
+        ('[route.n]\nmatch = "/n"\nrespond = { headers = { x = "1", X_Ms = "2" } }\n', "respond.headers"),
+        ('[route.n]\nmatch = "/n"\nto = "web"\nwhen = { header = { x = "1", x_ms = "2" } }\n', "when.header"),
+        ('[route.n]\nmatch = "/n"\nto = "web"\nwhen = { query = { x = "1", x_ms = "2" } }\n', "when.query"),
+        ('[route.n]\nmatch = "/n"\nto = "web"\nwhen = { cookie = { x = "1", x_bytes = "2" } }\n', "when.cookie"),
+        (f'{TEST_OF}headers = {{ x = "1", x_ms = "2" }}\n', "headers"),
+        (f'{TEST_OF}as = {{ id = "a", claims = {{ x = "1", x_ms = "2" }} }}\n', "as.claims"),
+        (f'{TEST_OF}as = {{ id = "a", claims = {{ deep = {{ x = "1", x_ms = "2" }} }} }}\n', "as.claims.deep"),
+    ],
+)
+def test_names_that_a_user_gives_have_no_units(text, key):
+    """So `x` and `x_ms` are two, and a number below one is a number."""
+    for old, new in (("1", "3"), ("2", "3")):
+        told = differ(BASE + text, BASE + text.replace(f'"{old}"', f'"{new}"'))
+        name = re.search(rf'(\w+) = "{old}"', text)[1].lower()
+        assert told[1:] == [f'      {key}.{name}: "{old}" -> "{new}"']
+
+
+def test_claims_are_told_as_they_stand():
+    """Their numbers have no unit, and the order of their lists counts."""
+    before = BASE + TEST_OF + 'as = { id = "a", claims = { max_body = 1000, roles = ["a", "b"] } }\n'
+
+    assert differ(before, before.replace("1000", "2000").replace('"a", "b"', '"b", "a"')) == [
+        "~ [test.t]",
+        "      as.claims.max_body: 1000 -> 2000",
+        '      as.claims.roles: ["a", "b"] -> ["b", "a"], the order',
+    ]
 
 
 def test_json_and_back():

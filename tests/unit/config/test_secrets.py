@@ -9,7 +9,8 @@ from pylos.config import load_text
 from pylos.config.diff import changes, rendered
 from pylos.config.explain import Asker
 from pylos.config.meaning import Meaning
-from pylos.errors import ConfigError
+from pylos.config.secrets import Veiled
+from pylos.errors import ConfigError, PylosError
 from pylos.supervisor.source import Checked
 
 VALUE = "Bearer correct horse"
@@ -27,6 +28,7 @@ match = "/{rest:path}"
 to = "web"
 use = ["token"]
 """
+LISTENER = '[listen.http]\nbind = "127.0.0.1:0"\n'
 
 
 @pytest.fixture(autouse=True)
@@ -90,9 +92,72 @@ def test_a_difference_shows_that_they_changed_and_no_more(loaded, monkeypatch):
     assert "correct" not in json.dumps([change.as_json() for change in found])
 
 
+NAMES = ["x_token_bytes", "x-auth_ms", "max_body", "body_rate", '"x.dot"', "set", "claims", "X-Key_MS"]
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("verb", ["set", "add"])
+def test_no_name_of_a_field_lifts_the_veil(monkeypatch, name, verb):
+    text = DOCUMENT.replace("set = { Authorization", f"{verb} = {{ {name}").replace(', add = { x-plain = "shown" }', "")
+    before = Meaning.of(load_text(text, "x.toml"))
+    monkeypatch.setenv("PYLOS_TEST_SECRET", "another")
+    after, without = Meaning.of(load_text(text, "x.toml")), Meaning.of(load_text(LISTENER, "x.toml"))
+
+    assert rendered(changes(before, after)) == [
+        "~ [policy.token]",
+        f'      request.{verb}.{name.lower()}: "***" -> "***"',
+    ]
+    for old, new in ((before, after), (without, after), (before, without)):
+        found = changes(old, new)
+        shown = json.dumps([change.as_json() for change in found]) + "\n".join(rendered(found)) + repr(found)
+        assert [secret for secret in (VALUE, "another", "battery staple") if secret in shown] == []
+
+
+@pytest.mark.parametrize("other", ["authorization", "AUTHORIZATION", "Authorization"])
+def test_a_value_that_becomes_a_secret_is_none_before_either(other):
+    plain = DOCUMENT.replace('Authorization = { env = "PYLOS_TEST_SECRET" }', f'{other} = "guessed"')
+    found = changes(Meaning.of(load_text(plain, "x.toml")), Meaning.of(load_text(DOCUMENT, "x.toml")))
+
+    assert rendered(found) == ["~ [policy.token]", '      request.set.authorization: "***" -> "***"']
+
+
+def test_a_secret_that_moves_is_no_change(tmp_path):
+    (tmp_path / "same").write_text(VALUE)
+    moved = DOCUMENT.replace('env = "PYLOS_TEST_SECRET"', 'file = "same"')
+
+    assert changes(Meaning.of(load_text(DOCUMENT, "x.toml")), Meaning.of(load_text(moved, "x.toml"))) == []
+
+
+@pytest.mark.parametrize("secret", ["a: b", "b", ": b", "x: a: b"])
+def test_a_secret_with_a_colon_is_hidden_whole_and_nothing_else(secret, monkeypatch, tmp_path):
+    """Whatever other secret it ends with; and a value that ends as a secret does is none."""
+    (tmp_path / "key").write_text("b")
+    monkeypatch.setenv("PYLOS_TEST_SECRET", secret)
+    loaded = load_text(DOCUMENT.replace('"shown"', '"c: b"'), "x.toml")
+    told = Asker(loaded.table, loaded.secrets).ask("GET", "/")
+
+    assert [line.lower() for line in told.policies[0].request] == ["set authorization: ***", "add x-plain: c: b"]
+    assert [line.lower() for line in told.policies[0].response] == ["add x-key: ***"]
+
+
+def test_a_veil_cannot_be_written():
+    assert (f"{Veiled(VALUE)} {Veiled(VALUE)!r}", Veiled(VALUE)) == ("*** ***", Veiled(VALUE))
+    with pytest.raises(TypeError):
+        json.dumps(Veiled(VALUE))
+
+
+def test_an_answer_that_is_no_explanation_is_told_without_what_it_holds(loaded):
+    class Other:
+        def explain(self, _) -> dict:
+            return {"sent": {"headers": [["authorization", VALUE]]}}
+
+    with pytest.raises(PylosError, match=r"^a defect of Pylos: the core's answer is no explanation$"):
+        Asker(loaded.table, loaded.secrets, Other()).ask("GET", "/")
+
+
 @pytest.mark.parametrize("added", [True, False])
 def test_a_policy_that_comes_or_goes(loaded, added):
-    without = Meaning.of(load_text('[listen.http]\nbind = "127.0.0.1:0"\n', "x.toml"))
+    without = Meaning.of(load_text(LISTENER, "x.toml"))
     found = changes(without, Meaning.of(loaded)) if added else changes(Meaning.of(loaded), without)
 
     said = "\n".join(rendered(found))

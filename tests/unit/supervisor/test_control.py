@@ -5,6 +5,7 @@ import os
 import socket
 import stat
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,8 @@ import pytest
 
 from pylos.errors import GatewayError, PylosError
 from pylos.supervisor import answers, control, runtime
-from pylos.supervisor.channel import LENGTH
+from pylos.supervisor.answers import Answers
+from pylos.supervisor.channel import LENGTH, Channel, framed
 from pylos.supervisor.control import ControlSocket, connect, open_if_possible
 from pylos.supervisor.source import Checked, Source
 
@@ -174,7 +176,7 @@ def test_what_fails(tell_controlled: Asking, table: Table) -> None:
 def test_a_defect_is_an_answer(tell_controlled: Asking, table: Table, monkeypatch: pytest.MonkeyPatch) -> None:
     async def story(running: Supervised) -> None:
         monkeypatch.setattr(running.supervisor, "history", None)
-        with pytest.raises(PylosError, match="a defect of Pylos: AttributeError"):
+        with pytest.raises(PylosError, match=r"^a defect of Pylos: AttributeError$"):
             await asyncio.to_thread(ask, {"type": "history"})
         assert (await running.get())["generation"] == 1
 
@@ -297,6 +299,32 @@ def test_an_asker_that_takes_no_answers_is_left(
             return {"type": "failed"}
 
     tell_controlled(table(), story)
+
+
+def test_nothing_follows_an_answer_that_was_cut(tell: Tell, table: Table, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else what follows would be taken for the rest of it."""
+
+    async def story(running: Supervised) -> None:
+        ours, theirs = socket.socketpair()
+        channel = Channel(theirs)
+        monkeypatch.setattr(running.supervisor.history, "as_json", lambda: ["x" * 10_000_000])
+        long, short = ({"type": kind, "id": number} for number, kind in enumerate(["history", "status"]))
+        answering = asyncio.create_task(Answers(running.supervisor, "a test").converse(channel, lambda _: None, 0.2))
+        with ours:
+            ours.sendall(framed(long))
+            await asyncio.sleep(1)  # until it has been given up
+            with suppress(OSError):
+                ours.sendall(framed(short))
+            ours.settimeout(10)
+            data = bytearray()
+            while piece := await asyncio.to_thread(ours.recv, 1 << 20):
+                data += piece
+        await asyncio.wait_for(answering, 10)
+        channel.close()
+        assert 0 < len(data) < LENGTH.unpack(data[: LENGTH.size])[0]
+        assert not data.strip(b"x").endswith(b"}")
+
+    tell(table(), story)
 
 
 def test_of_one_asker_so_many_questions_wait_and_no_more(

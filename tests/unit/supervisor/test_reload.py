@@ -163,6 +163,48 @@ def test_a_defect_of_the_checks_ends_nothing(tell: Tell, table: Table, monkeypat
     tell(table(), story)
 
 
+def test_a_defect_of_the_checks_tells_no_values(tell: Tell, table: Table, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(_: Source) -> Checked:
+        raise ValueError("Bearer correct horse")
+
+    async def story(running: Supervised) -> None:
+        monkeypatch.setattr(sources, "read", broken)
+        with pytest.raises(PylosError, match=r"by a defect of Pylos: ValueError$"):
+            await running.taken(reload())
+
+    tell(table(), story)
+
+
+@pytest.mark.parametrize("defect", [RecursionError("correct horse"), PylosError("correct horse")])
+def test_a_defect_of_the_comparison_refuses_and_ends_nothing(
+    tell: Tell, table: Table, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], defect: Exception
+) -> None:
+    def broken(*_: Meaning) -> list[Change]:
+        raise defect
+
+    monkeypatch.setattr(history, "changes", broken)
+
+    async def story(running: Supervised) -> None:
+        taken = await running.taken(reload(table("two")))
+        assert (taken.number, taken.changes, drift(running)) == (2, None, None)
+        taken = await running.taken(rollback())
+        assert (taken.number, taken.changes) == (3, None)
+        assert (await running.get())["generation"] == 3
+        told = [(entry["summary"], entry["restores"]) for entry in running.supervisor.history.as_json()]
+        assert told == [
+            ("what it changes cannot be told", 1),
+            ("what it changes cannot be told", None),
+            ("the first", None),
+        ]
+        assert list(running.supervisor.document(None)["document"]["route"]) == ["one"]
+
+    tell(table("one"), story)
+    told = capsys.readouterr().err
+    assert told.count('"event": "diff_failed"') == told.count('"event": "reloaded"') == 2
+    assert "refused" not in told
+    assert "horse" not in told
+
+
 def test_a_file_that_a_refused_one_names_is_watched(tell: Tell, file: Path) -> None:
     """The program imports a module that is wrong: to mend the module is enough."""
     program = file.with_name("gateway.py")

@@ -144,12 +144,16 @@ impl Walk<'_> {
             };
             return Err(self.bad(id, format!("`{root}` has no `{field}`"), hint));
         };
+        Ok(self.noted(variable))
+    }
+
+    fn noted(&mut self, variable: Variable) -> &mut Variable {
         let variables = &mut self.found.variables;
         let at = variables.iter().position(|known| known.name() == variable.name()).unwrap_or_else(|| {
             variables.push(variable);
             variables.len() - 1
         });
-        Ok(&mut variables[at])
+        &mut variables[at]
     }
 
     /// The root of a selection, when it is one of ours.
@@ -175,7 +179,9 @@ impl Walk<'_> {
 
     /// `request.headers.x`, `request.headers['x']`, `'x' in request.headers`, `has(request.headers.x)`: one entry
     /// of a map, whose name stands in the expression.
-    fn known_key(&mut self, node: &IdedExpr) -> Result<Option<Kind>, BadExpression> {
+    ///
+    /// As a value it is "" where it is not there: the map is replaced by one that says so.
+    fn known_key(&mut self, node: &mut IdedExpr) -> Result<Option<Kind>, BadExpression> {
         let (map, key, kind) = match &node.expr {
             Expr::Select(select) => {
                 let kind = if select.test { Kind::Truth } else { Kind::Text };
@@ -204,9 +210,20 @@ impl Walk<'_> {
         if field == "headers" {
             self.field_name(node.id, key)?;
         }
-        let claim = field == "claims";
-        if let Some(keys) = self.variable(map.id, root, field)?.keys_mut() {
-            keys.ask(key);
+        let (id, key, claim) = (map.id, key.to_owned(), field == "claims");
+        let map = Variable::named(root, field);
+        let values = map.and_then(|map| map.values()).filter(|_| kind == Kind::Text);
+        let variable = match values {
+            Some(values) => {
+                if let Some(map) = map_of(node) {
+                    map.expr = Expr::Ident(values.name().to_owned());
+                }
+                self.noted(values)
+            }
+            None => self.variable(id, root, field)?,
+        };
+        if let Some(keys) = variable.keys_mut() {
+            keys.ask(&key);
         }
         // A claim can be anything.
         Ok(Some(if claim && kind == Kind::Text { Kind::Open } else { kind }))
@@ -438,6 +455,15 @@ fn literal(value: &LiteralValue) -> Kind {
         LiteralValue::String(_) => Kind::Text,
         LiteralValue::Int(_) | LiteralValue::UInt(_) | LiteralValue::Double(_) => Kind::Number,
         LiteralValue::Bytes(_) | LiteralValue::Null => Kind::Open,
+    }
+}
+
+/// The map of `map.key` and of `map['key']`.
+fn map_of(node: &mut IdedExpr) -> Option<&mut IdedExpr> {
+    match &mut node.expr {
+        Expr::Select(select) => Some(&mut select.operand),
+        Expr::Call(call) => call.args.first_mut(),
+        _ => None,
     }
 }
 

@@ -8,6 +8,7 @@ mod bounds;
 mod check;
 mod functions;
 mod pattern;
+mod readings;
 mod syntax;
 mod variables;
 
@@ -15,6 +16,7 @@ use crate::facts::Facts;
 use cel::common::ast::{Expr, IdedExpr};
 use cel::{Context, Env, ExecutionError, Value};
 use pattern::Pattern;
+use readings::Reading;
 use regex::bytes::Regex;
 use std::sync::Arc;
 use variables::Variable;
@@ -39,8 +41,8 @@ pub struct BadExpression {
     pub hint: Option<String>,
 }
 
-/// Why a condition has no answer for this request: it looks for a field that is not there, compares what cannot
-/// be compared, or the like.
+/// Why a condition has no answer for this request: it looks for a claim that is not there, compares what cannot
+/// be compared, applications would read the request in several ways, or the like.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CannotTell(pub String);
 
@@ -59,9 +61,12 @@ impl Condition {
         Ok(Condition { text: text.into(), expression, variables: found.variables, patterns: found.patterns })
     }
 
-    /// The variables that it names: `request.headers`, `client.ip`.
-    pub fn asks(&self) -> impl Iterator<Item = &'static str> {
-        self.variables.iter().map(Variable::name)
+    /// What it names, each once: `request.headers`, `client.ip`.
+    pub fn asks(&self) -> Vec<&'static str> {
+        let mut names: Vec<&str> = self.variables.iter().map(Variable::spelled).collect();
+        names.sort_unstable();
+        names.dedup();
+        names
     }
 
     /// As in the file.
@@ -71,9 +76,18 @@ impl Condition {
 
     /// Whether it holds for this request.
     pub fn holds(&self, facts: &dyn Facts) -> Result<bool, CannotTell> {
+        let told = self.told(facts, &Reading::default())?;
+        let differs = |reading: &Reading| self.told(facts, reading) != Ok(told);
+        if readings::others(&self.variables, facts).iter().any(differs) {
+            return Err(CannotTell("the request can be read in more than one way".to_owned()));
+        }
+        Ok(told)
+    }
+
+    fn told(&self, facts: &dyn Facts, reading: &Reading) -> Result<bool, CannotTell> {
         let mut context = Context::with_env(ENVIRONMENT.with(Arc::clone));
         for variable in &self.variables {
-            context.add_variable_as_val(variable.name(), variable.value(facts)?);
+            context.add_variable_as_val(variable.name(), variable.value(facts, reading));
         }
         for (index, pattern) in self.patterns.iter().enumerate() {
             context.add_variable_as_val(pattern::name(index), Box::new(Pattern(pattern)));

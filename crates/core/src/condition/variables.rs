@@ -1,6 +1,6 @@
 //! What an expression can name, and the values of that for a request.
 
-use super::CannotTell;
+use super::readings::{Pick, Reading, is_list};
 use crate::facts::{Facts, decoded, decoded_is, nameless, pairs};
 use crate::message::head::same_for_cgi;
 use cel::Value;
@@ -19,7 +19,10 @@ pub(super) enum Variable {
     Host,
     Scheme,
     Query(Keys),
+    /// Likewise, with "" for what is not there.
+    QueryValues(Keys),
     Headers(Keys),
+    HeaderValues(Keys),
     ClientId,
     ClientIp,
     ClientPlan,
@@ -58,6 +61,26 @@ impl Variable {
         })
     }
 
+    /// As an expression spells it.
+    pub(super) fn spelled(&self) -> &'static str {
+        match self {
+            Variable::QueryValues(_) => "request.query",
+            Variable::HeaderValues(_) => "request.headers",
+            other => other.name(),
+        }
+    }
+
+    /// The same with "" for what is not there, for `request.headers.x` as a value: only `has` and `in` ask whether
+    /// it is there.
+    pub(super) fn values(&self) -> Option<Self> {
+        let none = || Keys::These(Vec::new());
+        match self {
+            Variable::Query(_) => Some(Variable::QueryValues(none())),
+            Variable::Headers(_) => Some(Variable::HeaderValues(none())),
+            _ => None,
+        }
+    }
+
     pub(super) fn name(&self) -> &'static str {
         match self {
             Variable::Method => "request.method",
@@ -65,7 +88,9 @@ impl Variable {
             Variable::Host => "request.host",
             Variable::Scheme => "request.scheme",
             Variable::Query(_) => "request.query",
+            Variable::QueryValues(_) => "@query",
             Variable::Headers(_) => "request.headers",
+            Variable::HeaderValues(_) => "@headers",
             Variable::ClientId => "client.id",
             Variable::ClientIp => "client.ip",
             Variable::ClientPlan => "client.plan",
@@ -75,7 +100,11 @@ impl Variable {
 
     pub(super) fn keys_mut(&mut self) -> Option<&mut Keys> {
         match self {
-            Variable::Query(keys) | Variable::Headers(keys) | Variable::ClientClaims(keys) => Some(keys),
+            Variable::Query(keys)
+            | Variable::QueryValues(keys)
+            | Variable::Headers(keys)
+            | Variable::HeaderValues(keys)
+            | Variable::ClientClaims(keys) => Some(keys),
             _ => None,
         }
     }
@@ -84,14 +113,19 @@ impl Variable {
         matches!(self, Variable::Query(_) | Variable::Headers(_) | Variable::ClientClaims(_))
     }
 
-    pub(super) fn value<'f>(&self, facts: &'f dyn Facts) -> Result<Box<dyn Val + 'f>, CannotTell> {
-        Ok(match self {
+    pub(super) fn value<'f>(&self, facts: &'f dyn Facts, reading: &Reading) -> Box<dyn Val + 'f> {
+        match self {
             Variable::Method => text(facts.method()),
-            Variable::Path => text(facts.path()),
+            Variable::Path => match &reading.path {
+                Some(path) => own(String::from_utf8_lossy(path).into_owned()),
+                None => text(facts.path()),
+            },
             Variable::Host => text(facts.host()),
             Variable::Scheme => text(if facts.https() { b"https" } else { b"http" }),
-            Variable::Query(keys) => query(facts.query().unwrap_or_default(), keys)?,
-            Variable::Headers(keys) => headers(facts, keys),
+            Variable::Query(keys) => map(query(facts, keys, reading)),
+            Variable::QueryValues(keys) => map(keys.complete(query(facts, keys, reading))),
+            Variable::Headers(keys) => map(headers(facts, keys, reading)),
+            Variable::HeaderValues(keys) => map(keys.complete(headers(facts, keys, reading))),
             Variable::ClientId => match facts.client() {
                 Some(client) => text(client.id.as_bytes()),
                 None => own(nameless(facts.client_ip())),
@@ -103,16 +137,26 @@ impl Variable {
                 text(facts.client().and_then(|client| client.plan.as_deref()).unwrap_or_default().as_bytes())
             }
             Variable::ClientClaims(keys) => claims(facts, keys),
-        })
+        }
     }
 }
 
 impl Keys {
-    fn any(&self, mut is: impl FnMut(&[u8]) -> bool) -> bool {
+    pub(super) fn any(&self, mut is: impl FnMut(&[u8]) -> bool) -> bool {
         match self {
             Keys::All => true,
             Keys::These(keys) => keys.iter().any(|key| is(key.as_bytes())),
         }
+    }
+
+    /// Adds what is asked for and not there.
+    fn complete(&self, mut found: HashMap<String, String>) -> HashMap<String, String> {
+        if let Keys::These(keys) = self {
+            for key in keys.iter().filter(|key| !found.contains_key(&***key)).collect::<Vec<_>>() {
+                found.insert(key.to_string(), String::new());
+            }
+        }
+        found
     }
 
     pub(super) fn ask(&mut self, key: &str) {
@@ -135,45 +179,56 @@ fn own<'f>(text: String) -> Box<dyn Val + 'f> {
     Box::new(CelString::from(text))
 }
 
-/// Names in lower case and with `-` for `_`; the lines of one name together, as RFC 9110 5.3 joins them.
-fn headers<'f>(facts: &'f dyn Facts, keys: &Keys) -> Box<dyn Val + 'f> {
+/// A name of a field as all of its spellings: one for an application behind CGI.
+pub(super) fn folded(name: &[u8]) -> String {
+    String::from_utf8_lossy(name).to_ascii_lowercase().replace('_', "-")
+}
+
+/// By folded name; the lines of one name together, as RFC 9110 5.3 joins them.
+fn headers(facts: &dyn Facts, keys: &Keys, reading: &Reading) -> HashMap<String, String> {
     let mut found: HashMap<String, String> = HashMap::new();
     facts.any_field(&mut |name, value| {
         if keys.any(|key| same_for_cgi(name, key)) {
-            let name = String::from_utf8_lossy(name).to_ascii_lowercase().replace('_', "-");
             let value = String::from_utf8_lossy(value);
-            match found.entry(name) {
+            match found.entry(folded(name)) {
                 Entry::Vacant(entry) => {
                     entry.insert(value.into_owned());
                 }
                 Entry::Occupied(mut entry) => {
+                    let line = if is_list(entry.key().as_bytes()) { Pick::Usual } else { reading.line };
                     let separator = if entry.key() == "cookie" { "; " } else { ", " };
-                    entry.get_mut().extend([separator, &value]);
+                    match line {
+                        Pick::Usual => entry.get_mut().extend([separator, &value]),
+                        Pick::First => {}
+                        Pick::Last => *entry.get_mut() = value.into_owned(),
+                    }
                 }
             }
         }
         false
     });
-    map(found)
+    found
 }
 
-/// Decoded; `+` stays as it is. Where a name has several values, some applications take the first and some the
-/// last: none is told.
-fn query<'f>(query: &[u8], keys: &Keys) -> Result<Box<dyn Val + 'f>, CannotTell> {
-    let plain = |raw: &[u8]| String::from_utf8_lossy(&decoded(raw).collect::<Vec<u8>>()).into_owned();
+/// Decoded.
+fn query(facts: &dyn Facts, keys: &Keys, reading: &Reading) -> HashMap<String, String> {
+    let plain = |raw: &[u8]| {
+        let blank = |byte: u8| if reading.plus_is_blank && byte == b'+' { b' ' } else { byte };
+        let raw: Vec<u8> = raw.iter().map(|byte| blank(*byte)).collect();
+        String::from_utf8_lossy(&decoded(&raw).collect::<Vec<u8>>()).into_owned()
+    };
     let mut found: HashMap<String, String> = HashMap::new();
-    for (name, value) in pairs(query, b'&') {
+    for (name, value) in pairs(facts.query().unwrap_or_default(), b'&') {
         if keys.any(|key| decoded_is(name, key)) {
-            let value = plain(value);
-            match found.entry(plain(name)) {
-                Entry::Occupied(known) if *known.get() != value => {
-                    return Err(CannotTell("the query has several values of one name".to_owned()));
-                }
-                entry => drop(entry.or_insert(value)),
+            let (name, value) = (plain(name), plain(value));
+            if reading.parameter == Pick::Last {
+                found.insert(name, value);
+            } else {
+                found.entry(name).or_insert(value);
             }
         }
     }
-    Ok(map(found))
+    found
 }
 
 fn map<'f>(found: HashMap<String, String>) -> Box<dyn Val + 'f> {

@@ -144,21 +144,46 @@ fn dots_and_parameter(piece: &[u8]) -> bool {
     rest.is_some_and(|rest| rest.starts_with(b";") || decode_escape(rest) == Some(b';'))
 }
 
-/// The path as an application sees it that decodes before it splits: `%2F` and `%5C` stand as slashes. `None` where
-/// it has neither.
-pub fn with_bare_separators(path: &[u8]) -> Option<Vec<u8>> {
-    let (mut bare, mut rest) = (Vec::new(), path);
-    while let Some(at) = separator(rest) {
-        bare.reserve(path.len());
-        bare.extend_from_slice(&rest[..at]);
-        bare.push(b'/');
-        rest = &rest[at + 3..];
+/// How else applications may read a path: some take `%2F` for a slash before they split, some `%5C` as well, and
+/// some drop the parameters of segments (`;a=b`). Empty where none of that makes a difference; costs one look at
+/// most paths.
+pub fn other_readings(path: &[u8]) -> Vec<Vec<u8>> {
+    if memchr::memchr2(b'%', b';', path).is_none() {
+        return Vec::new();
     }
-    if rest.len() == path.len() {
-        return None;
+    let mut readings: Vec<Vec<u8>> = Vec::new();
+    let mut add = |reading: Vec<u8>| {
+        if reading != path && !readings.contains(&reading) {
+            readings.push(reading);
+        }
+    };
+    for separators in [&b""[..], b"/", b"/\\"] {
+        let bare = with_bare(path, separators);
+        add(without_parameters(&bare));
+        add(bare);
     }
-    bare.extend_from_slice(rest);
-    Some(bare)
+    readings
+}
+
+/// The path with the escapes of these bytes as slashes.
+fn with_bare(path: &[u8], separators: &[u8]) -> Vec<u8> {
+    let (mut bare, mut at) = (Vec::with_capacity(path.len()), 0);
+    while at < path.len() {
+        if decode_escape(&path[at..]).is_some_and(|byte| separators.contains(&byte)) {
+            bare.push(b'/');
+            at += 3;
+        } else {
+            bare.push(path[at]);
+            at += 1;
+        }
+    }
+    bare
+}
+
+fn without_parameters(path: &[u8]) -> Vec<u8> {
+    let segments = path.split(|byte| *byte == b'/');
+    let names = segments.map(|segment| &segment[..memchr::memchr(b';', segment).unwrap_or(segment.len())]);
+    names.collect::<Vec<_>>().join(&b"/"[..])
 }
 
 /// The byte that the escape at the head of `text` stands for (RFC 3986 2.1).

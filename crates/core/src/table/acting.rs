@@ -105,7 +105,7 @@ mod tests {
 
     #[test]
     fn in_doubt_what_protects_acts_and_what_transforms_rests() {
-        let mut policy = policy("p", 100, Some("request.headers.x == 'y'"));
+        let mut policy = policy("p", 100, Some("client.claims.x == 'y'"));
         assert_eq!(policy.part(None, &NoFacts), Part::Acts);
         policy.phase = Phase::Transform;
         assert_eq!(policy.part(None, &NoFacts), Part::Rests);
@@ -120,8 +120,8 @@ mod tests {
             (0, "false", Part::Rests),
             (100, "true", Part::Acts),
             (0, "true", Part::Watches),
-            (100, "request.headers.x == 'y'", Part::Acts),
-            (0, "request.headers.x == 'y'", Part::Watches),
+            (100, "client.claims.x == 'y'", Part::Acts),
+            (0, "client.claims.x == 'y'", Part::Watches),
         ] {
             assert_eq!(
                 policy("p", enforce, Some(condition)).part(Some(b"id"), &NoFacts),

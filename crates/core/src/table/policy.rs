@@ -2,7 +2,7 @@
 
 use crate::address::IpSet;
 use crate::condition::Condition;
-use crate::message::path::with_bare_separators;
+use crate::message::path::other_readings;
 use crate::route::PathSet;
 use std::net::IpAddr;
 
@@ -118,10 +118,10 @@ impl FilterPolicy {
         None
     }
 
-    /// Also what only an application that decodes `%2F` too early would take for such a path.
+    /// Also what an application could take for such a path.
     fn denies_path(&self, path: &[u8]) -> bool {
-        let denies_bare = || with_bare_separators(path).is_some_and(|bare| self.deny_path.contains(&bare));
-        self.deny_path.contains(path) || (!self.deny_path.is_empty() && denies_bare())
+        let otherwise = || other_readings(path).iter().any(|reading| self.deny_path.contains(reading));
+        self.deny_path.contains(path) || (!self.deny_path.is_empty() && otherwise())
     }
 
     /// The value of Allow that a 405 must have (RFC 9110 15.5.6).

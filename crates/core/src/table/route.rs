@@ -1,6 +1,8 @@
 //! Routes: what becomes of the requests that they match.
 
-use super::{Effective, FieldLine, ListenerId, PolicyId, RouteTimeouts, UpstreamId};
+use super::{
+    Effective, FieldLine, ListenerId, PolicyId, RouteId, RouteTimeouts, Table, Upstream, UpstreamId,
+};
 use crate::route::path_edit::collapse_leading_slashes;
 use crate::route::router::Captures;
 use crate::route::{PathEdit, Pattern, Template, When};
@@ -38,20 +40,15 @@ impl Route {
         other.policies(listener).iter().copied().filter(|id| !own.contains(id))
     }
 
-    /// Whether this route could let pass what the other one is there to stop: both lead to one upstream, or the
-    /// other one refuses.
-    pub(crate) fn is_beside(&self, other: &Route) -> bool {
+    /// Whether both lead to one server.
+    pub(crate) fn shares_target(&self, other: &Route, upstreams: &[Upstream]) -> bool {
         match (&self.action, &other.action) {
-            (Action::Forward { upstream, .. }, Action::Forward { upstream: to, .. }) => upstream == to,
-            (Action::Forward { .. }, Action::Respond(answer)) => answer.refuses(),
+            (Action::Forward { upstream, .. }, Action::Forward { upstream: to, .. }) => {
+                let (own, others) = (&upstreams[upstream.index()].targets, &upstreams[to.index()].targets);
+                upstream == to || own.iter().any(|target| others.iter().any(|other| other.url == target.url))
+            }
             _ => false,
         }
-    }
-
-    /// Whether a request that this route takes gets around something when it is really meant for the other one.
-    pub fn is_way_around(&self, other: &Route, listener: ListenerId) -> bool {
-        let refused = matches!(other.action, Action::Respond(_));
-        self.is_beside(other) && (refused || self.lacks(other, listener).next().is_some())
     }
 
     /// The names of all captures, in the order of [`Captures`].
@@ -116,9 +113,26 @@ pub struct Response {
     pub fields: Vec<FieldLine>,
 }
 
+impl Table {
+    /// Whether a request that one route takes gets around something if it is really meant for the other one: a
+    /// policy on the way to the same server, or an answer that is no success.
+    pub fn is_way_around(&self, found: RouteId, other: RouteId, listener: ListenerId) -> bool {
+        let (found, other) = (&self.routes[found.index()], &self.routes[other.index()]);
+        match (&found.action, &other.action) {
+            (Action::Forward { .. }, Action::Respond(answer)) => !answer.succeeds(),
+            (Action::Forward { .. }, Action::Redirect(_)) => true,
+            _ => found.shares_target(other, &self.upstreams) && found.lacks(other, listener).next().is_some(),
+        }
+    }
+}
+
 impl Response {
     /// It keeps the client from something.
     pub(crate) fn refuses(&self) -> bool {
         matches!(self.status, 400..500)
+    }
+
+    fn succeeds(&self) -> bool {
+        matches!(self.status, 200..300)
     }
 }

@@ -4,7 +4,7 @@
 //! which runs behind them, shows it to the lane and wakes it once. Else the kernel would let the lane run after the
 //! first job already, and every job would cost two switches and two system calls.
 
-use pylos_lane::{Bell, Broken, Job, Reader, Writer, memory_of};
+use pylos_lane::{Bell, Broken, Job, NotPushed, Reader, Writer, memory_of};
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::future::poll_fn;
@@ -15,10 +15,23 @@ use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
+use tokio::task::AbortHandle;
 
-/// The lane is gone, or has written what cannot be.
+/// Why there is no answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Lost;
+pub enum Unanswered {
+    /// The lane is gone, or has written what cannot be.
+    Lost,
+    /// The request is larger than a ring takes.
+    TooLong,
+    /// Too many others wait already.
+    Overloaded,
+}
+
+/// Jobs that may wait for room in the ring.
+const MOST_WAITING: usize = 1024;
+/// Answers that are taken before other tasks have their turn.
+const MOST_AT_ONCE: usize = 256;
 
 /// What a policy said: its kind, and what else belongs to it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -40,8 +53,8 @@ pub struct Ends {
 
 pub struct Link {
     jobs: RefCell<Writer>,
-    /// Jobs that found no room.
-    backlog: RefCell<VecDeque<Vec<u8>>>,
+    /// Jobs that found no room, with their ids.
+    backlog: RefCell<VecDeque<(u64, Vec<u8>)>>,
     calls: RefCell<Calls>,
     bell: Bell,
     /// There is something to flush.
@@ -69,18 +82,32 @@ impl Link {
     }
 
     /// Asks the lane. Dropping what it gives takes the question back: its answer will be nobody's.
-    pub fn ask(&self, mut job: Job<'_>) -> Asking<'_> {
+    pub fn ask(&self, mut job: Job<'_>) -> Result<Asking<'_>, Unanswered> {
+        if self.lost.get() {
+            return Err(Unanswered::Lost);
+        }
         let (place, id) = self.calls.borrow_mut().begin();
+        let asking = Asking { link: self, place, id };
         job.id = id;
         let mut record = Vec::with_capacity(512);
         job.encode(&mut record);
         let mut backlog = self.backlog.borrow_mut();
-        if !backlog.is_empty() || self.jobs.borrow_mut().push(&[&record]).is_err() {
-            backlog.push_back(record);
+        let pushed = match backlog.is_empty() {
+            true => self.jobs.borrow_mut().push(&[&record]),
+            false => Err(NotPushed::Full),
+        };
+        match pushed {
+            Ok(()) => {}
+            Err(NotPushed::TooLong) => return Err(Unanswered::TooLong),
+            Err(NotPushed::Full) if backlog.len() == MOST_WAITING => return Err(Unanswered::Overloaded),
+            Err(NotPushed::Full) if record.len() > self.jobs.borrow().longest() => {
+                return Err(Unanswered::TooLong);
+            }
+            Err(NotPushed::Full) => backlog.push_back((id, record)),
         }
         drop(backlog);
         self.flush_soon();
-        Asking { link: self, place, id }
+        Ok(asking)
     }
 
     fn flush_soon(&self) {
@@ -90,13 +117,13 @@ impl Link {
         }
     }
 
-    /// Hands jobs over and takes answers, until the lane is lost.
+    /// Hands jobs over and takes answers, until the lane is lost. Where this ends, whoever waits learns that there
+    /// will be no answer.
     pub async fn run(self: Rc<Self>, listening: Listening) {
         let flusher = Rc::clone(&self);
         let flushing = tokio::task::spawn_local(async move { flusher.flush().await });
+        let _end = Running { link: &self, flushing: flushing.abort_handle() };
         let _ = self.listen(listening).await;
-        self.lose();
-        flushing.abort();
     }
 
     async fn flush(&self) {
@@ -111,7 +138,9 @@ impl Link {
             .await;
             let mut jobs = self.jobs.borrow_mut();
             let mut backlog = self.backlog.borrow_mut();
-            while backlog.front().is_some_and(|record| jobs.push(&[record]).is_ok()) {
+            // Whose question was taken back is not asked any more.
+            let ended = |id: u64| !self.calls.borrow().waits(id);
+            while backlog.front().is_some_and(|(id, record)| ended(*id) || jobs.push(&[record]).is_ok()) {
                 backlog.pop_front();
             }
             if jobs.publish() {
@@ -121,16 +150,23 @@ impl Link {
     }
 
     async fn listen(&self, mut listening: Listening) -> Result<(), Broken> {
-        let mut record = Vec::new();
+        let (mut record, mut taken) = (Vec::new(), 0);
         loop {
             while listening.answers.pop(&mut record)? {
                 self.calls.borrow_mut().answer(&record)?;
                 record.clear();
+                taken += 1;
+                if taken % MOST_AT_ONCE == 0 {
+                    tokio::task::yield_now().await;
+                }
+            }
+            if listening.answers.release() {
+                self.bell.ring();
             }
             if !listening.answers.sleep()? {
                 continue;
             }
-            // Answers mean that the lane has taken jobs: there is room again.
+            // The lane rings also when it has made room that was wanted.
             if !self.backlog.borrow().is_empty() {
                 self.flush_soon();
             }
@@ -142,11 +178,24 @@ impl Link {
         }
     }
 
-    /// Ends it: whoever waits learns that there will be no answer.
-    pub fn lose(&self) {
+    fn lose(&self) {
         if !self.lost.replace(true) {
             self.calls.borrow_mut().lose();
+            self.backlog.borrow_mut().clear();
         }
+    }
+}
+
+/// Ends the link where [`Link::run`] ends, also when that is dropped.
+struct Running<'l> {
+    link: &'l Link,
+    flushing: AbortHandle,
+}
+
+impl Drop for Running<'_> {
+    fn drop(&mut self) {
+        self.flushing.abort();
+        self.link.lose();
     }
 }
 
@@ -171,11 +220,11 @@ pub struct Asking<'l> {
 }
 
 impl Future for Asking<'_> {
-    type Output = Result<Answer, Lost>;
+    type Output = Result<Answer, Unanswered>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         if self.link.lost.get() {
-            return Poll::Ready(Err(Lost));
+            return Poll::Ready(Err(Unanswered::Lost));
         }
         match self.link.calls.borrow_mut().take(self.place, cx) {
             Some(answer) => Poll::Ready(Ok(answer)),
@@ -228,10 +277,19 @@ impl Calls {
         (u64::from(call.serial) == id >> 32).then_some(call)
     }
 
+    fn waits(&self, id: u64) -> bool {
+        let call = self.calls.get((id & u64::from(u32::MAX)) as usize);
+        call.is_some_and(|call| u64::from(call.serial) == id >> 32 && matches!(call.state, State::Waiting(_)))
+    }
+
     fn answer(&mut self, record: &[u8]) -> Result<(), Broken> {
         let (id, rest) = record.split_first_chunk::<8>().ok_or(Broken)?;
         let (kind, rest) = rest.split_first().ok_or(Broken)?;
-        let Some(call) = self.call(u64::from_ne_bytes(*id)) else { return Ok(()) };
+        let id = u64::from_ne_bytes(*id);
+        if (id & u64::from(u32::MAX)) as usize >= self.calls.len() {
+            return Err(Broken); // never asked
+        }
+        let Some(call) = self.call(id) else { return Ok(()) };
         if let State::Waiting(waker) = &mut call.state {
             let waker = waker.take();
             call.state = State::Answered(Answer { kind: *kind, rest: rest.to_vec() });
@@ -291,10 +349,16 @@ mod tests {
                     while jobs.pop(&mut record).expect("sound") {
                         let job = Job::decode(&record).expect("a job");
                         more &= job.path != b"/end";
-                        answers.push(&[&job.id.to_ne_bytes(), &[1], job.path]).expect("room");
+                        let parts = [&job.id.to_ne_bytes()[..], &[1], job.path];
+                        while answers.push(&parts).is_err() {
+                            answers.publish();
+                            ends.back.ring();
+                            std::thread::yield_now();
+                        }
                         record.clear();
                     }
-                    if answers.publish() {
+                    let wanted = jobs.release();
+                    if answers.publish() || wanted {
                         ends.back.ring();
                     }
                     if jobs.sleep().expect("sound") {
@@ -321,20 +385,25 @@ mod tests {
             let lane = lane(ends);
             let running = tokio::task::spawn_local(Rc::clone(&link).run(listening));
             // More than the ring holds at once, and one that nobody waits for.
-            drop(link.ask(Job { path: b"/nobody", ..Job::default() }));
+            drop(link.ask(Job { path: b"/nobody", ..Job::default() }).expect("room"));
+            let long = vec![b'x'; 4096];
+            assert_eq!(link.ask(Job { path: &long, ..Job::default() }).err(), Some(Unanswered::TooLong));
             let asked = (0..100u32).map(|n| {
                 let link = Rc::clone(&link);
                 tokio::task::spawn_local(async move {
                     let path = format!("/{n}/{}", "x".repeat(200));
-                    let answer =
-                        link.ask(Job { path: path.as_bytes(), ..Job::default() }).await.expect("answered");
+                    let asking = link.ask(Job { path: path.as_bytes(), ..Job::default() }).expect("room");
+                    let answer = asking.await.expect("answered");
                     assert_eq!((answer.kind, answer.rest), (1, path.into_bytes()));
                 })
             });
             for task in asked.collect::<Vec<_>>() {
                 task.await.expect("its own answer");
             }
-            link.ask(Job { path: b"/end", ..Job::default() }).await.expect("answered");
+            let long = vec![b'x'; 4096];
+            assert_eq!(link.ask(Job { path: &long, ..Job::default() }).err(), Some(Unanswered::TooLong));
+            let end = link.ask(Job { path: b"/end", ..Job::default() }).expect("room");
+            end.await.expect("answered");
             assert_eq!(link.calls.borrow().free.len(), link.calls.borrow().calls.len());
             lane.join().expect("it ended");
             running.abort();
@@ -348,7 +417,7 @@ mod tests {
             tokio::task::spawn_local(Rc::clone(&link).run(listening));
             let asking = {
                 let link = Rc::clone(&link);
-                tokio::task::spawn_local(async move { link.ask(Job::default()).await })
+                tokio::task::spawn_local(async move { link.ask(Job::default()).expect("room").await })
             };
             tokio::task::yield_now().await;
             // An answer without a kind.
@@ -356,8 +425,26 @@ mod tests {
             answers.push(&[&[0; 8]]).expect("room");
             answers.publish();
             ends.back.ring();
-            assert_eq!(asking.await.expect("it ended"), Err(Lost));
-            assert_eq!(link.ask(Job::default()).await, Err(Lost));
+            assert_eq!(asking.await.expect("it ended"), Err(Unanswered::Lost));
+            assert_eq!(link.ask(Job::default()).err(), Some(Unanswered::Lost));
+        });
+    }
+
+    #[test]
+    fn a_lane_that_does_not_listen_is_given_only_so_much() {
+        on_a_loop(|| async {
+            let (link, listening, _ends) = Link::new(4096).expect("a link");
+            let running = tokio::task::spawn_local(Rc::clone(&link).run(listening));
+            let mut asked: Vec<_> = std::iter::from_fn(|| link.ask(Job::default()).ok()).take(5000).collect();
+            assert!((MOST_WAITING..2 * MOST_WAITING).contains(&asked.len()), "{}", asked.len());
+            assert_eq!(link.ask(Job::default()).err(), Some(Unanswered::Overloaded));
+            let last = asked.pop().expect("some");
+            drop(asked);
+            tokio::task::yield_now().await;
+            tokio::task::yield_now().await;
+            assert_eq!(link.backlog.borrow().len(), 1, "only one still waits");
+            running.abort();
+            assert_eq!(last.await, Err(Unanswered::Lost));
         });
     }
 }

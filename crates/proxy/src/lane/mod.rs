@@ -2,4 +2,4 @@
 
 mod link;
 
-pub use link::{Answer, Ends, Link, Lost};
+pub use link::{Answer, Ends, Link, Unanswered};

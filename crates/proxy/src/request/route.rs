@@ -3,7 +3,7 @@
 use super::inquiry::Inquiry;
 use super::{Refused, Stage};
 use crate::error::Refusal;
-use pylos_core::message::path::with_bare_separators;
+use pylos_core::message::path::other_readings;
 use pylos_core::route::{Captures, Found};
 use pylos_core::table::RouteId;
 
@@ -21,18 +21,23 @@ pub(crate) fn route(q: &mut Inquiry<'_>) -> Result<RouteId, Refused> {
     }
 }
 
-/// Applications that decode `%2F` before they split the path take it for a separator. Where that would make another
-/// route of it, whose policies this one does not have, nobody can tell which of them the request must pass.
+/// Applications read some paths in another way: with `%2F` as a slash, or without `;a=b`. Where that would lead to
+/// another route, to a policy that this one lacks or to a refusal, nobody can tell what the request must pass.
 fn not_a_way_around(q: &Inquiry<'_>, found: RouteId) -> Result<RouteId, Refusal> {
-    let (request, routes) = (&*q.request, &q.table.routes);
-    let Some(bare) = with_bare_separators(request.path()) else { return Ok(found) };
-    let other = q.table.router.find(request.host(), request.method(), &bare, request, &mut Captures::new());
-    match other {
-        Found::Route(other) if routes[found.index()].is_way_around(&routes[other.index()], q.listener) => {
-            Err(Refusal::malformed("ambiguous_path", "An escaped slash would lead to another route."))
+    let (table, request) = (q.table, &*q.request);
+    let around = |path: Vec<u8>| {
+        let captures = &mut Captures::new();
+        match table.router.find(request.host(), request.method(), &path, request, captures) {
+            Found::Route(other) => other != found && table.is_way_around(found, other, q.listener),
+            Found::MethodNotAllowed(_) => true,
+            Found::None => false,
         }
-        _ => Ok(found),
+    };
+    if other_readings(request.path()).into_iter().any(around) {
+        let detail = "Another reading of the path (an escaped slash, a parameter) leads to another route.";
+        return Err(Refusal::malformed("ambiguous_path", detail));
     }
+    Ok(found)
 }
 
 /// The look-up alone.

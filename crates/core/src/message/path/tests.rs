@@ -92,16 +92,18 @@ fn refused_paths() {
 }
 
 #[test]
-fn separators_are_bared() {
-    for (path, bare) in [
-        ("/a/b", None),
-        ("/a%20b%", None),
-        ("/a%2Fb", Some("/a/b")),
-        ("/a%2fb%5Cc%25%2F", Some("/a/b/c%25/")),
-        ("/%252F", None),
-    ] {
-        assert_eq!(with_bare_separators(path.as_bytes()).as_deref(), bare.map(str::as_bytes), "{path}");
+fn a_path_is_read_in_more_than_one_way() {
+    let readings = |path: &str| {
+        let found = other_readings(path.as_bytes());
+        found.into_iter().map(|one| String::from_utf8(one).expect("UTF-8")).collect::<Vec<_>>()
+    };
+    for path in ["/a/b", "/a%20b%", "/%252F", "/"] {
+        assert!(readings(path).is_empty(), "{path}");
     }
+    assert_eq!(readings("/a%2Fb"), ["/a/b"]);
+    assert_eq!(readings("/a%2fb%5Cc"), ["/a/b%5Cc", "/a/b/c"]);
+    assert_eq!(readings("/a;x=1/b;"), ["/a/b"]);
+    assert_eq!(readings("/a;b%2Fc"), ["/a", "/a/c", "/a;b/c"]);
 }
 
 /// Paths of the pieces that matter; most are sound.

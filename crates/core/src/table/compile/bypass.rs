@@ -1,17 +1,19 @@
 //! Spellings that get around a policy. Many applications take `/admin/`, `/Admin` and `//admin` for `/admin`; the
 //! gateway does not. Where such a request falls to a broader route with the same upstream that lacks a policy of
-//! the narrower one, the policy does not protect what it seems to; likewise a route that refuses. (A `%2F` that
-//! would change the route is refused when a request comes.)
+//! the narrower one, the policy does not protect what it seems to; likewise a route that refuses. (A `%2F` or a
+//! `;a` that would change the route is refused when a request comes.)
 
 use crate::route::{HostPattern, PathPattern, Pattern, Router, Segment};
 use crate::table::raw::RawTable;
 use crate::table::{
-    Action, Code, Listener, ListenerId, Policy, PolicyId, Problems, Route, RouteId, Serve, place,
+    Action, Code, Listener, ListenerId, Policy, PolicyId, Problems, Route, RouteId, Serve, Upstream, place,
 };
 use std::collections::HashSet;
 
 /// Stands in for what a capture takes.
 const SAMPLE: &str = "0sample0";
+/// Other routes that one warning shows.
+const MOST_TOLD: usize = 3;
 
 pub(super) struct Bypass<'t> {
     pub(super) raw: &'t RawTable,
@@ -19,6 +21,7 @@ pub(super) struct Bypass<'t> {
     pub(super) listeners: &'t [Listener],
     pub(super) policies: &'t [Policy],
     pub(super) routes: &'t [Route],
+    pub(super) upstreams: &'t [Upstream],
 }
 
 impl Bypass<'_> {
@@ -43,30 +46,34 @@ impl Bypass<'_> {
         }
     }
 
+    /// Warns once for each pattern: of many ways around, the first ones are told.
     fn check_route(&self, id: RouteId, problems: &mut Problems) {
-        let mut told: Vec<RouteId> = Vec::new();
         let route = &self.routes[id.index()];
         for (index, pattern) in route.patterns.iter().enumerate() {
             let (plain, spellings) = spellings(&pattern.path);
             // Routes that are meant to take some of this one's requests, whatever their spelling.
             let meant = self.takers(route, pattern, &plain);
-            for spelling in spellings {
-                for broader in self.takers(route, pattern, &spelling) {
-                    let other = &self.routes[broader.index()];
-                    if broader == id
-                        || meant.contains(&broader)
-                        || told.contains(&broader)
-                        || !other.is_beside(route)
+            let mut ways: Vec<(&str, RouteId)> = Vec::new();
+            for spelling in &spellings {
+                for broader in self.takers(route, pattern, spelling) {
+                    let known = broader == id || meant.contains(&broader);
+                    if !known
+                        && ways.iter().all(|(_, told)| *told != broader)
+                        && self.is_around(route, broader)
                     {
-                        continue;
-                    }
-                    let missing = self.missing(route, other);
-                    if !missing.is_empty() || matches!(route.action, Action::Respond(_)) {
-                        told.push(broader);
-                        self.warn((route, index), &spelling, other, &missing, problems);
+                        ways.push((spelling, broader));
                     }
                 }
             }
+            self.warn((route, index), &ways, problems);
+        }
+    }
+
+    fn is_around(&self, route: &Route, broader: RouteId) -> bool {
+        let other = &self.routes[broader.index()];
+        match (&route.action, &other.action) {
+            (Action::Respond(answer), Action::Forward { .. }) => answer.refuses(),
+            _ => other.shares_target(route, self.upstreams) && !self.missing(route, other).is_empty(),
         }
     }
 
@@ -93,27 +100,31 @@ impl Bypass<'_> {
         missing.iter().map(|id| &*self.policies[id.index()].name).collect()
     }
 
-    fn warn(
-        &self, (route, index): (&Route, usize), spelling: &str, broader: &Route, missing: &[&str],
-        problems: &mut Problems,
-    ) {
+    fn warn(&self, (route, index): (&Route, usize), ways: &[(&str, RouteId)], problems: &mut Problems) {
+        let Some((spelling, first)) = ways.first() else { return };
         let spelling = spelling.replace(SAMPLE, "x");
-        let lacks = missing.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
+        let broader = &self.routes[first.index()];
+        let name = &broader.name;
+        let (why, remedy) = if let Action::Respond(answer) = &route.action {
+            (format!("past the {} of this route", answer.status), String::new())
+        } else {
+            let missing = self.missing(route, broader);
+            let lacks = missing.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
+            let remedy = format!(", or {lacks} to `use` of `route.{name}`");
+            (format!("to the same upstream, without {lacks}"), remedy)
+        };
+        let more = match ways.len() - 1 {
+            0 => String::new(),
+            1 => " (and there is one more route like it)".to_owned(),
+            more => format!(" (and there are {more} more routes like it)"),
+        };
+        let message = format!("`{spelling}` goes to `route.{name}` instead: {why}{more}");
         let place = place!["route", &*route.name, "match", index];
-        let broader = &broader.name;
-        if let Action::Respond(answer) = &route.action {
-            let message = format!(
-                "`{spelling}` goes to `route.{broader}` instead, past the {} of this route",
-                answer.status
-            );
-            let problem = problems.report(Code::Bypass, place, message);
-            problem.also(place!["route", &**broader]).hint("add that spelling to this `match`");
-            return;
+        let problem = problems.report(Code::Bypass, place, message);
+        problem.hint(format!("add that spelling to this `match`{remedy}"));
+        for (_, other) in ways.iter().take(MOST_TOLD) {
+            problem.also(place!["route", &*self.routes[other.index()].name]);
         }
-        let message =
-            format!("`{spelling}` goes to `route.{broader}` instead: to the same upstream, without {lacks}");
-        let hint = format!("add that spelling to this `match`, or {lacks} to `use` of `route.{broader}`");
-        problems.report(Code::Bypass, place, message).also(place!["route", &**broader]).hint(hint);
     }
 }
 

@@ -31,8 +31,9 @@ pub fn compile(raw: RawTable) -> Result<(Table, Vec<Problem>), Vec<Problem>> {
     let mut routes = route::compile(&raw, &mut router, &mut problems);
     effective::compile(&raw, &policies, &mut listeners, &mut routes, &mut problems);
     if !problems.any_error() {
-        let (listeners, policies, routes) = (&listeners, &policies, &routes);
-        bypass::Bypass { raw: &raw, router: &router, listeners, policies, routes }.check(&mut problems);
+        let (listeners, upstreams, policies, routes) = (&listeners, &upstreams, &policies, &routes);
+        bypass::Bypass { raw: &raw, router: &router, listeners, policies, routes, upstreams }
+            .check(&mut problems);
     }
     let warnings = problems.verdict()?;
     Ok((Table { settings, listeners, upstreams, policies, routes, router }, warnings))

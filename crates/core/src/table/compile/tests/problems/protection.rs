@@ -138,12 +138,24 @@ pub(super) fn bypasses() -> Vec<Case> {
             json!({"match": ["/{rest:path}"], "when": {"header": {"x": {"present": true}}}}),
             "`/1/` goes",
         ),
+        // Another name for the same server.
+        (
+            {
+                let mut table = guarded(narrow("/1"), all());
+                merge(&mut table, &json!({"upstream": {"v": {}}}));
+                table["route"]["b"]["to"] = json!("v");
+                table
+            },
+            Code::Bypass,
+            "route.a.match.0",
+            "`/1/` goes",
+        ),
         around(narrow("GET,PUT /1"), json!({"match": ["PUT,POST /{rest:path}"]}), "`/1/` goes"),
         around(narrow("/1"), json!({"match": ["PATCH /{rest:path}"]}), "`/1/` goes"),
         around(
             json!({"match": ["/1"], "respond": {"status": 403, "body": "", "content_type": ""}, "to": null}),
             all(),
-            "`/1/` goes to `route.b` instead, past the 403 of this route",
+            "`/1/` goes to `route.b` instead: past the 403 of this route",
         ),
     ]
 }

@@ -1,0 +1,71 @@
+"""A verdict on its way to the gateway: a kind, and JSON for what the kind does not say."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from enum import IntEnum
+
+from pylos.model.units import DURATION
+from pylos.policy.verdict import Allow, Answer, Deny, Verdict
+
+
+class Kind(IntEnum):
+    """What a policy came to."""
+
+    PASS = 0
+    """It lets the request pass as it is; nothing follows."""
+    ALLOW = 1
+    DENY = 2
+    ANSWER = 3
+    FAILED = 4
+    """It raised, or gave what is no verdict; why is told in the log."""
+
+
+def encoded(verdict: Verdict | object) -> tuple[Kind, bytes]:
+    """Write a verdict. Raises TypeError for what is none."""
+    match verdict:
+        case None:
+            return Kind.PASS, b""
+        case Allow():
+            return allowed(verdict)
+        case Deny(status, code, detail, headers):
+            return Kind.DENY, written(status=status, code=code, detail=detail, headers=lines(headers))
+        case Answer(status, body, content_type, headers):
+            default = "text/plain; charset=utf-8" if isinstance(body, str) else "application/octet-stream"
+            head = written(status=status, content_type=content_type or default, headers=lines(headers))
+            raw = body.encode() if isinstance(body, str) else body
+            return Kind.ANSWER, len(head).to_bytes(4, "little") + head + raw
+        case _:
+            what = type(verdict).__name__
+            raise TypeError(f"a policy gives Allow, Deny, Answer or None, not {what}")
+
+
+def allowed(verdict: Allow) -> tuple[Kind, bytes]:
+    """Write an Allow; one without changes is a pass."""
+    if verdict == Allow():
+        return Kind.PASS, b""
+    changes = {
+        "set": lines({name: value for name, value in verdict.headers.items() if value is not None}),
+        "remove": [name for name, value in verdict.headers.items() if value is None],
+        "path": verdict.path,
+        "query": verdict.query,
+        "upstream": verdict.upstream,
+        "claims": dict(verdict.claims),
+        "key": verdict.key,
+        "remember_ms": None if verdict.remember is None else DURATION.value(verdict.remember),
+        "by": list(verdict.by),
+    }
+    return Kind.ALLOW, written(**{name: value for name, value in changes.items() if value not in (None, [], {})})
+
+
+def lines(headers: Mapping[str, str | Sequence[str] | None]) -> list[tuple[str, str]]:
+    """Give one pair for each line."""
+    found: list[tuple[str, str]] = []
+    for name, value in headers.items():
+        found += [(name, one) for one in ([value] if isinstance(value, str) else value or ())]
+    return found
+
+
+def written(**values: object) -> bytes:
+    return json.dumps(values, separators=(",", ":")).encode()

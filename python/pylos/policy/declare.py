@@ -1,0 +1,112 @@
+"""`@policy`: what makes a function a policy."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, replace
+from typing import Any, Literal, overload
+
+from pydantic import BaseModel
+
+from pylos.model.units import SIZE
+from pylos.policy.request import Request
+from pylos.policy.verdict import Verdict
+
+Phase = Literal["identity", "authorise", "hooks"]
+PHASES: tuple[Phase, ...] = ("identity", "authorise", "hooks")
+
+Plain = Callable[[Request], Verdict | Awaitable[Verdict]]
+"""A policy without settings."""
+Set = Callable[[Request, Any], Verdict | Awaitable[Verdict]]
+"""A policy with settings, its second argument."""
+
+
+@dataclass(frozen=True)
+class Policy:
+    """A function that is a policy, and what its decorator says. Called, it is the function."""
+
+    function: Callable[..., Verdict | Awaitable[Verdict]]
+    phase: Phase = "hooks"
+    settings: type[BaseModel] | None = None
+    body: int | None = None
+    """Bytes of the body that it asks for."""
+    blocking: bool = False
+    """It waits without giving others a turn, so it runs in a thread."""
+    lane: str | None = None
+    """The lane of its own."""
+
+    def __call__(self, *arguments: Any) -> Verdict | Awaitable[Verdict]:  # noqa: ANN401 - settings are the user's
+        return self.function(*arguments)
+
+    @property
+    def name(self) -> str:
+        """The function's name."""
+        return self.function.__name__
+
+    @property
+    def is_async(self) -> bool:
+        """Whether it is an `async def`."""
+        return inspect.iscoroutinefunction(self.function)
+
+
+@overload
+def policy(function: Plain, /) -> Policy: ...
+@overload
+def policy(
+    *,
+    phase: Phase = "hooks",
+    settings: type[BaseModel] | None = None,
+    body: str | None = None,
+    blocking: bool = False,
+    lane: str | None = None,
+) -> Callable[[Plain | Set], Policy]: ...
+def policy(  # noqa: PLR0913 - they are keywords, each one of the policy's traits
+    function: Plain | None = None,
+    /,
+    *,
+    phase: Phase = "hooks",
+    settings: type[BaseModel] | None = None,
+    body: str | None = None,
+    blocking: bool = False,
+    lane: str | None = None,
+) -> Policy | Callable[[Plain | Set], Policy]:
+    """Make a policy of a function: `def` or `async def`, of a request and, with `settings`, of those.
+
+    `phase` says when it acts, `body` how much of the body it reads ("64KiB"), `blocking` that it waits without giving
+    others a turn, `lane` names a lane of its own. Raises TypeError for a function that takes other arguments, and
+    ValueError for a phase or a size that there is none of.
+    """
+    if phase not in PHASES:
+        raise ValueError(f"there is no phase {phase!r} for policies; there are {', '.join(PHASES)}")
+    bare = Policy(
+        function=nothing,
+        phase=phase,
+        settings=settings,
+        body=None if body is None else SIZE.value(body),
+        blocking=blocking,
+        lane=lane,
+    )
+
+    def declared(function: Plain | Set) -> Policy:
+        check_arguments(function, settings)
+        if blocking and inspect.iscoroutinefunction(function):
+            raise TypeError(f"{function.__name__} is an `async def`: `blocking` is for a `def` that waits")
+        return replace(bare, function=function)
+
+    return declared if function is None else declared(function)
+
+
+def nothing(_: Request) -> None:
+    """Stand in for a function that comes with the next call."""
+
+
+def check_arguments(function: Callable[..., object], settings: type[BaseModel] | None) -> None:
+    """Raise TypeError for a function that cannot be called with a request, and with settings if it has some."""
+    wanted = ("request",) if settings is None else ("request", "settings")
+    try:
+        inspect.signature(function).bind(*wanted)
+    except TypeError as error:
+        takes = " and its settings" if settings is not None else ""
+        name = getattr(function, "__name__", repr(function))
+        raise TypeError(f"the policy {name} is called with a request{takes}: {error}") from None

@@ -1,0 +1,87 @@
+"""From `module:function` and plain settings to a policy that can be asked."""
+
+from __future__ import annotations
+
+import importlib
+import traceback
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+
+from pylos.policy.declare import Policy
+
+
+@dataclass(frozen=True)
+class Fault:
+    """Why a policy cannot be used."""
+
+    path: tuple[str | int, ...]
+    """The key of its table that is wrong: `call`, or `settings` and what follows."""
+    message: str
+    hint: str | None = None
+
+
+class LoadError(Exception):
+    """A policy cannot be used; its faults say why."""
+
+    def __init__(self, faults: list[Fault]) -> None:
+        super().__init__("; ".join(fault.message for fault in faults))
+        self.faults = faults
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """A policy, and the settings that it is called with."""
+
+    policy: Policy
+    settings: BaseModel | None
+
+
+def load(call: str, settings: Mapping[str, Any]) -> Loaded:
+    """Import a policy, and read its settings. Raises LoadError."""
+    found = found_at(call)
+    if found.settings is None:
+        if settings:
+            raise LoadError(
+                [Fault(("settings",), f"{call} takes no settings", "@policy(settings=Model) gives it some")]
+            )
+        return Loaded(found, None)
+    try:
+        return Loaded(found, found.settings.model_validate(settings))
+    except ValidationError as error:
+        faults = [
+            Fault(("settings", *one["loc"]), in_words(one["type"], one["msg"]))
+            for one in error.errors(include_url=False, include_input=False)
+        ]
+        raise LoadError(faults) from None
+
+
+def found_at(call: str) -> Policy:
+    """Give what `module:function` names."""
+    module, colon, name = call.partition(":")
+    if not (module and colon and name.isidentifier()):
+        raise LoadError([Fault(("call",), f"{call!r} names no function", 'write "module:function"')])
+    try:
+        held = importlib.import_module(module)
+    except ModuleNotFoundError as error:
+        hint = "is it installed where the gateway runs, or on PYTHONPATH?" if error.name == module else None
+        raise LoadError([Fault(("call",), f"there is no module {error.name}", hint)]) from None
+    except BaseException as error:  # noqa: BLE001 - a module may raise what it likes, sys.exit included
+        told = "".join(traceback.format_exception(error)).rstrip()
+        raise LoadError([Fault(("call",), f"{module} cannot be imported\n{told}")]) from None
+    found = getattr(held, name, None)
+    if isinstance(found, Policy):
+        return found
+    if found is None:
+        names = [known for known, value in vars(held).items() if isinstance(value, Policy)]
+        hint = f"its policies are {', '.join(names)}" if names else "it has no policies: @policy makes one"
+        raise LoadError([Fault(("call",), f"{module} has no {name}", hint)])
+    raise LoadError([Fault(("call",), f"{call} is no policy", "put @policy before the function")])
+
+
+def in_words(kind: str, message: str) -> str:
+    """Say what is wrong with a setting."""
+    words = {"missing": "is missing", "extra_forbidden": "unknown key"}
+    return words.get(kind, message[:1].lower() + message[1:])

@@ -1,0 +1,78 @@
+"""`@policy`, its verdicts and its fields: what is accepted, and what is said about what is not."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from pydantic import BaseModel
+
+from pylos.policy import Allow, Answer, Deny, Headers, Request, policy
+
+
+class Settings(BaseModel):
+    most: int = 1
+
+
+def test_a_policy_stays_the_function_that_it_was():
+    @policy
+    def one(request: Request) -> Deny:
+        return Deny()
+
+    @policy(phase="authorise", settings=Settings, body="64KiB", lane="slow")
+    async def two(request: Request, settings: Settings) -> None: ...
+
+    assert (one.name, one.phase, one.is_async, one.body) == ("one", "hooks", False, None)
+    assert one(None) == Deny()
+    assert (two.name, two.phase, two.is_async, two.body, two.lane) == ("two", "authorise", True, 65536, "slow")
+    assert two.settings is Settings
+
+
+async def coroutine(request: Request) -> None: ...
+
+
+@pytest.mark.parametrize(
+    "declare, words",
+    [
+        (lambda: policy(lambda: None), "called with a request: too many positional"),
+        (lambda: policy(lambda request, settings: None), "missing a required argument: 'settings'"),
+        (lambda: policy(settings=Settings)(lambda request: None), "a request and its settings"),
+        (lambda: policy(phase="before"), "no phase 'before' for policies; there are identity, authorise, hooks"),
+        (lambda: policy(body="64kb"), "unknown unit `kb`"),
+        (lambda: policy(blocking=True)(coroutine), "`blocking` is for a `def` that waits"),
+        (lambda: Deny(200), "400 to 599, not 200"),
+        (lambda: Deny(code="Not Me"), "'Not Me' is no code"),
+        (lambda: Deny(headers={"x": "a\nb"}), "control characters"),
+        (lambda: Answer(199), "200 to 599"),
+        (lambda: Answer(204, "x"), "an answer 204 has no body"),
+        (lambda: Answer(content_type="a\r\nx: y"), "control characters"),
+        (lambda: Allow(headers={"bad name": "x"}), "cannot be the name of a field"),
+        (lambda: Allow(headers={"Content-Length": "1"}), "is written by the gateway"),
+        (lambda: Allow(headers={"x": " a"}), "blanks at its ends"),
+        (lambda: Allow(path="a"), "is no path"),
+        (lambda: Allow(path="/a?b"), "is no path"),
+        (lambda: Allow(query="a b"), "is no query"),
+        (lambda: Allow(remember="60s"), "belong together"),
+        (lambda: Allow(by=["client.id"]), "belong together"),
+        (lambda: Allow(remember="60", by=["client.id"]), "has no unit"),
+    ],
+)
+def test_what_cannot_be_is_refused_in_words(declare: Callable[[], Any], words: str):
+    with pytest.raises((TypeError, ValueError)) as caught:
+        declare()
+    assert words in str(caught.value)
+    assert "pydantic" not in type(caught.value).__module__
+
+
+def test_fields_have_no_letter_case_and_keep_their_order():
+    headers = Headers([("B", "1"), ("a", "2"), ("b", "3"), ("X_Y", "4"), ("Cookie", "m=1"), ("cookie", "n=2")])
+
+    assert list(headers) == ["b", "a", "x-y", "cookie"]
+    assert (headers["b"], headers["x-Y"], headers["COOKIE"]) == ("1, 3", "4", "m=1; n=2")
+    assert headers.get_all("b") == ["1", "3"]
+    assert headers.get_all("none") == []
+    assert "x_y" in headers
+    assert 7 not in headers
+    assert headers.lines()[2] == ("b", "3")
+    assert "2" not in repr(headers)
+    with pytest.raises(KeyError):
+        headers["none"]

@@ -1,0 +1,299 @@
+"""A lane, asked over its rings: every kind of verdict and of failure, each answered once and for its own request."""
+
+import asyncio
+import json
+import os
+import sys
+import time
+from collections.abc import Sequence
+from typing import cast
+
+import pytest
+from pydantic import BaseModel
+
+from pylos._core import Caller, Lane
+from pylos.policy import Allow, Answer, Deny, Policy, Request, policy
+from pylos.policy.answer import Kind
+from pylos.policy.lane import REQUEST_ID, Room
+
+FIELDS = b"host: a.example\r\nX-Tenant: acme\r\nx_tenant: other\r\ncookie: a=1\r\ncookie: b=\xff\r\n"
+Told = dict[int, tuple[Kind, bytes]]
+
+
+class Asked:
+    """A room with these policies, and who asks it."""
+
+    def __init__(self, policies: Sequence[Policy], settings: Sequence[object] | None = None) -> None:
+        self.failures: list[tuple[str, str]] = []
+        self._caller = Caller()
+        jobs, answers, bell, self._back = self._caller.descriptors()
+        taken = [os.dup(one) for one in (jobs, answers, bell, self._back)]
+        room = Room(policies, settings or [None] * len(policies), lambda *told: self.failures.append(told))
+        room.attach(Lane(*taken), taken[2])
+
+    async def ask(self, *policies: int, target: str = "/a%20b?x=1&x=2&y") -> Told:
+        """Ask these policies, the first about request number 0; gives all answers by the request's number."""
+        for number, one in enumerate(policies):
+            self._caller.ask(number, one, "GET", target, FIELDS)
+        self._caller.flush()
+        told: Told = {}
+        rung = asyncio.Event()
+        asyncio.get_running_loop().add_reader(self._back, rung.set)
+        async with asyncio.timeout(10):
+            while len(told) < len(policies):
+                await rung.wait()
+                rung.clear()
+                for number, kind, rest in self._caller.answers():
+                    assert number not in told
+                    told[number] = (Kind(kind), rest)
+        asyncio.get_running_loop().remove_reader(self._back)
+        return told
+
+
+def asked(*policies: Policy, settings: Sequence[object] | None = None) -> tuple[Told, list[tuple[str, str]]]:
+    """Ask each policy once."""
+
+    async def ask() -> tuple[Told, list[tuple[str, str]]]:
+        one = Asked(policies, settings)
+        return await one.ask(*range(len(policies))), one.failures
+
+    return asyncio.run(ask())
+
+
+@policy
+def passes(request: Request) -> None:
+    """Let it pass."""
+
+
+@policy
+async def passes_later(request: Request) -> Allow:
+    await asyncio.sleep(0)
+    return Allow()
+
+
+@policy
+def changes(request: Request) -> Allow:
+    return Allow(headers={"x-a": ["1", "2"], "x-b": None}, path="/new", remember="60s", by=["client.id"])
+
+
+@policy
+async def denies(request: Request) -> Deny:
+    return Deny(429, "too_many", headers={"retry-after": "3"})
+
+
+@policy(blocking=True)
+def answers(request: Request) -> Answer:
+    return Answer(body=f"{request.id} in a thread")
+
+
+def test_each_kind_of_verdict_is_told():
+    told, failures = asked(passes, passes_later, changes, denies, answers)
+
+    assert failures == []
+    assert (told[0], told[1]) == ((Kind.PASS, b""), (Kind.PASS, b""))
+    kind, rest = told[2]
+    assert (kind, json.loads(rest)) == (
+        Kind.ALLOW,
+        {
+            "set": [["x-a", "1"], ["x-a", "2"]],
+            "remove": ["x-b"],
+            "path": "/new",
+            "remember_ms": 60000,
+            "by": ["client.id"],
+        },
+    )
+    kind, rest = told[3]
+    assert kind == Kind.DENY
+    assert json.loads(rest) == {
+        "status": 429,
+        "code": "too_many",
+        "detail": None,
+        "headers": [["retry-after", "3"]],
+    }
+    kind, rest = told[4]
+    length = int.from_bytes(rest[:4], "little")
+    assert (kind, json.loads(rest[4 : 4 + length])["status"], rest[4 + length :]) == (
+        Kind.ANSWER,
+        200,
+        b"4 in a thread",
+    )
+
+
+def test_a_policy_sees_what_the_upstream_gets():
+    seen: dict[str, object] = {}
+
+    @policy
+    def looks(request: Request) -> None:
+        seen.update(
+            method=request.method,
+            scheme=request.scheme,
+            host=request.host,
+            path=request.path,
+            query=request.query,
+            params=request.params,
+            id=request.id,
+            ip=request.client.ip,
+            client=request.client.id,
+            body=request.body,
+            tenant=request.headers["x-tenant"],
+            tenants=request.headers.get_all("X_TENANT"),
+            cookie=request.headers["Cookie"],
+            none=request.headers.get("x-none"),
+            names=list(request.headers),
+        )
+
+    asked(looks)
+    assert seen == {
+        "method": "GET",
+        "scheme": "http",
+        "host": "localhost",
+        "path": "/a%20b",
+        "query": "x=1&x=2&y",
+        "params": {"x": ["1", "2"], "y": [""]},
+        "id": "0",
+        "ip": "127.0.0.1",
+        "client": "ip:127.0.0.1",
+        "body": None,
+        "tenant": "acme, other",
+        "tenants": ["acme", "other"],
+        "cookie": "a=1; b=\udcff",
+        "none": None,
+        "names": ["host", "x-tenant", "cookie"],
+    }
+
+
+@policy
+def raises(request: Request) -> None:
+    raise KeyError("a secret")
+
+
+@policy
+async def raises_later(request: Request) -> None:
+    await asyncio.sleep(0)
+    raise KeyError("later")
+
+
+@policy
+def leaves(request: Request) -> None:
+    sys.exit("I want out")
+
+
+@policy
+async def leaves_later(request: Request) -> None:
+    sys.exit(1)
+
+
+@policy(blocking=True)
+def leaves_its_thread(request: Request) -> None:
+    sys.exit(1)
+
+
+@policy
+def gives_a_word(request: Request) -> Deny:
+    return cast("Deny", "yes")
+
+
+@policy
+def gives_what_cannot_be(request: Request) -> Deny:
+    return Deny(200)
+
+
+@policy
+def gives_too_much(request: Request) -> Answer:
+    return Answer(body=b"x" * (1 << 20))
+
+
+@pytest.mark.parametrize(
+    "broken, words",
+    [
+        (raises, "KeyError: 'a secret'"),
+        (raises_later, "KeyError: 'later'"),
+        (leaves, "SystemExit: I want out"),
+        (leaves_later, "SystemExit: 1"),
+        (leaves_its_thread, "SystemExit: 1"),
+        (gives_a_word, "a policy gives Allow, Deny, Answer or None, not str"),
+        (gives_what_cannot_be, "a refusal has a status of 400 to 599, not 200"),
+        (gives_too_much, "the answer is too long: "),
+    ],
+    ids=lambda value: value.name if isinstance(value, Policy) else "",
+)
+def test_a_policy_that_fails_fails_alone(broken: Policy, words: str):
+    told, failures = asked(passes, broken, passes)
+
+    assert told == {0: (Kind.PASS, b""), 1: (Kind.FAILED, b""), 2: (Kind.PASS, b"")}
+    ((request, failure),) = failures
+    assert request == "1"
+    assert words in failure
+
+
+def test_one_that_waits_does_not_hold_up_the_others():
+    order: list[str] = []
+
+    @policy(blocking=True)
+    def slow(request: Request) -> None:
+        time.sleep(0.2)
+        order.append("slow")
+
+    @policy
+    async def waits(request: Request) -> None:
+        await asyncio.sleep(0.1)
+        order.append("waits")
+
+    @policy
+    def quick(request: Request) -> None:
+        order.append("quick")
+
+    told, _ = asked(slow, waits, quick)
+    assert set(told.values()) == {(Kind.PASS, b"")}
+    assert order == ["quick", "waits", "slow"]
+
+
+class Limits(BaseModel):
+    most: int
+
+
+def test_a_policy_gets_its_settings():
+    @policy(settings=Limits)
+    def limited(request: Request, limits: Limits) -> Deny:
+        return Deny(400 + limits.most)
+
+    told, _ = asked(limited, settings=[Limits(most=7)])
+    assert json.loads(told[0][1])["status"] == 407
+
+
+def test_a_task_knows_its_request():
+    ids: list[str] = []
+
+    @policy
+    async def notes(request: Request) -> None:
+        await asyncio.sleep(0)
+        ids.append(REQUEST_ID.get())
+
+    asked(notes, notes, notes)
+    assert sorted(ids) == ["0", "1", "2"]
+
+
+def test_many_requests_keep_their_answers_apart():
+    @policy
+    def mirrors(request: Request) -> Answer | None:
+        return Answer(body=request.id) if int(request.id) % 3 else None
+
+    async def ask() -> Told:
+        return await Asked([mirrors]).ask(*[0] * 2000, target="/")
+
+    told = asyncio.run(ask())
+    for number, (kind, rest) in told.items():
+        assert (kind == Kind.ANSWER) == bool(number % 3)
+        assert kind == Kind.PASS or rest.endswith(b"}" + str(number).encode())
+
+
+def test_answers_that_find_no_room_come_when_there_is_some():
+    @policy
+    def long(request: Request) -> Answer:
+        return Answer(body=request.id.zfill(100_000))
+
+    async def ask() -> Told:
+        return await Asked([long]).ask(*[0] * 100, target="/")
+
+    told = asyncio.run(ask())
+    assert all(told[number][1].endswith(str(number).zfill(100_000).encode()) for number in range(100))
