@@ -2,6 +2,7 @@
 
 mod compiled;
 mod convert;
+#[cfg(target_os = "linux")]
 mod lane;
 mod toml;
 
@@ -20,6 +21,7 @@ static ALLOCATOR: MiMalloc = MiMalloc;
 mod core_module {
     #[pymodule_export]
     use super::compiled::{Compiled, compile_table};
+    #[cfg(target_os = "linux")]
     #[pymodule_export]
     use super::lane::{Call, Caller, Lane};
     #[pymodule_export]
