@@ -89,9 +89,9 @@ impl FieldsParser {
 
 fn push_field(block: &[u8], line: Span, fields: &mut Fields) -> Result<(), FieldError> {
     let bytes = line.of(block);
+    let mut colon = plain(bytes);
     let mut underscore = false;
-    let mut colon = 0;
-    for byte in bytes {
+    for byte in &bytes[colon..] {
         match NAME_BYTE[*byte as usize] {
             OK => {}
             UNDERSCORE => underscore = true,
@@ -121,6 +121,34 @@ fn push_field(block: &[u8], line: Span, fields: &mut Fields) -> Result<(), Field
         dropped: false,
     });
     Ok(())
+}
+
+/// How many bytes at the start of a line are letters, digits and `-`, as those of nearly all names are: counted
+/// eight at a time, and no more once fewer than eight are left.
+#[inline]
+fn plain(line: &[u8]) -> usize {
+    const ALL: u64 = 0x0101_0101_0101_0101;
+    const HIGH: u64 = 0x80 * ALL;
+    /// In each byte below 0x80, the high bit where it is at least `least`.
+    #[inline]
+    const fn from(bytes: u64, least: u8) -> u64 {
+        bytes + (0x80 - least as u64) * ALL
+    }
+    let mut count = 0;
+    for eight in line.as_chunks::<8>().0 {
+        let bytes = u64::from_le_bytes(*eight);
+        let low = bytes & !HIGH;
+        let folded = low | 0x20 * ALL;
+        let letter = from(folded, b'a') & !from(folded, b'z' + 1);
+        let digit = from(low, b'0') & !from(low, b'9' + 1);
+        let dash = from(low, b'-') & !from(low, b'-' + 1);
+        let other = !((letter | digit | dash) & !bytes) & HIGH;
+        if other != 0 {
+            return count + (other.trailing_zeros() / 8) as usize;
+        }
+        count += 8;
+    }
+    count
 }
 
 fn is_blank(byte: u8) -> bool {
@@ -169,4 +197,21 @@ const NAME_BYTE: [u8; 256] = {
 /// Whether all bytes are `tchar` and there is at least one.
 pub fn is_token(bytes: &[u8]) -> bool {
     !bytes.is_empty() && bytes.iter().all(|b| NAME_BYTE[*b as usize] != 0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn plain_bytes_are_counted_as_one_by_one() {
+        for (place, byte) in (0..24).flat_map(|place| (0..=255u8).map(move |byte| (place, byte))) {
+            let mut line = *b"Content-Security-Policy-";
+            line[place] = byte;
+            let is_plain = byte.is_ascii_alphanumeric() || byte == b'-';
+            let one_by_one = if is_plain { line.len() } else { place };
+            assert_eq!(plain(&line), one_by_one, "{byte:#x} at {place}");
+            assert_eq!(plain(&line[..place]), place / 8 * 8);
+        }
+    }
 }

@@ -75,56 +75,146 @@ impl NameSet {
 
 /// Classifies a name, whatever its letter case.
 pub fn known(name: &[u8]) -> Known {
-    let candidates: &[(&[u8], Known)] = match name.len() {
-        2 => &[(b"te", Known::Te)],
-        3 => &[(b"via", Known::Via)],
-        4 => &[(b"host", Known::Host), (b"date", Known::Date), (b"link", Known::Link)],
-        5 => &[(b"proxy", Known::Proxy)],
-        6 => &[(b"accept", Known::Accept), (b"expect", Known::Expect), (b"server", Known::Server)],
-        7 => &[
-            (b"upgrade", Known::Upgrade),
-            (b"trailer", Known::Trailer),
-            (b"refresh", Known::Refresh),
-            (b"alt-svc", Known::AltSvc),
-        ],
-        8 => &[(b"location", Known::Location)],
-        9 => &[(b"forwarded", Known::Forwarded), (b"x-real-ip", Known::XRealIp)],
-        10 => &[
-            (b"connection", Known::Connection),
-            (b"user-agent", Known::UserAgent),
-            (b"keep-alive", Known::KeepAlive),
-            (b"set-cookie", Known::SetCookie),
-        ],
-        12 => &[
-            (b"content-type", Known::ContentType),
-            (b"x-request-id", Known::XRequestId),
-            (b"x-powered-by", Known::XPoweredBy),
-            (b"pylos-reason", Known::PylosReason),
-            (b"max-forwards", Known::MaxForwards),
-        ],
-        14 => &[(b"content-length", Known::ContentLength), (b"http2-settings", Known::Http2Settings)],
-        15 => &[(b"x-forwarded-for", Known::XForwardedFor)],
-        16 => &[
-            (b"x-forwarded-host", Known::XForwardedHost),
-            (b"content-location", Known::ContentLocation),
-            (b"proxy-connection", Known::ProxyConnection),
-        ],
+    let candidates: &[Named] = match name.len() {
+        2 => const { &[Named::new(b"te", Known::Te)] },
+        3 => const { &[Named::new(b"via", Known::Via)] },
+        4 => {
+            const {
+                &[
+                    Named::new(b"host", Known::Host),
+                    Named::new(b"date", Known::Date),
+                    Named::new(b"link", Known::Link),
+                ]
+            }
+        }
+        5 => const { &[Named::new(b"proxy", Known::Proxy)] },
+        6 => {
+            const {
+                &[
+                    Named::new(b"accept", Known::Accept),
+                    Named::new(b"expect", Known::Expect),
+                    Named::new(b"server", Known::Server),
+                ]
+            }
+        }
+        7 => {
+            const {
+                &[
+                    Named::new(b"upgrade", Known::Upgrade),
+                    Named::new(b"trailer", Known::Trailer),
+                    Named::new(b"refresh", Known::Refresh),
+                    Named::new(b"alt-svc", Known::AltSvc),
+                ]
+            }
+        }
+        8 => const { &[Named::new(b"location", Known::Location)] },
+        9 => {
+            const { &[Named::new(b"forwarded", Known::Forwarded), Named::new(b"x-real-ip", Known::XRealIp)] }
+        }
+        10 => {
+            const {
+                &[
+                    Named::new(b"connection", Known::Connection),
+                    Named::new(b"user-agent", Known::UserAgent),
+                    Named::new(b"keep-alive", Known::KeepAlive),
+                    Named::new(b"set-cookie", Known::SetCookie),
+                ]
+            }
+        }
+        12 => {
+            const {
+                &[
+                    Named::new(b"content-type", Known::ContentType),
+                    Named::new(b"x-request-id", Known::XRequestId),
+                    Named::new(b"x-powered-by", Known::XPoweredBy),
+                    Named::new(b"pylos-reason", Known::PylosReason),
+                    Named::new(b"max-forwards", Known::MaxForwards),
+                ]
+            }
+        }
+        14 => {
+            const {
+                &[
+                    Named::new(b"content-length", Known::ContentLength),
+                    Named::new(b"http2-settings", Known::Http2Settings),
+                ]
+            }
+        }
+        15 => const { &[Named::new(b"x-forwarded-for", Known::XForwardedFor)] },
+        16 => {
+            const {
+                &[
+                    Named::new(b"x-forwarded-host", Known::XForwardedHost),
+                    Named::new(b"content-location", Known::ContentLocation),
+                    Named::new(b"proxy-connection", Known::ProxyConnection),
+                ]
+            }
+        }
         17 => {
-            &[(b"transfer-encoding", Known::TransferEncoding), (b"x-forwarded-proto", Known::XForwardedProto)]
+            const {
+                &[
+                    Named::new(b"transfer-encoding", Known::TransferEncoding),
+                    Named::new(b"x-forwarded-proto", Known::XForwardedProto),
+                ]
+            }
         }
         _ => &[],
     };
-    // The first byte tells nearly all of them apart.
-    let first = name.first().map_or(0, u8::to_ascii_lowercase);
-    for (spelled, known) in candidates {
-        if spelled[0] == first && name.eq_ignore_ascii_case(spelled) {
-            return *known;
+    let ends = ends_of(name);
+    for candidate in candidates {
+        if candidate.ends == ends && (name.len() <= 16 || name.eq_ignore_ascii_case(candidate.spelled)) {
+            return candidate.known;
         }
     }
-    if name.len() > 12 && name[..12].eq_ignore_ascii_case(b"x-forwarded-") {
-        return Known::XForwardedOther;
+    const FORWARDED: &[u8] = b"x-forwarded-";
+    if name.len() > FORWARDED.len() && ends.0 == const { ends_of(FORWARDED).0 } {
+        let same = name[..FORWARDED.len()].eq_ignore_ascii_case(FORWARDED);
+        return if same { Known::XForwardedOther } else { Known::Other };
     }
     Known::Other
+}
+
+/// A name as it is looked for.
+struct Named {
+    ends: (u64, u64),
+    spelled: &'static [u8],
+    known: Known,
+}
+
+impl Named {
+    const fn new(spelled: &'static [u8], known: Known) -> Self {
+        Named { ends: ends_of(spelled), spelled, known }
+    }
+}
+
+/// The first and the last eight bytes of a name in lower case: with its length, all of one of up to 16 bytes. Two
+/// comparisons of numbers tell names apart, where a loop over bytes would end anywhere.
+#[inline]
+const fn ends_of(name: &[u8]) -> (u64, u64) {
+    if let (Some(first), Some(last)) = (name.first_chunk::<8>(), name.last_chunk::<8>()) {
+        return (lower(u64::from_le_bytes(*first)), lower(u64::from_le_bytes(*last)));
+    }
+    if let (Some(first), Some(last)) = (name.first_chunk::<4>(), name.last_chunk::<4>()) {
+        let both = (u32::from_le_bytes(*first) as u64) << 32 | u32::from_le_bytes(*last) as u64;
+        return (lower(both), 0);
+    }
+    let (mut few, mut i) = (0, 0);
+    while i < name.len() {
+        few = few << 8 | name[i] as u64;
+        i += 1;
+    }
+    (lower(few), 0)
+}
+
+/// Eight bytes, each `A` to `Z` of them in lower case.
+#[inline]
+const fn lower(bytes: u64) -> u64 {
+    const ALL: u64 = 0x0101_0101_0101_0101;
+    let low = bytes & (0x7f * ALL);
+    let from_a = low + (0x80 - b'A' as u64) * ALL;
+    let behind_z = low + (0x7f - b'Z' as u64) * ALL;
+    let upper = from_a & !behind_z & !bytes & (0x80 * ALL);
+    bytes | upper >> 2
 }
 
 /// Classifies a name as an application behind CGI or WSGI would read it: `_` and `-` are one there, so that
@@ -147,6 +237,59 @@ mod tests {
         assert_eq!(known(b"Content-LENGTH"), Known::ContentLength);
         assert_eq!(known(b"X-Forwarded-Prefix"), Known::XForwardedOther);
         assert_eq!(known(b"X-Custom"), Known::Other);
+    }
+
+    #[test]
+    fn nothing_else_is_known() {
+        let names: [&[u8]; 34] = [
+            b"te",
+            b"via",
+            b"host",
+            b"date",
+            b"link",
+            b"proxy",
+            b"accept",
+            b"expect",
+            b"server",
+            b"upgrade",
+            b"trailer",
+            b"refresh",
+            b"alt-svc",
+            b"location",
+            b"forwarded",
+            b"x-real-ip",
+            b"connection",
+            b"user-agent",
+            b"keep-alive",
+            b"set-cookie",
+            b"content-type",
+            b"x-request-id",
+            b"x-powered-by",
+            b"pylos-reason",
+            b"max-forwards",
+            b"content-length",
+            b"http2-settings",
+            b"x-forwarded-for",
+            b"x-forwarded-any",
+            b"x-forwarded-host",
+            b"content-location",
+            b"proxy-connection",
+            b"transfer-encoding",
+            b"x-forwarded-proto",
+        ];
+        for name in names {
+            let expected = known(name);
+            assert_ne!(expected, Known::Other, "{name:?}");
+            assert_eq!(known(&name.to_ascii_uppercase()), expected, "{name:?}");
+            let prefix = if name.starts_with(b"x-forwarded-") { 12 } else { name.len() };
+            // Every byte in every place: only the other letter case is the same name.
+            for (place, byte) in (0..prefix).flat_map(|place| (0..=255).map(move |byte| (place, byte))) {
+                let mut other = name.to_vec();
+                other[place] = byte;
+                let found = if other.eq_ignore_ascii_case(name) { expected } else { Known::Other };
+                assert_eq!(known(&other), found, "{other:?}");
+            }
+        }
     }
 
     #[test]
