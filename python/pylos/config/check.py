@@ -66,9 +66,15 @@ class Loaded:
         return {**self.table, "test": self.tests, "secrets": self.secrets}
 
 
-def check(document: Mapping[str, Any], places: Findable, watch: list[Path]) -> Loaded:
-    """Check a document as it was written, with what it includes; raises ConfigError with every problem."""
+def check(document: Mapping[str, Any], places: Findable, watch: list[Path], found: Report | None = None) -> Loaded:
+    """Check a document as it was written, with what it includes; raises ConfigError with every problem.
+
+    Those that were `found` before are among them.
+    """
     gathered = Gathered(os.environ, watch=list(watch))
+    if found is not None:
+        gathered.problems += found.problems
+        gathered.spoiled |= found.spoiled
     gathered.part(document, places, Path(places.place((), "key").file), ())
     return check_gathered(gathered)
 
@@ -90,17 +96,24 @@ def check_gathered(gathered: Gathered) -> Loaded:
     check_ways_out(present.document, report)
     table, secrets = lower(config), secrets_of(config)
     compiled: Compiled | None = None
-    if report.wrong:
+    if is_wrong_beside_tests(report):
         check_remains(table, full, report)
     else:
         found, compiled = compile_table(encoded(table))
         add_findings(found, full, report)
     silenced = Silenced(config, report)
-    if compiled is not None and not report.wrong:
-        run_tests(config.test, compiled, table, secrets, report)
+    if compiled is not None and not is_wrong_beside_tests(report):
+        wrong = {path[:2] for path in report.errors}
+        tests = {name: test for name, test in config.test.items() if ("test", name) not in wrong}
+        run_tests(tests, compiled, table, secrets, report)
     if compiled is None or report.wrong:
         raise ConfigError(report.without(silenced))
     return Loaded(config, table, compiled, report.without(silenced), gathered.watch, secrets)
+
+
+def is_wrong_beside_tests(report: Report) -> bool:
+    """Whether what the gateway would run is wrong: a wrong test keeps no other from being run."""
+    return any(path[:1] != ("test",) for path in report.errors)
 
 
 def check_listeners(document: Mapping[str, Any], report: Report) -> None:
@@ -239,7 +252,7 @@ def is_consequence(finding: Mapping[str, Any], wrong: set[KeyPath], paths: set[K
     if finding["code"] == "P202":
         routes = {place[1] for place in (finding["path"], *finding["also"])}
         unread = [path[2] for path in wrong if len(path) == LENGTH_TO_KEY and path[0] == "route" and path[1] in routes]
-        return any(closest(str(key), ["when", "priority"]) for key in unread)
+        return any(closest(str(key), ["match", "when", "priority"]) for key in unread)
     if finding["code"] == "P211":  # the default in place of what could not be read does not fit the rest
         table = tuple(finding["path"][:LENGTH_TO_KEY])
         return not paths.isdisjoint({(*table, "line"), (*table, "header")})
@@ -273,7 +286,7 @@ class Silenced:
                 message = f"`{code}` is {'an error, and no warning' if is_error else 'no code of a warning'}"
                 hint = f"warnings are {listed(sorted(WARNINGS))}"
                 hint = f"did you mean `{code.upper()}`?" if code.upper() in WARNINGS else hint
-                report.add("P116", (*path, "silence", index), message, hint=hint)
+                report.add("P116", report.written((*path, "silence", index)), message, hint=hint)
 
     def __call__(self, problem: Problem) -> bool:
         own, everywhere = self._codes.get(problem.path[:2], []), self._codes.get(("pylos",), [])
@@ -285,13 +298,13 @@ STAND_IN = Upstream.model_validate({"targets": ["127.0.0.1:1"]})
 
 def add_findings(found: Iterable[Mapping[str, Any]], document: Mapping[str, Any], report: Report) -> None:
     """Report what the compiler found, at the places of the document."""
-    placed = [(one, file_path(tuple(one["path"]), document)) for one in found]
+    placed = [(one, document_path(one["path"], document, report)) for one in found]
     unread = {path for one, path in placed if one["code"] == "P201"} | report.spoiled
     for one, path in placed:
         if one["code"] == "P204" and captures_unknown(path, document, unread):
             continue
         part: Part = "key" if len(path) <= 2 or one["of_key"] else "value"  # a table is shown by its name
-        also = [file_path(tuple(other), document) for other in one["also"]]
+        also = [document_path(other, document, report) for other in one["also"]]
         others = [(other, f"the other {CALLED.get(str(other[0]), other[0])}") for other in also]
         if path[:3] in report.inherited:
             others.append((path[:2], "has this default"))
@@ -304,6 +317,11 @@ def add_findings(found: Iterable[Mapping[str, Any]], document: Mapping[str, Any]
             severity=one["severity"],
             also=others,
         )
+
+
+def document_path(path: Iterable[str | int], document: Mapping[str, Any], report: Report) -> KeyPath:
+    """Find what stands at a path of the table in the document."""
+    return file_path(report.written(tuple(path)), document)
 
 
 def captures_unknown(path: KeyPath, document: Mapping[str, Any], unread: AbstractSet[KeyPath]) -> bool:

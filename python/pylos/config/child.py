@@ -28,6 +28,7 @@ from types import ModuleType, TracebackType
 from typing import Any
 
 from pylos.config import twin
+from pylos.config.problems import Report
 from pylos.config.program import FOREIGN
 from pylos.config.twin import CallPlaces, Config
 from pylos.errors import ConfigError, Place
@@ -44,6 +45,8 @@ class Unchecked:
     document: Mapping[str, Any]
     places: CallPlaces
     watch: list[Path]
+    found: Report
+    """What is wrong with the models themselves."""
 
 
 def main(source: str, seconds: float) -> None:
@@ -72,6 +75,8 @@ def answer_of(source: str) -> dict[str, Any]:
     return {
         "document": written.document,
         "places": [[list(path), asdict(place)] for path, place in written.places.calls.items()],
+        "found": [asdict(problem) for problem in written.found.problems],
+        "spoiled": [list(path) for path in written.found.spoiled],
         "files": files_below(folder, path if not name else None),
     }
 

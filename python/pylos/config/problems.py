@@ -35,6 +35,8 @@ class Report:
         self.places = places
         self.inherited: dict[KeyPath, KeyPath] = {}
         """Keys that an object has from a default, by their paths, and where the default stands."""
+        self.kept: dict[KeyPath, list[int]] = {}
+        """Lists that are read without their wrong entries: which entries of the document are left."""
         self._spoiled: set[KeyPath] = set()
         self._problems: dict[tuple[str, KeyPath, str], Problem] = {}
 
@@ -53,8 +55,7 @@ class Report:
 
         `also` are further tables that it is about, each with a few words.
         """
-        if path[:3] in self.inherited:
-            path = (*self.inherited[path[:3]], *path[3:])
+        path = self.origin(path)
         if path in self._spoiled:
             return
         others = tuple((self.places.place(other, "key"), words) for other, words in also)
@@ -63,6 +64,18 @@ class Report:
             hint = "what a variable holds is text: it cannot stand here"
         self.note(Problem(code, severity, path, message, hint, place, others))
 
+    def origin(self, path: KeyPath) -> KeyPath:
+        """Give the place of the default that something is from, else its own."""
+        return (*self.inherited[path[:3]], *path[3:]) if path[:3] in self.inherited else path
+
+    def written(self, path: KeyPath) -> KeyPath:
+        """Give the path that something has in the document, from that in what is read of it."""
+        found: KeyPath = ()
+        for step in path:
+            left = self.kept.get(self.origin(found)) if isinstance(step, int) else None
+            found = (*found, step if left is None else left[int(step)])
+        return found
+
     def note(self, problem: Problem) -> None:
         """Note a problem whose place is known."""
         self._problems.setdefault((problem.code, problem.path, problem.message), problem)
@@ -70,7 +83,7 @@ class Report:
     def spoil(self, path: KeyPath) -> None:
         """Say no more about a value that is known not to be what was meant, nor about a list's entry that has it."""
         self._spoiled.add(path)
-        if isinstance(path[-2], int):
+        if len(path) > 1 and isinstance(path[-2], int):
             self._spoiled.add(path[:-1])
 
     @property
@@ -85,7 +98,12 @@ class Report:
     @property
     def wrong(self) -> bool:
         """Whether there is more than warnings."""
-        return any(problem.severity == "error" for problem in self._problems.values())
+        return bool(self.errors)
+
+    @property
+    def errors(self) -> set[KeyPath]:
+        """The places about which more than a warning was noted."""
+        return {problem.path for problem in self._problems.values() if problem.severity == "error"}
 
     @property
     def spoiled(self) -> frozenset[KeyPath]:

@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from pylos.config.check import Loaded, check
+from pylos.config.problems import Report
 from pylos.config.twin import CallPlaces
 from pylos.errors import ConfigError, Place, Problem
 
@@ -55,14 +56,19 @@ def load_program(source: str) -> Loaded:
     result = run(source)
     if "failed" not in result:
         pass_on(result["words"])
+    here = partial(place_of, source=source)
     if "problems" in result:
-        here = partial(place_of, source=source)
         raise ConfigError(Problem.from_json(problem, here) for problem in result["problems"])
     if "failed" in result:
         failed = result["failed"]
         raise failure(source, failed["message"], place_of(failed["place"], source), failed["hint"], result["words"])
-    places = CallPlaces({tuple(path): place_of(place, source) for path, place in result["places"]})
-    return check(restored(result["document"]), places, watch=[Path(file) for file in result["files"]])
+    places = CallPlaces({tuple(path): here(place) for path, place in result["places"]})
+    found = Report(places)
+    for problem in result["found"]:
+        found.note(Problem.from_json(problem, here))
+    for path in result["spoiled"]:
+        found.spoil(tuple(path))
+    return check(restored(result["document"]), places, [Path(file) for file in result["files"]], found)
 
 
 def run(source: str) -> dict[str, Any]:

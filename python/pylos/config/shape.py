@@ -1,7 +1,7 @@
 """The shape of a document: every table read by its model, and all that does not fit told at once.
 
-A table with mistakes is read again without the keys that are wrong, so that what else is wrong with it comes to light
-and the rest of the document can be checked against it.
+A table with mistakes is read again without the keys and entries that are wrong, so that what else is wrong with it
+comes to light and the rest of the document can be checked against it.
 """
 
 from __future__ import annotations
@@ -14,7 +14,17 @@ from typing import Any, get_args, get_origin
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from pylos.config.problems import Report, choices, closest, described, did_you_mean, hint_of, key_path, message_of
+from pylos.config.problems import (
+    Report,
+    choices,
+    closest,
+    described,
+    did_you_mean,
+    hint_of,
+    holds,
+    key_path,
+    message_of,
+)
 from pylos.errors import KeyPath
 from pylos.model import Document, Secret, Table
 from pylos.model.document import KINDS
@@ -40,6 +50,8 @@ def shape(document: Mapping[str, Any], report: Report, settled: Settled | None =
         elif not isinstance(value, dict):
             report.add("P104", (kind,), not_named(kind, value), part="key")
         elif kind == "pylos":
+            if (kind,) in report.spoiled:
+                continue
             tables["pylos"] = Reader(report, (kind,), value, settled.get((kind,))).read(*KINDS[kind])
         else:
             tables[kind] = named_tables(kind, value, report, settled)
@@ -60,6 +72,8 @@ def named_tables(kind: str, tables: Mapping[str, Any], report: Report, settled: 
     found = {}
     for name in tables.keys() - set(loose):
         path, value = (kind, name), tables[name]
+        if path in report.spoiled:
+            continue
         if not NAME.fullmatch(name):
             hint = "a name has letters, digits, `_` and `-`, and at most 64 of them"
             report.add("P104", path, f"`{name}` cannot be a name", hint=hint, part="key")
@@ -105,6 +119,8 @@ class Reader:
         """Keys that were wrong or are what another was probably meant to be: that they are missing is no news."""
         self._strange: set[KeyPath] = set()
         """Tables with an unknown key that is like no other: it is what is missing there."""
+        self._holed: set[KeyPath] = set()
+        """Lists of which entries have been taken out, and not yet closed."""
 
     def read(self, model: type[Table]) -> Table | None:
         """Give the table without its wrong keys, or None where it means nothing without them."""
@@ -134,29 +150,32 @@ class Reader:
         if not self._own:
             self._value, self._own = copy.deepcopy(dict(self._value)), True
         pruned = [self.prune(path) for path in wrong if path is not None]
+        while self._holed:
+            self.close(max(self._holed, key=len))
         return any(pruned)
 
     def note(self, model: type[Table], error: ErrorDetails) -> KeyPath | None:
-        """Report an error; give the path of what to read without, None when something is missing instead."""
+        """Report an error; give the path of what to read without, None when a key of the table itself is missing."""
         path = key_path(error, self._value)
+        written = self.written(path)
         match error["type"]:
             case "extra_forbidden":
                 return self.note_unknown(model, path)
             case "missing":
-                if path not in self._settled and not (path[:-1] and path[:-1] in self._strange):
-                    self._report.add("P105", self._path + path[:-1], f"`{path[-1]}` is missing", part="key")
-                return None
+                if written not in self._settled and not (path[:-1] and written[:-1] in self._strange):
+                    self._report.add("P105", self._path + written[:-1], f"`{path[-1]}` is missing", part="key")
+                return path[:-1] or None
             case "P105" | "P108" | "P114" as code:
                 return self.note_contradiction(model, code, path, error)
             case "P109" as code:
-                self._report.add(code, self._path + path, message_of(error), hint=hint_of(error))
+                self._report.add(code, self._path + written, message_of(error), hint=hint_of(error))
             case _:
-                self._report.add("P104", self._path + path, message_of(error), hint=hint_of(error))
+                self._report.add("P104", self._path + written, message_of(error), hint=hint_of(error))
         return path
 
     def note_unknown(self, model: type[Table], path: KeyPath) -> KeyPath:
         """Report an unknown key, and remember which it was probably meant to be."""
-        *table, key = path
+        *table, key = self.written(path)
         known = keys_of(model, table)
         home = model_at(model, table).elsewhere.get(str(key)) or (None if table else home_of(str(key)))
         meant = None if home else closest(str(key), known)
@@ -167,7 +186,7 @@ class Reader:
         else:  # what it says belongs to a key that is here
             self._settled.update((*table, name) for name in re.findall(r"`(\w+)`", home) if name in known)
         hint = home or (f"did you mean `{meant}`?" if meant else self.later(table, str(key)) or choices("key", known))
-        self._report.add("P102", self._path + path, "unknown key", hint=hint, part="key")
+        self._report.add("P102", (*self._path, *table, key), "unknown key", hint=hint, part="key")
         return path
 
     def later(self, table: list[str | int], key: str) -> str | None:
@@ -182,17 +201,21 @@ class Reader:
 
         It is no news where one of these keys was wrong, or, with no keys, anything in the table.
         """
-        keys = error["ctx"]["keys"]
-        gone = [settled[len(path)] for settled in self._settled if settled[:-1] == path]
+        keys, written = error["ctx"]["keys"], self.written(path)
+        gone = [settled[len(path)] for settled in self._settled if settled[:-1] == written]
         if set(gone) & set(keys) or (gone and not keys):
             return None
         table = self.at(path)
         present = next((key for key in keys if key in table), None)
         where = path if present is None else (*path, present)
-        self._report.add(code, self._path + where, error["msg"], hint=hint_of(error), part="key")
+        self._report.add(code, self._path + self.written(where), error["msg"], hint=hint_of(error), part="key")
         if present and model_at(model, list(path)) is Secret:
             return path  # a part of a secret is none
         return None if present is None else where
+
+    def written(self, path: KeyPath) -> KeyPath:
+        """Give the path, from the table on, that something has in the document."""
+        return self._report.written(self._path + path)[len(self._path) :]
 
     def at(self, path: KeyPath) -> Any:  # noqa: ANN401 - any part of a document
         """Give a part of the table."""
@@ -202,16 +225,38 @@ class Reader:
         return value
 
     def prune(self, path: KeyPath) -> bool:
-        """Take a wrong key out; a list with a wrong entry goes as a whole, since the places of the others count."""
-        keys = [step for step in path if isinstance(step, str)]
-        cut = path[: next((index for index, step in enumerate(path) if isinstance(step, int)), len(path))]
-        if not keys or not cut:
+        """Take a wrong key or entry out; whether it was there. What is missing with it is no news."""
+        lists = [path[:index] for index, step in enumerate(path) if isinstance(step, int)]
+        self._settled.update(map(self.written, [path, *lists]))
+        inside: Any = self._value
+        for step in path[:-1]:
+            if not holds(inside, step):
+                return False
+            inside = inside[step]
+        if not path or not holds(inside, path[-1]):
             return False
-        self._settled.update({path, cut})
-        table = self.at(cut[:-1])
-        there = cut[-1] in table
-        table.pop(cut[-1], None)
-        return there
+        if isinstance(inside, list):  # the places of the others count until all have been found
+            inside[int(path[-1])] = GONE
+            self._holed.add(path[:-1])
+        else:
+            del inside[path[-1]]
+        return True
+
+    def close(self, path: KeyPath) -> None:
+        """Let the entries that are left of a list move up; a list of which none is left goes too."""
+        self._holed.discard(path)
+        entries = self.at(path)
+        left = [index for index, entry in enumerate(entries) if entry is not GONE]
+        full = self._path + self.written(path)
+        before = self._report.kept.get(full) or range(len(entries))
+        self._report.kept[full] = [before[index] for index in left]
+        entries[:] = [entries[index] for index in left]
+        if not left:
+            self.prune(path)
+
+
+GONE = object()
+"""In the place of an entry that was wrong."""
 
 
 def ordered(error: ValidationError) -> list[ErrorDetails]:

@@ -6,7 +6,6 @@ No socket is opened and no upstream asked. A test that fails (P117) or makes no 
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Collection, Iterator, Mapping
 from ipaddress import ip_address
 from typing import Any, NamedTuple
@@ -16,6 +15,7 @@ from pylos.config.problems import Part, Report
 from pylos.config.secrets import Places, hidden, values_at
 from pylos.errors import KeyPath
 from pylos.model import Expect, Identity, Test
+from pylos.model.fields import FIELD_NAME, FIELD_VALUE
 
 Answer = Mapping[str, Any]
 """What the core says about a request."""
@@ -57,11 +57,6 @@ def is_askable(name: str, test: Test, report: Report) -> bool:
     for path, part, message, hint in wrong:
         report.add("P118", ("test", name, *path), message, hint=hint, part=part)
     return not wrong
-
-
-FIELD_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
-"""A token of RFC 9110, 5.6.2."""
-FIELD_VALUE = re.compile(r"[^\x00-\x08\x0a-\x1f\x7f]*")
 
 
 def is_address(text: str) -> bool:

@@ -8,7 +8,7 @@ from typing import Any
 from pylos.config.check import Loaded, check
 from pylos.config.problems import Part, Report, described
 from pylos.config.variables import literal, sound
-from pylos.errors import ConfigError, KeyPath, Place
+from pylos.errors import KeyPath, Place
 from pylos.model import Listen, Policy, Pylos, Route, Table, Test, Upstream
 from pylos.model.base import calling_place
 from pylos.model.document import KINDS
@@ -68,9 +68,7 @@ def loaded(given: Mapping[str, Any], place: Place) -> Loaded:
     places = CallPlaces({(): place})
     report = Report(places)
     document = plain(given, (), report, places)
-    if report.wrong:
-        raise ConfigError(report.problems)
-    return check(document, places, watch=[])
+    return check(document, places, [], report)
 
 
 class CallPlaces:
@@ -95,7 +93,8 @@ def plain(value: Any, path: KeyPath, report: Report, places: CallPlaces) -> Any:
     if isinstance(value, Table):
         if value.place:
             places.calls[path] = value.place
-        check_kind(value, path, report)
+        if not check_kind(value, path, report):
+            return {}
         written = with_type(value)
         value = settled(written) if value.settled else written
     if isinstance(value, Mapping):
@@ -108,6 +107,8 @@ def plain(value: Any, path: KeyPath, report: Report, places: CallPlaces) -> Any:
         return [plain(inner, (*path, index), report, places) for index, inner in enumerate(value)]
     if isinstance(value, str) and not sound(value):
         report.add("P104", path, "is no valid Unicode")
+        report.spoil(path)
+        return ""
     return bare(value)
 
 
@@ -133,12 +134,20 @@ def settled(value: Any) -> Any:  # noqa: ANN401 - any value
     return [settled(inner) for inner in value] if isinstance(value, list) else value
 
 
-def check_kind(table: Table, path: KeyPath, report: Report) -> None:
-    """Refuse a model in the place of another, which would else be many unknown keys."""
+def check_kind(table: Table, path: KeyPath, report: Report) -> bool:
+    """Refuse a model in the place of another, which would else be many unknown keys; whether it is the right one."""
     allowed = KINDS.get(str(path[0]), ()) if len(path) == (1 if path[0] == "pylos" else 2) else ()
     if allowed and not isinstance(table, allowed):
         wanted = " or ".join(model.__name__ for model in allowed)
-        report.add("P104", path, f"must be a {wanted}, not a {type(table).__name__}")
+        report.add("P104", path, f"must be {article(wanted)} {wanted}, not a {type(table).__name__}")
+        report.spoil(path)
+        return False
+    return True
+
+
+def article(word: str) -> str:
+    """Give the article of a word."""
+    return "an" if word[0] in "AEIOU" else "a"
 
 
 def with_type(table: Table) -> dict[str, Any]:

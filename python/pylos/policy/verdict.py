@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from http import HTTPStatus
 
+from pylos.model.fields import FIELD_NAME, FIELD_VALUE, OWN
 from pylos.model.units import DURATION
 
 
@@ -100,22 +101,6 @@ BODYLESS = {HTTPStatus.NO_CONTENT, HTTPStatus.RESET_CONTENT, HTTPStatus.NOT_MODI
 CODE = re.compile(r"[a-z][a-z0-9_]{0,63}")
 PATH = re.compile(r"/[A-Za-z0-9\-._~!$&'()*+,;=:@%/{}|^\[\]`]*")
 QUERY = re.compile(r"[!$-~]*")
-FIELD_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
-FIELD_VALUE = re.compile(r"[^\x00-\x08\x0a-\x1f\x7f]*")
-OWN = frozenset(
-    {
-        "connection",
-        "content-length",
-        "host",
-        "keep-alive",
-        "proxy-connection",
-        "te",
-        "trailer",
-        "transfer-encoding",
-        "upgrade",
-    }
-)
-"""They frame a message or belong to one connection: the gateway writes them."""
 
 
 def check_field(name: str, value: str | Sequence[str] | None) -> None:

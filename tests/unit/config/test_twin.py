@@ -140,7 +140,7 @@ def test_an_unknown_kind():
 def test_a_model_in_the_place_of_another():
     (problem,) = refused(listen={"a": pylos.Listen(bind="127.0.0.1:0")}, upstream={"b": pylos.Route(match="/", to="b")})
 
-    assert (problem.code, problem.message) == ("P104", "must be a Upstream, not a Route")
+    assert (problem.code, problem.message) == ("P104", "must be an Upstream, not a Route")
 
 
 class Mode(StrEnum):

@@ -2,8 +2,9 @@
 //! value and some the last, of a field on two lines likewise, `+` in a query is a blank to some, and paths have
 //! readings of their own. A condition that comes out otherwise in one of them cannot be told.
 
-use super::variables::{Keys, Variable, folded};
-use crate::facts::{Facts, decoded, pairs};
+use super::variables::{Variable, folded};
+use crate::facts::{Facts, decoded, decoded_is, pairs};
+use crate::message::head::same_for_cgi;
 use crate::message::path::other_readings;
 
 /// How a request is read.
@@ -42,20 +43,21 @@ pub(super) fn others(variables: &[Variable], facts: &dyn Facts) -> Vec<Reading> 
                 if memchr::memchr(b'+', query).is_some() {
                     readings.push(Reading { plus_is_blank: true, ..Reading::default() });
                 }
-                if repeats(pairs(query, b'&').map(|(name, _)| decoded(name).collect()), keys) {
+                let asked = pairs(query, b'&').filter(|(name, _)| keys.any(|key| decoded_is(name, key)));
+                if repeat(asked.map(|(name, _)| decoded(name).collect()).collect()) {
                     readings.push(Reading { parameter: Pick::Last, ..Reading::default() });
                 }
             }
             Variable::Headers(keys) | Variable::HeaderValues(keys) => {
                 let mut names: Vec<Vec<u8>> = Vec::new();
                 facts.any_field(&mut |name, _| {
-                    let name = folded(name).into_bytes();
-                    if !is_list(&name) {
-                        names.push(name);
+                    if keys.any(|key| same_for_cgi(name, key)) {
+                        names.push(folded(name).into_bytes());
                     }
                     false
                 });
-                if repeats(names.into_iter(), keys) {
+                names.retain(|name| !is_list(name));
+                if repeat(names) {
                     readings
                         .extend([Pick::First, Pick::Last].map(|line| Reading { line, ..Reading::default() }));
                 }
@@ -66,16 +68,10 @@ pub(super) fn others(variables: &[Variable], facts: &dyn Facts) -> Vec<Reading> 
     readings
 }
 
-/// Whether a name that is asked for is there more than once.
-fn repeats(names: impl Iterator<Item = Vec<u8>>, keys: &Keys) -> bool {
-    let mut seen: Vec<Vec<u8>> = Vec::new();
-    for name in names.filter(|name| keys.any(|key| name == key)) {
-        if seen.contains(&name) {
-            return true;
-        }
-        seen.push(name);
-    }
-    false
+/// Whether one of the names is there more than once.
+fn repeat(mut names: Vec<Vec<u8>>) -> bool {
+    names.sort_unstable();
+    names.windows(2).any(|two| two[0] == two[1])
 }
 
 /// Fields whose lines are one list by their definition (RFC 9110 5.3), and Cookie (RFC 9113 8.2.3).

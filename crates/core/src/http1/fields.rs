@@ -138,7 +138,7 @@ fn plain(line: &[u8]) -> usize {
     for eight in line.as_chunks::<8>().0 {
         let bytes = u64::from_le_bytes(*eight);
         let low = bytes & !HIGH;
-        let folded = low | 0x20 * ALL;
+        let folded = low | (0x20 * ALL);
         let letter = from(folded, b'a') & !from(folded, b'z' + 1);
         let digit = from(low, b'0') & !from(low, b'9' + 1);
         let dash = from(low, b'-') & !from(low, b'-' + 1);
