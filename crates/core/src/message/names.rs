@@ -75,91 +75,7 @@ impl NameSet {
 
 /// Classifies a name, whatever its letter case.
 pub fn known(name: &[u8]) -> Known {
-    let candidates: &[Named] = match name.len() {
-        2 => const { &[Named::new(b"te", Known::Te)] },
-        3 => const { &[Named::new(b"via", Known::Via)] },
-        4 => {
-            const {
-                &[
-                    Named::new(b"host", Known::Host),
-                    Named::new(b"date", Known::Date),
-                    Named::new(b"link", Known::Link),
-                ]
-            }
-        }
-        5 => const { &[Named::new(b"proxy", Known::Proxy)] },
-        6 => {
-            const {
-                &[
-                    Named::new(b"accept", Known::Accept),
-                    Named::new(b"expect", Known::Expect),
-                    Named::new(b"server", Known::Server),
-                ]
-            }
-        }
-        7 => {
-            const {
-                &[
-                    Named::new(b"upgrade", Known::Upgrade),
-                    Named::new(b"trailer", Known::Trailer),
-                    Named::new(b"refresh", Known::Refresh),
-                    Named::new(b"alt-svc", Known::AltSvc),
-                ]
-            }
-        }
-        8 => const { &[Named::new(b"location", Known::Location)] },
-        9 => {
-            const { &[Named::new(b"forwarded", Known::Forwarded), Named::new(b"x-real-ip", Known::XRealIp)] }
-        }
-        10 => {
-            const {
-                &[
-                    Named::new(b"connection", Known::Connection),
-                    Named::new(b"user-agent", Known::UserAgent),
-                    Named::new(b"keep-alive", Known::KeepAlive),
-                    Named::new(b"set-cookie", Known::SetCookie),
-                ]
-            }
-        }
-        12 => {
-            const {
-                &[
-                    Named::new(b"content-type", Known::ContentType),
-                    Named::new(b"x-request-id", Known::XRequestId),
-                    Named::new(b"x-powered-by", Known::XPoweredBy),
-                    Named::new(b"pylos-reason", Known::PylosReason),
-                    Named::new(b"max-forwards", Known::MaxForwards),
-                ]
-            }
-        }
-        14 => {
-            const {
-                &[
-                    Named::new(b"content-length", Known::ContentLength),
-                    Named::new(b"http2-settings", Known::Http2Settings),
-                ]
-            }
-        }
-        15 => const { &[Named::new(b"x-forwarded-for", Known::XForwardedFor)] },
-        16 => {
-            const {
-                &[
-                    Named::new(b"x-forwarded-host", Known::XForwardedHost),
-                    Named::new(b"content-location", Known::ContentLocation),
-                    Named::new(b"proxy-connection", Known::ProxyConnection),
-                ]
-            }
-        }
-        17 => {
-            const {
-                &[
-                    Named::new(b"transfer-encoding", Known::TransferEncoding),
-                    Named::new(b"x-forwarded-proto", Known::XForwardedProto),
-                ]
-            }
-        }
-        _ => &[],
-    };
+    let candidates = BY_LENGTH.get(name.len()).copied().unwrap_or_default();
     let ends = ends_of(name);
     for candidate in candidates {
         if candidate.ends == ends && (name.len() <= 16 || name.eq_ignore_ascii_case(candidate.spelled)) {
@@ -173,6 +89,57 @@ pub fn known(name: &[u8]) -> Known {
     }
     Known::Other
 }
+
+const BY_LENGTH: [&[Named]; 18] = [
+    &[],
+    &[],
+    &[Named::new(b"te", Known::Te)],
+    &[Named::new(b"via", Known::Via)],
+    &[Named::new(b"host", Known::Host), Named::new(b"date", Known::Date), Named::new(b"link", Known::Link)],
+    &[Named::new(b"proxy", Known::Proxy)],
+    &[
+        Named::new(b"accept", Known::Accept),
+        Named::new(b"expect", Known::Expect),
+        Named::new(b"server", Known::Server),
+    ],
+    &[
+        Named::new(b"upgrade", Known::Upgrade),
+        Named::new(b"trailer", Known::Trailer),
+        Named::new(b"refresh", Known::Refresh),
+        Named::new(b"alt-svc", Known::AltSvc),
+    ],
+    &[Named::new(b"location", Known::Location)],
+    &[Named::new(b"forwarded", Known::Forwarded), Named::new(b"x-real-ip", Known::XRealIp)],
+    &[
+        Named::new(b"connection", Known::Connection),
+        Named::new(b"user-agent", Known::UserAgent),
+        Named::new(b"keep-alive", Known::KeepAlive),
+        Named::new(b"set-cookie", Known::SetCookie),
+    ],
+    &[],
+    &[
+        Named::new(b"content-type", Known::ContentType),
+        Named::new(b"x-request-id", Known::XRequestId),
+        Named::new(b"x-powered-by", Known::XPoweredBy),
+        Named::new(b"pylos-reason", Known::PylosReason),
+        Named::new(b"max-forwards", Known::MaxForwards),
+    ],
+    &[],
+    &[
+        Named::new(b"content-length", Known::ContentLength),
+        Named::new(b"http2-settings", Known::Http2Settings),
+    ],
+    &[Named::new(b"x-forwarded-for", Known::XForwardedFor)],
+    &[
+        Named::new(b"x-forwarded-host", Known::XForwardedHost),
+        Named::new(b"content-location", Known::ContentLocation),
+        Named::new(b"proxy-connection", Known::ProxyConnection),
+    ],
+    &[
+        Named::new(b"transfer-encoding", Known::TransferEncoding),
+        Named::new(b"x-forwarded-proto", Known::XForwardedProto),
+    ],
+];
 
 /// A name as it is looked for.
 struct Named {
