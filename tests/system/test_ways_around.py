@@ -107,7 +107,7 @@ def test_an_escaped_slash_that_decides_nothing_passes_as_it_is(client: RawClient
         ("/", [("x-role", "tester")], "yes"),
         ("/", [("X_Role", "tester")], "yes"),  # one field for an application behind CGI, and so for a condition
         ("/", [("x-role", "tester"), ("X_Role", "guest")], None),
-        ("/", [], None),  # cannot tell: nothing is changed
+        ("/", [], None),
         ("/?beta=1", [], "yes"),
         ("/?beta=1&beta=%31", [], "yes"),
         ("/?beta=0&beta=1", [], None),
@@ -133,3 +133,54 @@ def test_in_doubt_nothing_is_changed(
 )
 def test_in_doubt_a_filter_acts(client: RawClient, query: str, headers: list[tuple[str, str]], status: int):
     assert client.get(f"/staff{query}", headers).status == status
+
+
+READ_IN_MANY_WAYS = """
+[policy.query]
+type = "filter"
+allow_ip = ["192.0.2.1"]
+if = "request.query.cmd == 'drop all' || request.query['a b'] == '1'"
+[policy.both]
+type = "filter"
+allow_ip = ["192.0.2.1"]
+if = "request.path.startsWith('/hooks/') && request.query.mode == 'write'"
+[policy.role]
+type = "filter"
+allow_ip = ["192.0.2.1"]
+if = "request.headers['x-role'] == 'admin' || request.headers['x-forwarded-user'] == 'admin'"
+[policy.me]
+type = "filter"
+allow_ip = ["192.0.2.1"]
+if = "request.path.startsWith('/users/@me')"
+"""
+
+
+@pytest.mark.parametrize(
+    "target, headers, status",
+    [
+        ("/?cmd=drop+all", [], 403),
+        ("/?cmd=x&cmd=drop+all", [], 403),
+        ("/?cmd=x&cmd=drop%20all&cmd=y", [], 403),
+        ("/?cmd=x&cmd=drop&cmd=all", [], 200),
+        ("/?a+b=1", [], 403),
+        ("/?a+b=0&a%20b=1", [], 403),
+        ("/hooks;/x?mode=write", [], 403),
+        ("/hooks/x?mode=read&mode=write", [], 403),
+        ("/hooks;/x?mode=read&mode=write", [], 403),
+        ("/hooks;/x?mode=read", [], 200),
+        ("/", [("x-role", "admin")], 403),
+        ("/", [("x_role", "a"), ("x-role", "admin"), ("X_Role", "b")], 403),
+        ("/", [("x-role", "a"), ("x-role", "admin"), ("x-role", "b")], 403),
+        ("/", [("x-role", "a"), ("x-role", "b")], 200),
+        ("/", [("x-forwarded-user", "joe")], 200),
+        ("/users/@me", [], 403),
+        ("/users/%40me", [], 403),
+        ("/users/%40you", [], 200),
+    ],
+)
+def test_a_filter_acts_where_any_application_would_see_what_it_looks_for(
+    front: Front, echo: EchoUpstream, target: str, headers: list[tuple[str, str]], status: int
+):
+    route = 'match = "/{rest:path}"\nuse = ["query", "both", "role", "me"]'
+    with RawClient(front(echo, route=route, more=READ_IN_MANY_WAYS).address()) as client:
+        assert client.get(target, headers).status == status

@@ -7,6 +7,7 @@
 //! - [`address`]: sets of networks;
 //! - [`facts`]: what conditions may ask about a request;
 //! - [`condition`]: expressions over it, for the `if` of a policy;
+//! - [`verdict`]: what a policy in Python says about a request;
 //! - [`table`]: what the file said, compiled into types that cannot be wrong;
 //! - [`route`]: which route a request takes;
 //! - [`balance`] and [`health`]: which target answers, and which one is out.
@@ -17,6 +18,7 @@ pub mod http1;
 pub mod address;
 pub mod facts;
 pub mod condition;
+pub mod verdict;
 pub mod table;
 pub mod route;
 pub mod balance;

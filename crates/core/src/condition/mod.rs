@@ -77,8 +77,8 @@ impl Condition {
     /// Whether it holds for this request.
     pub fn holds(&self, facts: &dyn Facts) -> Result<bool, CannotTell> {
         let told = self.told(facts, &Reading::default())?;
-        let differs = |reading: &Reading| self.told(facts, reading) != Ok(told);
-        if readings::others(&self.variables, facts).iter().any(differs) {
+        let agrees = |reading: &Reading| self.told(facts, reading) == Ok(told);
+        if !readings::others(&self.variables, facts).is_some_and(|others| others.iter().all(agrees)) {
             return Err(CannotTell("the request can be read in more than one way".to_owned()));
         }
         Ok(told)

@@ -283,3 +283,27 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_request_may_be_read_otherwise_in_several_places() {
+    let twice = |query: &'static str, fields: Vec<(&'static str, &'static str)>| Asked {
+        query: Some(query),
+        fields,
+        ..Asked::default()
+    };
+    let both = "request.query.a == '2' && request.headers.b == 'x y'";
+    for (query, fields) in [
+        ("a=1&a=2", vec![("b", "w"), ("b", "x y")]),
+        ("a=1&a=2&a=3", vec![("b", "w"), ("b", "x y"), ("b", "z")]),
+        ("a=1&a=2", vec![("b", "x y")]),
+        ("a=2", vec![("b", "w"), ("b", "x y")]),
+    ] {
+        assert!(holds(both, &twice(query, fields)).is_err(), "{query}");
+    }
+    assert_eq!(holds(both, &twice("a=1&a=3", vec![("b", "x y")])), Ok(false));
+    // Two spellings, of which an application may see one.
+    assert!(holds("request.headers['a-b'] == '2'", &twice("", vec![("a_b", "1"), ("A-B", "1")])).is_err());
+    // Too many ways to look at.
+    let query: &'static str = Box::leak("&a=1".repeat(100).into_boxed_str());
+    assert!(holds("request.query.a == '2'", &twice(query, Vec::new())).is_err());
+}

@@ -186,28 +186,35 @@ pub(super) fn folded(name: &[u8]) -> String {
 
 /// By folded name; the lines of one name together, as RFC 9110 5.3 joins them.
 fn headers(facts: &dyn Facts, keys: &Keys, reading: &Reading) -> HashMap<String, String> {
-    let mut found: HashMap<String, String> = HashMap::new();
+    let mut found: HashMap<String, (String, usize)> = HashMap::new();
     facts.any_field(&mut |name, value| {
         if keys.any(|key| same_for_cgi(name, key)) {
             let value = String::from_utf8_lossy(value);
             match found.entry(folded(name)) {
                 Entry::Vacant(entry) => {
-                    entry.insert(value.into_owned());
+                    entry.insert((value.into_owned(), 0));
                 }
                 Entry::Occupied(mut entry) => {
                     let line = if is_list(entry.key().as_bytes()) { Pick::Usual } else { reading.line };
                     let separator = if entry.key() == "cookie" { "; " } else { ", " };
+                    let (joined, place) = entry.get_mut();
+                    *place += 1;
                     match line {
-                        Pick::Usual => entry.get_mut().extend([separator, &value]),
-                        Pick::First => {}
-                        Pick::Last => *entry.get_mut() = value.into_owned(),
+                        Pick::Usual => joined.extend([separator, &value]),
+                        Pick::Nth(wanted) if *place <= wanted => *joined = value.into_owned(),
+                        Pick::Nth(_) => {}
                     }
                 }
             }
         }
         false
     });
-    found
+    values(found)
+}
+
+/// Without their places.
+fn values(found: HashMap<String, (String, usize)>) -> HashMap<String, String> {
+    found.into_iter().map(|(name, (value, _))| (name, value)).collect()
 }
 
 /// Decoded.
@@ -217,18 +224,25 @@ fn query(facts: &dyn Facts, keys: &Keys, reading: &Reading) -> HashMap<String, S
         let raw: Vec<u8> = raw.iter().map(|byte| blank(*byte)).collect();
         String::from_utf8_lossy(&decoded(&raw).collect::<Vec<u8>>()).into_owned()
     };
-    let mut found: HashMap<String, String> = HashMap::new();
+    let mut found: HashMap<String, (String, usize)> = HashMap::new();
     for (name, value) in pairs(facts.query().unwrap_or_default(), b'&') {
-        if keys.any(|key| decoded_is(name, key)) {
-            let (name, value) = (plain(name), plain(value));
-            if reading.parameter == Pick::Last {
-                found.insert(name, value);
-            } else {
-                found.entry(name).or_insert(value);
+        let blanks = reading.plus_is_blank && name.contains(&b'+');
+        if keys.any(|key| if blanks { plain(name).as_bytes() == key } else { decoded_is(name, key) }) {
+            match found.entry(plain(name)) {
+                Entry::Vacant(entry) => {
+                    entry.insert((plain(value), 0));
+                }
+                Entry::Occupied(mut entry) => {
+                    let (first, place) = entry.get_mut();
+                    *place += 1;
+                    if matches!(reading.parameter, Pick::Nth(wanted) if *place <= wanted) {
+                        *first = plain(value);
+                    }
+                }
             }
         }
     }
-    found
+    values(found)
 }
 
 fn map<'f>(found: HashMap<String, String>) -> Box<dyn Val + 'f> {

@@ -180,6 +180,33 @@ fn with_bare(path: &[u8], separators: &[u8]) -> Vec<u8> {
     bare
 }
 
+/// The path and other readings of it as an application sees them that decodes before it looks: all escapes but
+/// those of `/`, `\\` and `%`, which mean something undecoded. Nothing where there is no escape.
+pub fn decoded_readings(path: &[u8], others: &[Vec<u8>]) -> Vec<Vec<u8>> {
+    if memchr::memchr(b'%', path).is_none() {
+        return Vec::new();
+    }
+    let paths = std::iter::once(path).chain(others.iter().map(Vec::as_slice));
+    paths.map(decoded).flat_map(|decoded| [without_parameters(&decoded), decoded]).collect()
+}
+
+fn decoded(path: &[u8]) -> Vec<u8> {
+    let (mut out, mut at) = (Vec::with_capacity(path.len()), 0);
+    while at < path.len() {
+        match decode_escape(&path[at..]) {
+            Some(byte) if !matches!(byte, b'/' | b'\\' | b'%') => {
+                out.push(byte);
+                at += 3;
+            }
+            _ => {
+                out.push(path[at]);
+                at += 1;
+            }
+        }
+    }
+    out
+}
+
 fn without_parameters(path: &[u8]) -> Vec<u8> {
     let segments = path.split(|byte| *byte == b'/');
     let names = segments.map(|segment| &segment[..memchr::memchr(b';', segment).unwrap_or(segment.len())]);

@@ -27,10 +27,7 @@ impl Policy {
 impl Phase {
     /// Whether leaving it out could let something pass that must not.
     pub fn protects(self) -> bool {
-        match self {
-            Phase::Filter => true,
-            Phase::Transform => false,
-        }
+        self != Phase::Transform
     }
 }
 
@@ -39,14 +36,54 @@ impl Phase {
 pub enum Phase {
     /// First of the stage `admit`.
     Filter,
+    Identity,
+    Authorise,
+    /// Last of it.
+    Hooks,
     /// The stages `rewrite` and `respond`.
     Transform,
+}
+
+impl Phase {
+    /// As everything that people read spells it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Phase::Filter => "filter",
+            Phase::Identity => "identity",
+            Phase::Authorise => "authorise",
+            Phase::Hooks => "hooks",
+            Phase::Transform => "transform",
+        }
+    }
 }
 
 #[derive(Debug)]
 pub enum PolicyKind {
     Headers(HeadersPolicy),
     Filter(FilterPolicy),
+    Python(PythonPolicy),
+}
+
+/// A function of the user's, which a lane is asked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PythonPolicy {
+    /// `module:function`.
+    pub call: Box<str>,
+    pub timeout_ms: u64,
+    pub on_error: OnError,
+    /// Bytes of the body that it reads; `None` = it reads none.
+    pub body: Option<u64>,
+    /// Empty for the common lane.
+    pub lane: Box<str>,
+    /// A digest of code and settings.
+    pub version: u64,
+}
+
+/// What becomes of a request about which there is no verdict.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OnError {
+    Deny,
+    Allow,
 }
 
 /// Edits of fields, on the way in and on the way out.

@@ -198,6 +198,28 @@ pub enum RawKind {
         #[serde(default)]
         max_body: Option<u64>,
     },
+    Python {
+        /// `module:function`.
+        call: String,
+        /// `identity`, `authorise` or `hooks`, as the function's decorator says.
+        phase: String,
+        /// How long a request waits for a verdict.
+        timeout_ms: u64,
+        /// `deny` or `allow`: what becomes of a request about which there is no verdict.
+        on_error: String,
+        /// Bytes of the body that it reads; absent = none.
+        #[serde(default)]
+        body_bytes: Option<u64>,
+        /// The lane that it runs in; empty for the common one.
+        #[serde(default)]
+        lane: String,
+        /// For the lane alone.
+        #[serde(default)]
+        settings: serde_json::Value,
+        /// A digest of its code: with another one, its decisions are no longer remembered.
+        #[serde(default)]
+        code: String,
+    },
     Chain {
         #[serde(rename = "use")]
         use_: Vec<String>,

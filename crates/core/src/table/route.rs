@@ -44,8 +44,7 @@ impl Route {
     pub(crate) fn shares_target(&self, other: &Route, upstreams: &[Upstream]) -> bool {
         match (&self.action, &other.action) {
             (Action::Forward { upstream, .. }, Action::Forward { upstream: to, .. }) => {
-                let (own, others) = (&upstreams[upstream.index()].targets, &upstreams[to.index()].targets);
-                upstream == to || own.iter().any(|target| others.iter().any(|other| other.url == target.url))
+                upstream == to || upstreams[upstream.index()].alike.contains(to)
             }
             _ => false,
         }

@@ -1,6 +1,6 @@
 //! Upstreams and their targets.
 
-use super::{Pool, UpstreamTimeouts};
+use super::{Pool, UpstreamId, UpstreamTimeouts};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
@@ -15,6 +15,8 @@ pub struct Upstream {
     pub timeouts: UpstreamTimeouts,
     /// What no client may see: host (lower case, IPv6 in brackets) and port of each target, and a literal `host`.
     pub hidden: Vec<(Box<str>, u16)>,
+    /// The other upstreams that have a target of this one.
+    pub alike: Vec<UpstreamId>,
 }
 
 /// One server. Its `url` is its identity over reloads.

@@ -6,7 +6,8 @@
 use crate::route::{HostPattern, PathPattern, Pattern, Router, Segment};
 use crate::table::raw::RawTable;
 use crate::table::{
-    Action, Code, Listener, ListenerId, Policy, PolicyId, Problems, Route, RouteId, Serve, Upstream, place,
+    Action, Code, Listener, ListenerId, Policy, PolicyId, Problems, Route, RouteId, Serve, Upstream, UpstreamId,
+    place,
 };
 use std::collections::HashSet;
 
@@ -25,18 +26,21 @@ pub(super) struct Bypass<'t> {
 }
 
 impl Bypass<'_> {
-    /// Warns once for each pair of a route and a broader one.
+    /// Warns of routes with policies of their own, and of those whose upstream is reached by another route without
+    /// some: all others have the same policies.
     pub(super) fn check(&self, problems: &mut Problems) {
-        let eased: HashSet<&str> = (self.raw.route.values())
-            .filter(|route| !route.without.is_empty())
-            .filter_map(|route| route.to.as_deref())
-            .collect();
+        let mut eased: HashSet<UpstreamId> = HashSet::new();
+        for (route, raw) in self.routes.iter().zip(self.raw.route.values()) {
+            if let Action::Forward { upstream, .. } = route.action
+                && !raw.without.is_empty()
+                && eased.insert(upstream)
+            {
+                eased.extend(&self.upstreams[upstream.index()].alike);
+            }
+        }
         for (index, (route, raw)) in self.routes.iter().zip(self.raw.route.values()).enumerate() {
-            // All other routes have the same policies.
             let guarded = match &route.action {
-                Action::Forward { .. } => {
-                    !raw.use_.is_empty() || raw.to.as_deref().is_some_and(|to| eased.contains(to))
-                }
+                Action::Forward { upstream, .. } => !raw.use_.is_empty() || eased.contains(upstream),
                 Action::Respond(answer) => answer.refuses(),
                 Action::Redirect(_) => false,
             };
@@ -100,6 +104,16 @@ impl Bypass<'_> {
         missing.iter().map(|id| &*self.policies[id.index()].name).collect()
     }
 
+    /// What two routes have in common.
+    fn shared(&self, one: &Route, other: &Route) -> &'static str {
+        match (&one.action, &other.action) {
+            (Action::Forward { upstream, .. }, Action::Forward { upstream: to, .. }) if upstream != to => {
+                "server by another upstream"
+            }
+            _ => "upstream",
+        }
+    }
+
     fn warn(&self, (route, index): (&Route, usize), ways: &[(&str, RouteId)], problems: &mut Problems) {
         let Some((spelling, first)) = ways.first() else { return };
         let spelling = spelling.replace(SAMPLE, "x");
@@ -111,7 +125,7 @@ impl Bypass<'_> {
             let missing = self.missing(route, broader);
             let lacks = missing.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
             let remedy = format!(", or {lacks} to `use` of `route.{name}`");
-            (format!("to the same upstream, without {lacks}"), remedy)
+            (format!("to the same {}, without {lacks}", self.shared(route, broader)), remedy)
         };
         let more = match ways.len() - 1 {
             0 => String::new(),

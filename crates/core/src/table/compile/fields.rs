@@ -51,6 +51,11 @@ const OWN: [&str; 9] = [
     "upgrade",
 ];
 
+/// Whether the gateway writes this field itself.
+pub(crate) fn is_own(name: &str) -> bool {
+    OWN.iter().any(|own| name.eq_ignore_ascii_case(own))
+}
+
 fn check_name(name: &str, path: Vec<PathPart>, problems: &mut Problems) {
     let (message, hint) = if !is_token(name.as_bytes()) {
         (format!("`{}` is not a field name", name.escape_debug()), None)
@@ -59,7 +64,7 @@ fn check_name(name: &str, path: Vec<PathPart>, problems: &mut Problems) {
             "`Host` is not changed here".to_owned(),
             Some("`host` of the upstream says which one its targets see"),
         )
-    } else if OWN.iter().any(|own| name.eq_ignore_ascii_case(own)) {
+    } else if is_own(name) {
         let hint = "it frames a message or belongs to one connection";
         (format!("`{name}` is written by the gateway"), Some(hint))
     } else {
@@ -69,7 +74,7 @@ fn check_name(name: &str, path: Vec<PathPart>, problems: &mut Problems) {
 }
 
 /// Why a text is no value of a field. RFC 9110 5.5: no controls but the tab, no blanks at the ends.
-pub(super) fn no_value(value: &str) -> Option<&'static str> {
+pub(crate) fn no_value(value: &str) -> Option<&'static str> {
     if value.bytes().any(|byte| (byte < 0x20 && byte != b'\t') || byte == 0x7F) {
         return Some("has a control character");
     }

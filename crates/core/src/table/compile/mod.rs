@@ -3,8 +3,9 @@
 mod settings;
 mod listen;
 mod upstream;
-mod fields;
+pub(crate) mod fields;
 mod policy;
+mod python;
 mod effective;
 mod require;
 mod route;

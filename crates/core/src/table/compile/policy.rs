@@ -1,16 +1,17 @@
 //! `[policy.NAME]`, but for chains, which `effective` takes apart.
 
 use super::settings::network;
-use super::{fields, values};
+use super::{fields, python, values};
 use crate::address::IpSet;
 use crate::condition::{BadExpression, Condition};
 use crate::route::PathSet;
 use crate::route::pattern::{PathPattern, Unreadable, check_method};
 use crate::table::raw::{RawFieldEdits, RawKind, RawPolicy};
 use crate::table::{
-    Code, FieldEdits, FilterPolicy, HeadersPolicy, Phase, Policy, PolicyKind, Problems, place,
+    Code, FieldEdits, FilterPolicy, HeadersPolicy, Phase, Policy, PolicyKind, Problems, PythonPolicy, place,
 };
 use std::collections::BTreeMap;
+use std::hash::{DefaultHasher, Hash, Hasher};
 
 /// In the order of names; a chain has no policy of its own.
 pub(super) fn compile(raw: &BTreeMap<String, RawPolicy>, problems: &mut Problems) -> Vec<Policy> {
@@ -34,6 +35,19 @@ pub(super) fn compile(raw: &BTreeMap<String, RawPolicy>, problems: &mut Problems
                     max_body: *max_body,
                 };
                 (Phase::Filter, PolicyKind::Filter(filter))
+            }
+            RawKind::Python { call, phase, timeout_ms, on_error, body_bytes, lane, settings, code } => {
+                let mut version = DefaultHasher::new();
+                (call, settings.to_string(), code).hash(&mut version);
+                let python = PythonPolicy {
+                    call: call.as_str().into(),
+                    timeout_ms: *timeout_ms,
+                    on_error: python::on_error(name, on_error, problems),
+                    body: *body_bytes,
+                    lane: lane.as_str().into(),
+                    version: version.finish(),
+                };
+                (python::phase(name, phase, problems), PolicyKind::Python(python))
             }
         };
         let condition = policy.if_.as_ref().and_then(|text| condition(name, text, problems));

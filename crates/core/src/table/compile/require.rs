@@ -2,7 +2,9 @@
 
 use super::effective::Names;
 use crate::table::raw::RawTable;
-use crate::table::{Code, Listener, ListenerId, Policy, PolicyId, Problems, Route, Serve, place};
+use crate::table::{
+    Code, Listener, ListenerId, OnError, Policy, PolicyId, PolicyKind, Problems, Route, Serve, place,
+};
 
 /// A required name, and what it stands for: itself, or all that is in the chain.
 pub(super) type Required<'a> = (&'a str, Vec<PolicyId>);
@@ -56,6 +58,12 @@ fn gap(route: &Route, id: PolicyId, policy: &Policy, listeners: &[Listener]) -> 
     if policy.enforce < 100 {
         let why = format!("it acts on {} % of the requests only", policy.enforce);
         return Some((why, format!("`enforce = 100` of `policy.{name}`")));
+    }
+    if let PolicyKind::Python(python) = &policy.kind
+        && python.on_error == OnError::Allow
+    {
+        let why = "what it gives no verdict about passes".to_owned();
+        return Some((why, format!("`on_error = \"deny\"` of `policy.{name}`")));
     }
     policy.condition.as_ref().map(|_| {
         let why = "it acts only where its `if` holds".to_owned();

@@ -1,0 +1,175 @@
+//! What a policy in Python says about a request, checked: nothing of it is taken for sound because a policy wrote it.
+
+use crate::http1::is_token;
+use crate::message::path::{Normal, normalise};
+use crate::table::{is_own_field, no_field_value};
+use serde::Deserialize;
+use serde_json::{Map, Value};
+
+/// What becomes of the request.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Verdict {
+    /// It passes as it is.
+    Pass,
+    /// It passes, changed.
+    Allow(Box<Changes>),
+    Deny(Box<Denial>),
+    /// It is answered.
+    Answer(Box<Reply>),
+    /// The policy raised, or gave what is no verdict.
+    Failed,
+}
+
+/// How a request is changed, and what is known of its client now.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Changes {
+    /// Each name once for each line, in place of all fields of that name.
+    pub set: Vec<(String, String)>,
+    pub remove: Vec<String>,
+    /// What the upstream gets, in normal form.
+    pub path: Option<String>,
+    /// Likewise, without its `?`; empty = none.
+    pub query: Option<String>,
+    /// The name of the upstream.
+    pub upstream: Option<String>,
+    /// `client.id`.
+    pub client: Option<String>,
+    pub plan: Option<String>,
+    pub claims: Map<String, Value>,
+    /// What a limit counts it under.
+    pub key: Option<String>,
+    /// For how long this holds for requests that are alike, ms.
+    pub remember_ms: Option<u64>,
+    /// What makes them alike.
+    pub by: Vec<String>,
+}
+
+/// A refusal.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Denial {
+    pub status: u16,
+    pub code: String,
+    #[serde(default)]
+    pub detail: Option<String>,
+    #[serde(default)]
+    pub headers: Vec<(String, String)>,
+    #[serde(default)]
+    pub remember_ms: Option<u64>,
+    #[serde(default)]
+    pub by: Vec<String>,
+}
+
+/// An answer of the policy's own.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reply {
+    pub head: ReplyHead,
+    pub body: Vec<u8>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ReplyHead {
+    pub status: u16,
+    pub content_type: String,
+    #[serde(default)]
+    pub headers: Vec<(String, String)>,
+}
+
+const PASS: u8 = 0;
+const ALLOW: u8 = 1;
+const DENY: u8 = 2;
+const ANSWER: u8 = 3;
+const FAILED: u8 = 4;
+
+impl Verdict {
+    /// Reads what a lane wrote. The error says what is wrong with it.
+    pub fn decode(kind: u8, rest: &[u8]) -> Result<Self, String> {
+        match kind {
+            PASS => Ok(Verdict::Pass),
+            ALLOW => Changes::decode(read(rest)?).map(|changes| Verdict::Allow(Box::new(changes))),
+            DENY => Denial::decode(read(rest)?).map(|denial| Verdict::Deny(Box::new(denial))),
+            ANSWER => Reply::decode(rest).map(|reply| Verdict::Answer(Box::new(reply))),
+            FAILED => Ok(Verdict::Failed),
+            other => Err(format!("{other} is no kind of verdict")),
+        }
+    }
+}
+
+fn read<'a, T: Deserialize<'a>>(text: &'a [u8]) -> Result<T, String> {
+    serde_json::from_slice(text).map_err(|error| error.to_string())
+}
+
+impl Changes {
+    /// Checks it, and puts the path into normal form.
+    pub fn decode(mut self) -> Result<Self, String> {
+        self.set.iter().try_for_each(|(name, value)| field(name, value))?;
+        self.remove.iter().try_for_each(|name| field(name, ""))?;
+        if let Some(path) = &mut self.path {
+            let mut normal = Vec::new();
+            let changed = normalise(path.as_bytes(), &mut normal)
+                .map_err(|error| format!("the path {path:?}: {}", error.reason()))?;
+            if changed == Normal::Changed {
+                *path = String::from_utf8(normal).map_err(|_| "the path is no text".to_owned())?;
+            }
+        }
+        if let Some(query) = &self.query
+            && !query.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'#')
+        {
+            return Err(format!("the query {query:?} has blanks, controls or `#`"));
+        }
+        for text in [&self.client, &self.plan, &self.key].into_iter().flatten() {
+            if text.is_empty() || text.chars().any(char::is_control) {
+                return Err(format!("{text:?} names nobody: it is empty or has control characters"));
+            }
+        }
+        Ok(self)
+    }
+}
+
+impl Denial {
+    fn decode(self) -> Result<Self, String> {
+        let allowed = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_';
+        if !(400..=599).contains(&self.status) {
+            return Err(format!("{} is no status of a refusal", self.status));
+        }
+        if self.code.is_empty() || self.code.len() > 64 || !self.code.bytes().all(allowed) {
+            return Err(format!("{:?} is no code", self.code));
+        }
+        self.headers.iter().try_for_each(|(name, value)| field(name, value))?;
+        Ok(self)
+    }
+}
+
+impl Reply {
+    fn decode(text: &[u8]) -> Result<Self, String> {
+        let short = || "the answer is cut short".to_owned();
+        let (length, rest) = text.split_first_chunk::<4>().ok_or_else(short)?;
+        let (head, body) = rest.split_at_checked(u32::from_le_bytes(*length) as usize).ok_or_else(short)?;
+        let head: ReplyHead = read(head)?;
+        if !(200..=599).contains(&head.status) {
+            return Err(format!("{} is no status of an answer", head.status));
+        }
+        field("content-type", &head.content_type)?;
+        head.headers.iter().try_for_each(|(name, value)| field(name, value))?;
+        Ok(Reply { head, body: body.to_vec() })
+    }
+}
+
+/// What can stand in a message, and is not the gateway's own to write.
+fn field(name: &str, value: &str) -> Result<(), String> {
+    if !is_token(name.as_bytes()) {
+        return Err(format!("{name:?} is no name of a field"));
+    }
+    if is_own_field(name) {
+        return Err(format!("`{name}` is written by the gateway"));
+    }
+    match no_field_value(value) {
+        Some(why) => Err(format!("the value of `{name}` {why}")),
+        None => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests;
