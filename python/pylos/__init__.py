@@ -13,6 +13,7 @@ from pylos.model import (
     Expect,
     FieldEdits,
     Filter,
+    Given,
     Headers,
     Health,
     Identity,
@@ -21,6 +22,7 @@ from pylos.model import (
     ListenTimeouts,
     Pool,
     Pylos,
+    Python,
     Redirect,
     Respond,
     RewriteRe,
@@ -33,6 +35,7 @@ from pylos.model import (
     UpstreamTimeouts,
     When,
 )
+from pylos.policy import Allow, Answer, Deny, Request, policy
 
 if TYPE_CHECKING:
     from pylos.gateway import Gateway
@@ -41,15 +44,19 @@ __version__ = _version()
 
 __all__ = [
     "AccessLog",
+    "Allow",
+    "Answer",
     "BindError",
     "Chain",
     "Config",
     "ConfigError",
+    "Deny",
     "Expect",
     "FieldEdits",
     "Filter",
     "Gateway",
     "GatewayError",
+    "Given",
     "Headers",
     "Health",
     "Identity",
@@ -61,7 +68,9 @@ __all__ = [
     "Problem",
     "Pylos",
     "PylosError",
+    "Python",
     "Redirect",
+    "Request",
     "Respond",
     "RewriteRe",
     "Route",
@@ -73,6 +82,7 @@ __all__ = [
     "UpstreamTimeouts",
     "When",
     "__version__",
+    "policy",
 ]
 
 

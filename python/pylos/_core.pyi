@@ -50,8 +50,8 @@ class Lane:
     def __new__(cls, jobs: int, answers: int, bell: int, back: int) -> Self:
         """Take four descriptors over: jobs, answers, the lane's bell and the worker's. Raises OSError for others."""
 
-    def serve(self, policies: list[Callable[[Call], object]], other: Callable[[Call, object], object]) -> None:
-        """Answer all calls that are there.
+    def serve(self, policies: list[Callable[[Call], object]], other: Callable[[Call, object], object]) -> bool:
+        """Answer the calls that are there; True: there may be more, and the bell will not say so.
 
         What a policy gives as None lets the request pass; everything else, and every exception, goes to
         `other(call, result)`, which answers itself. Raises ConnectionError when the gateway has written what cannot be.
@@ -72,6 +72,14 @@ class Call:
     def scheme(self) -> str: ...
     @property
     def client_id(self) -> str: ...
+    @property
+    def client_plan(self) -> str: ...
+    @property
+    def client_claims(self) -> bytes:
+        """JSON; empty for a client of whom nothing is known."""
+    @property
+    def policy(self) -> int:
+        """The number of the policy that is asked."""
     @property
     def route(self) -> str:
         """The name of the route that takes it."""

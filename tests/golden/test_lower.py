@@ -28,12 +28,13 @@ def test_a_document_becomes_its_table(document):
 
 
 def test_everything_says_every_key():
-    config = load(FOLDER / "everything.toml").config
     made: dict[type[Table], set[str]] = {}
-    for kind in KINDS:
-        tables = [config.pylos] if kind == "pylos" else getattr(config, kind).values()
-        for table in tables:
-            note(table, made)
+    for name in ("everything.toml", "python.toml"):
+        config = load(FOLDER / name).config
+        for kind in KINDS:
+            tables = [config.pylos] if kind == "pylos" else getattr(config, kind).values()
+            for table in tables:
+                note(table, made)
 
     unsaid = {f"{table.__name__}.{name}" for table in leaves(Table) for name in table.model_fields.keys() - made[table]}
     assert unsaid == set()
@@ -53,4 +54,7 @@ def note(value: object, made: dict[type[Table], set[str]]) -> None:
             note(getattr(value, name), made)
     if isinstance(value, list):
         for inner in value:
+            note(inner, made)
+    if isinstance(value, dict):
+        for inner in value.values():
             note(inner, made)

@@ -37,8 +37,6 @@ pub struct Changes {
     pub client: Option<String>,
     pub plan: Option<String>,
     pub claims: Map<String, Value>,
-    /// What a limit counts it under.
-    pub key: Option<String>,
     /// For how long this holds for requests that are alike, ms.
     pub remember_ms: Option<u64>,
     /// What makes them alike.
@@ -88,8 +86,8 @@ impl Verdict {
     pub fn decode(kind: u8, rest: &[u8]) -> Result<Self, String> {
         match kind {
             PASS => Ok(Verdict::Pass),
-            ALLOW => Changes::decode(read(rest)?).map(|changes| Verdict::Allow(Box::new(changes))),
-            DENY => Denial::decode(read(rest)?).map(|denial| Verdict::Deny(Box::new(denial))),
+            ALLOW => read::<Changes>(rest)?.checked().map(|changes| Verdict::Allow(Box::new(changes))),
+            DENY => read::<Denial>(rest)?.checked().map(|denial| Verdict::Deny(Box::new(denial))),
             ANSWER => Reply::decode(rest).map(|reply| Verdict::Answer(Box::new(reply))),
             FAILED => Ok(Verdict::Failed),
             other => Err(format!("{other} is no kind of verdict")),
@@ -103,7 +101,7 @@ fn read<'a, T: Deserialize<'a>>(text: &'a [u8]) -> Result<T, String> {
 
 impl Changes {
     /// Checks it, and puts the path into normal form.
-    pub fn decode(mut self) -> Result<Self, String> {
+    pub fn checked(mut self) -> Result<Self, String> {
         self.set.iter().try_for_each(|(name, value)| field(name, value))?;
         self.remove.iter().try_for_each(|name| field(name, ""))?;
         if let Some(path) = &mut self.path {
@@ -119,7 +117,7 @@ impl Changes {
         {
             return Err(format!("the query {query:?} has blanks, controls or `#`"));
         }
-        for text in [&self.client, &self.plan, &self.key].into_iter().flatten() {
+        for text in [&self.client, &self.plan].into_iter().flatten() {
             if text.is_empty() || text.chars().any(char::is_control) {
                 return Err(format!("{text:?} names nobody: it is empty or has control characters"));
             }
@@ -129,7 +127,8 @@ impl Changes {
 }
 
 impl Denial {
-    fn decode(self) -> Result<Self, String> {
+    /// Checks it.
+    pub fn checked(self) -> Result<Self, String> {
         let allowed = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_';
         if !(400..=599).contains(&self.status) {
             return Err(format!("{} is no status of a refusal", self.status));

@@ -18,6 +18,9 @@ pub struct Job<'a> {
     /// The address, empty for a client on a Unix socket.
     pub client_ip: &'a [u8],
     pub client_id: &'a [u8],
+    pub client_plan: &'a [u8],
+    /// A JSON object; empty for a client of whom nothing is known.
+    pub client_claims: &'a [u8],
     pub request_id: &'a [u8],
     pub route: &'a [u8],
     /// The fields as they will be sent, as lines: `name: value\r\n`.
@@ -26,7 +29,7 @@ pub struct Job<'a> {
     pub body: Option<&'a [u8]>,
 }
 
-const TEXTS: usize = 11;
+const TEXTS: usize = 13;
 /// Bytes before the texts.
 const HEAD: usize = 16 + 4 * TEXTS;
 /// The length of what is not there.
@@ -42,6 +45,8 @@ impl<'a> Job<'a> {
             self.query,
             Some(self.client_ip),
             Some(self.client_id),
+            Some(self.client_plan),
+            Some(self.client_claims),
             Some(self.request_id),
             Some(self.route),
             Some(self.fields),
@@ -78,8 +83,21 @@ impl<'a> Job<'a> {
                 at = end;
             }
         }
-        let [method, scheme, host, path, query, client_ip, client_id, request_id, route, fields, body] =
-            texts;
+        let [
+            method,
+            scheme,
+            host,
+            path,
+            query,
+            client_ip,
+            client_id,
+            client_plan,
+            client_claims,
+            request_id,
+            route,
+            fields,
+            body,
+        ] = texts;
         Some(Job {
             id,
             policy,
@@ -90,6 +108,8 @@ impl<'a> Job<'a> {
             query,
             client_ip: client_ip?,
             client_id: client_id?,
+            client_plan: client_plan?,
+            client_claims: client_claims?,
             request_id: request_id?,
             route: route?,
             fields: fields?,

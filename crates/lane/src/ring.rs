@@ -41,7 +41,8 @@ pub struct Broken;
 
 fn map(fd: impl AsFd) -> io::Result<(Memory, usize)> {
     let memory = Memory::map(fd)?;
-    match memory.len().checked_sub(DATA).filter(|capacity| capacity.is_power_of_two()) {
+    let sound = |capacity: &usize| capacity.is_power_of_two() && *capacity >= DATA;
+    match memory.len().checked_sub(DATA).filter(sound) {
         Some(capacity) => Ok((memory, capacity)),
         None => Err(io::Error::new(io::ErrorKind::InvalidInput, "the memory is no ring")),
     }
@@ -151,9 +152,8 @@ impl Reader {
         if self.at == self.written && !self.look()? {
             return Ok(false);
         }
-        let mut length = Vec::with_capacity(UNIT);
-        self.read(self.at, UNIT, &mut length);
-        let length = u64::from_ne_bytes(length.try_into().map_err(|_| Broken)?);
+        // Looked at once: the other side may write to it meanwhile.
+        let length = self.memory.u64_at(DATA + (self.at as usize & (self.capacity - 1))).load(Relaxed);
         let left = self.written - self.at;
         if length > left || UNIT as u64 + length.next_multiple_of(UNIT as u64) > left {
             return Err(Broken);

@@ -21,6 +21,14 @@ pub(crate) enum Order {
         generation: u64,
         table: Box<RawTable>,
         sockets: Vec<NewSocket>,
+        /// The lanes of its policies in Python; their descriptors come behind those of the sockets.
+        #[serde(default)]
+        lanes: Vec<NewLane>,
+    },
+    /// A lane in place of one that was lost; its descriptor came along.
+    Lane {
+        generation: u64,
+        lane: NewLane,
     },
     /// Take nothing new, finish what is there, end.
     Drain {
@@ -34,6 +42,14 @@ pub(crate) enum Order {
 pub(crate) struct NewSocket {
     /// As the table spells it.
     pub(crate) bind: String,
+}
+
+#[derive(Deserialize)]
+pub(crate) struct NewLane {
+    /// Its group; lanes of one group have the same policies.
+    pub(crate) lane: String,
+    /// By the numbers under which the lane knows them.
+    pub(crate) policies: Vec<String>,
 }
 
 #[derive(Serialize)]

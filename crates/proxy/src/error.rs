@@ -14,7 +14,7 @@ pub(crate) enum Fault {
 pub(crate) struct Refusal {
     pub(crate) status: u16,
     /// Fixed code for machines: the `pylos-reason` field, the log, the docs.
-    pub(crate) reason: &'static str,
+    pub(crate) reason: Cow<'static, str>,
     /// One sentence for people. Never has anything in it that names an upstream.
     pub(crate) detail: Cow<'static, str>,
     pub(crate) fault: Fault,
@@ -22,11 +22,14 @@ pub(crate) struct Refusal {
     pub(crate) close: bool,
     /// The value of Allow, for 405.
     pub(crate) allow: Option<Box<str>>,
+    /// Further fields of the answer.
+    pub(crate) fields: Vec<(String, String)>,
 }
 
 impl Refusal {
     const fn new(status: u16, reason: &'static str, detail: &'static str, fault: Fault) -> Self {
-        Refusal { status, reason, detail: Cow::Borrowed(detail), fault, close: false, allow: None }
+        let (reason, detail) = (Cow::Borrowed(reason), Cow::Borrowed(detail));
+        Refusal { status, reason, detail, fault, close: false, allow: None, fields: Vec::new() }
     }
     /// The client sent what cannot be understood in one way only: 400, and no byte after it is read.
     pub(crate) const fn malformed(reason: &'static str, detail: &'static str) -> Self {

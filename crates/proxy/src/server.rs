@@ -2,13 +2,16 @@
 //! and does what the supervisor says.
 
 use crate::bounds::Bounds;
-use crate::control::{Channel, NewSocket, Order, Report};
+use crate::control::{Channel, NewLane, NewSocket, Order, Report};
+use crate::lane::Line;
 use crate::shared::{MOST_WORKERS, SIDE, Shared};
 use crate::telemetry::events;
 use crate::telemetry::log_writer::LogWriter;
 use crate::upstream::resolve::{Named, resolve_first};
 use crate::worker::{self, Message, StdListening, Update};
-use pylos_core::table::{Code, PathPart, Problem, RawTable, Severity, Table, TargetAddress, compile};
+use pylos_core::table::{
+    Code, PathPart, PolicyKind, Problem, RawTable, Severity, Table, TargetAddress, compile,
+};
 use rustix::event::{PollFd, PollFlags, poll};
 use serde::Serialize;
 use std::collections::{BTreeMap, HashSet};
@@ -35,6 +38,16 @@ pub(crate) struct Server {
     sockets: BTreeMap<Arc<str>, StdListening>,
     table: Option<Arc<Table>>,
     log: Option<Arc<LogWriter>>,
+    /// The lanes of the table in use: kept here for workers that are added later, and for as long as it is used.
+    lanes: Vec<Arc<Line>>,
+}
+
+/// What comes with a table.
+struct New {
+    sockets: Vec<NewSocket>,
+    lanes: Vec<NewLane>,
+    /// Of all of them, in order.
+    descriptors: Vec<OwnedFd>,
 }
 
 struct Leaving {
@@ -70,6 +83,7 @@ impl Server {
             sockets: BTreeMap::new(),
             table: None,
             log: None,
+            lanes: Vec::new(),
         }
     }
 
@@ -89,8 +103,13 @@ impl Server {
                 }
             };
             let answered = match order {
-                Ok(Order::Apply { generation, table, sockets }) => {
-                    self.apply_and_report(generation, *table, sockets, descriptors)
+                Ok(Order::Apply { generation, table, sockets, lanes }) => {
+                    let new = New { sockets, lanes, descriptors };
+                    self.apply_and_report(generation, *table, new)
+                }
+                Ok(Order::Lane { generation, lane }) => {
+                    self.replace_lane(generation, lane, descriptors);
+                    Ok(())
                 }
                 Ok(Order::Status) => self.channel.report(&Report::Status(Box::new(self.status()))),
                 Ok(Order::Drain { deadline_ms }) => return self.drain(deadline_ms),
@@ -106,23 +125,23 @@ impl Server {
         }
     }
 
-    fn apply_and_report(
-        &mut self, generation: u64, raw: RawTable, sockets: Vec<NewSocket>, descriptors: Vec<OwnedFd>,
-    ) -> std::io::Result<()> {
-        match self.apply(generation, raw, sockets, descriptors) {
+    fn apply_and_report(&mut self, generation: u64, raw: RawTable, new: New) -> std::io::Result<()> {
+        match self.apply(generation, raw, new) {
             Ok(workers) => self.channel.report(&Report::Applied { generation, workers }),
             Err(problems) => self.channel.report(&Report::Refused { generation, problems }),
         }
     }
 
     /// Brings the table into service everywhere; all or nothing.
-    fn apply(
-        &mut self, generation: u64, raw: RawTable, sockets: Vec<NewSocket>, descriptors: Vec<OwnedFd>,
-    ) -> Result<usize, Vec<Problem>> {
+    fn apply(&mut self, generation: u64, raw: RawTable, new: New) -> Result<usize, Vec<Problem>> {
         let (table, _warnings) = compile(raw)?;
-        if sockets.len() != descriptors.len() {
-            return Err(vec![descriptors_lost(sockets.len(), descriptors.len())]);
+        let New { sockets, lanes, mut descriptors } = new;
+        if sockets.len() + lanes.len() != descriptors.len() {
+            return Err(vec![descriptors_lost(sockets.len() + lanes.len(), descriptors.len())]);
         }
+        let lines = lanes.into_iter().zip(descriptors.split_off(sockets.len()));
+        let lanes: Vec<_> =
+            lines.map(|(lane, end)| Arc::new(Line::new(lane.lane, lane.policies, end))).collect();
         let table = Arc::new(table);
         let mut new = Vec::new();
         for (socket, descriptor) in sockets.into_iter().zip(descriptors) {
@@ -153,6 +172,7 @@ impl Server {
                 table: Arc::clone(&table),
                 sockets: sockets.collect(),
                 log: self.log.clone(),
+                lanes: lanes.clone(),
                 done: done.clone(),
             };
             if self.shared.send(id, Message::Apply(Box::new(update))).is_err() {
@@ -168,6 +188,7 @@ impl Server {
         self.shared.generation.store(generation, Relaxed);
         self.forget_old(&table);
         self.table = Some(table);
+        self.lanes = lanes;
         Ok(workers)
     }
 
@@ -240,7 +261,24 @@ impl Server {
             |route| routes.contains(route),
             |upstream, target| targets.contains(&(upstream, target)),
             |policy| table.policies.iter().any(|p| &*p.name == policy && p.enforce < 100),
+            |policy| {
+                table.policies.iter().any(|p| &*p.name == policy && matches!(p.kind, PolicyKind::Python(_)))
+            },
         );
+    }
+
+    /// Takes a lane into service in place of one that was lost. One of another configuration is sent away.
+    fn replace_lane(&mut self, generation: u64, lane: NewLane, descriptors: Vec<OwnedFd>) {
+        let Some(end) = descriptors.into_iter().next() else { return };
+        if generation != self.shared.generation.load(Relaxed) {
+            return;
+        }
+        let line = Arc::new(Line::new(lane.lane, lane.policies, end));
+        for id in &*self.shared.workers() {
+            let _ = self.shared.send(*id, Message::Lane(Arc::clone(&line)));
+        }
+        self.lanes.retain(|known| !known.has_ended());
+        self.lanes.push(line);
     }
 
     fn status(&self) -> Status {

@@ -1,6 +1,7 @@
 //! A configuration as one worker uses it: the compiled table, shared and immutable, and beside it the worker's
 //! own state. What did not change by name and content is carried over from one to the next.
 
+use crate::lane::{Lanes, Line};
 use crate::shared::Shared;
 use crate::telemetry::cells::{Count, ListenerCells, RouteCells};
 use crate::telemetry::registry::NO_ROUTE;
@@ -20,6 +21,7 @@ pub(crate) struct Snapshot {
     pub(crate) listeners: Vec<Arc<ListenerCells>>,
     /// By policy: how often it would have acted, had it been enforced.
     pub(crate) would: Vec<Arc<Count>>,
+    pub(crate) lanes: Lanes,
     shared: Arc<Shared>,
 }
 
@@ -46,7 +48,8 @@ const MOST_RETRIES: u32 = 100 * 10;
 
 impl Snapshot {
     pub(crate) fn new(
-        table: Arc<Table>, worker: &crate::worker::Worker, pool: impl Fn(&str, &str) -> Rc<Pool>,
+        table: Arc<Table>, worker: &crate::worker::Worker, lanes: &[Arc<Line>],
+        pool: impl Fn(&str, &str) -> Rc<Pool>,
     ) -> Self {
         let registry = &worker.shared.registry;
         let cells = table.listeners.iter().map(|listener| {
@@ -76,9 +79,10 @@ impl Snapshot {
             }
         });
         let upstreams = upstreams.collect();
+        let lanes = Lanes::new(&table, lanes, |policy| registry.asked(worker.id, policy));
         let shared = Arc::clone(&worker.shared);
         shared.snapshots.fetch_add(1, Relaxed);
-        Snapshot { table, upstreams, cells, listeners, would, shared }
+        Snapshot { table, upstreams, cells, listeners, would, lanes, shared }
     }
 
     /// Whether the table has this target of this upstream.

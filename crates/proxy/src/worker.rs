@@ -3,7 +3,9 @@
 use crate::buffer::Buffers;
 use crate::clock::{self, Clock};
 use crate::connection::accept::{self, Accepted, Listening, Socket};
+use crate::lane::Line;
 use crate::request::Scratch;
+use crate::request::inquiry::FreshId;
 use crate::shared::Shared;
 use crate::snapshot::Snapshot;
 use crate::telemetry::log_writer::{BLOCK, LogWriter};
@@ -28,6 +30,8 @@ const LINGER_MS: u64 = 500;
 /// What a worker is told.
 pub(crate) enum Message {
     Apply(Box<Update>),
+    /// A lane in place of one that was lost.
+    Lane(Arc<Line>),
     Connection {
         key: Arc<str>,
         accepted: Accepted,
@@ -46,6 +50,8 @@ pub(crate) struct Update {
     /// Sockets that it does not have yet.
     pub(crate) sockets: Vec<(Arc<str>, StdListening)>,
     pub(crate) log: Option<Arc<LogWriter>>,
+    /// The lanes that run its policies in Python.
+    pub(crate) lanes: Vec<Arc<Line>>,
     pub(crate) done: Sender<()>,
 }
 
@@ -141,6 +147,7 @@ impl Worker {
             tokio::select! {
                 message = mail.recv(), if open => match message {
                     Some(Message::Apply(update)) => self.apply(*update, probes.as_mut()),
+                    Some(Message::Lane(line)) => if !self.is_side() { self.snapshot().lanes.join(&line) },
                     Some(Message::Connection { key, accepted }) => self.arrived(&key, accepted),
                     Some(Message::Drain { until_ms }) => self.drain(until_ms),
                     Some(Message::Stop) => return,
@@ -183,8 +190,10 @@ impl Worker {
     }
 
     fn apply(self: &Rc<Self>, update: Update, probes: Option<&mut Probes>) {
-        let Update { table, sockets, log, done } = update;
-        let snapshot = Snapshot::new(Arc::clone(&table), self, |upstream, target| {
+        let Update { table, sockets, log, lanes, done } = update;
+        // The side worker serves no routes.
+        let lanes = if self.is_side() { Vec::new() } else { lanes };
+        let snapshot = Snapshot::new(Arc::clone(&table), self, &lanes, |upstream, target| {
             let key = (upstream.into(), target.into());
             let mut pools = self.pools.borrow_mut();
             let pool = pools.entry(key).or_insert_with(|| {
@@ -296,15 +305,6 @@ impl Worker {
         self.scratches.borrow_mut().push(scratch);
     }
 
-    /// Appends a fresh request id: 128 random bits in hex. Unpredictable enough to be unique, not a secret.
-    pub(crate) fn write_id(&self, out: &mut Vec<u8>) {
-        out.clear();
-        for _ in 0..2 {
-            let word = self.random();
-            out.extend((0..16).map(|i| b"0123456789abcdef"[(word >> (60 - 4 * i)) as usize & 15]));
-        }
-    }
-
     /// xorshift128+.
     pub(crate) fn random(&self) -> u64 {
         let [mut x, y] = self.random.get();
@@ -350,6 +350,17 @@ impl Worker {
         let mut log = self.log.borrow_mut();
         log.flush();
         log.writer = writer;
+    }
+}
+
+impl FreshId for Worker {
+    /// 128 random bits in hex. Unpredictable enough to be unique, not a secret.
+    fn write_id(&self, out: &mut Vec<u8>) {
+        out.clear();
+        for _ in 0..2 {
+            let word = self.random();
+            out.extend((0..16).map(|i| b"0123456789abcdef"[(word >> (60 - 4 * i)) as usize & 15]));
+        }
     }
 }
 

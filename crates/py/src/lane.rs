@@ -7,7 +7,13 @@ use pyo3::types::{PyBytes, PyList, PyString};
 use std::collections::VecDeque;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
+/// Answers are shown after so many, or so much time, and others have their turn after more of it: where more comes
+/// than can be answered, what is answered must not wait for what is not.
+const BATCH: u32 = 64;
+const SHOW: Duration = Duration::from_micros(500);
+const TURN: Duration = Duration::from_millis(4);
 /// Bytes of each ring.
 const RING: usize = 1 << 20;
 /// The kind of an answer that lets the request pass as it is; the commonest, and the shortest.
@@ -35,19 +41,26 @@ impl Lane {
     /// Takes four descriptors over: jobs, answers, the lane's bell and the worker's.
     #[new]
     fn new(jobs: i32, answers: i32, bell: i32, back: i32) -> PyResult<Self> {
-        let (jobs, answers) = (owned(jobs)?, owned(answers)?);
+        // All are owned before anything can fail, so that all are closed then.
+        let [jobs, answers, bell, back] = [owned(jobs), owned(answers), owned(bell), owned(back)];
+        let (jobs, answers, bell, back) = (jobs?, answers?, bell?, back?);
         Ok(Lane {
             jobs: Mutex::new(Reader::new(&jobs)?),
             answers: Mutex::new(Outbox { ring: Writer::new(&answers)?, waiting: VecDeque::new() }),
-            bell: owned(bell)?.into(),
-            back: owned(back)?.into(),
+            bell: bell.into(),
+            back: back.into(),
         })
     }
 
-    /// Answers all jobs that are there: calls `policies[n](call)`. What gives None lets pass; everything else, and
+    /// Answers the jobs that are there: calls `policies[n](call)`. What gives None lets pass; everything else, and
     /// every exception, goes to `other(call, result)`, which answers itself. Also sends answers that found no room.
-    fn serve(&self, py: Python<'_>, policies: &Bound<'_, PyList>, other: &Bound<'_, PyAny>) -> PyResult<()> {
+    /// True: there may be more, and the bell will not say so; others are to have their turn first.
+    fn serve(
+        &self, py: Python<'_>, policies: &Bound<'_, PyList>, other: &Bound<'_, PyAny>,
+    ) -> PyResult<bool> {
         self.bell.hush();
+        let began = Instant::now();
+        let (mut shown, mut served) = (began, 0u32);
         loop {
             while let Some(call) = self.next()? {
                 let (id, policy) = (call.id, call.policy as usize);
@@ -63,13 +76,22 @@ impl Lane {
                     error.write_unraisable(py, None);
                     self.push(id, FAILED, b"")?;
                 }
+                served += 1;
+                let now = Instant::now();
+                if served.is_multiple_of(BATCH) || now - shown >= SHOW {
+                    self.show();
+                    shown = now;
+                    if now - began >= TURN {
+                        return Ok(true);
+                    }
+                }
             }
-            if lock(&self.jobs).release() {
-                self.back.ring();
-            }
-            self.flush();
+            self.show();
             if lock(&self.jobs).sleep().map_err(broken)? {
-                return Ok(());
+                return Ok(false);
+            }
+            if began.elapsed() >= TURN {
+                return Ok(true);
             }
         }
     }
@@ -93,6 +115,14 @@ impl Lane {
 }
 
 impl Lane {
+    /// Gives back the room of what was read, and shows the answers.
+    fn show(&self) {
+        if lock(&self.jobs).release() {
+            self.back.ring();
+        }
+        self.flush();
+    }
+
     fn next(&self) -> PyResult<Option<Call>> {
         let mut record = Vec::with_capacity(512);
         if !lock(&self.jobs).pop(&mut record).map_err(broken)? {
@@ -130,6 +160,7 @@ pub(crate) struct Caller {
     jobs: Mutex<Writer>,
     answers: Mutex<Reader>,
     bell: Bell,
+    heard: Bell,
     back: Bell,
     /// The lane's rings.
     rings: [OwnedFd; 2],
@@ -140,10 +171,12 @@ impl Caller {
     #[new]
     fn new() -> PyResult<Self> {
         let rings = [memory_of(RING)?, memory_of(RING)?];
+        let (bell, heard) = Bell::apart()?;
         Ok(Caller {
             jobs: Mutex::new(Writer::new(&rings[0])?),
             answers: Mutex::new(Reader::new(&rings[1])?),
-            bell: Bell::new()?,
+            bell,
+            heard,
             back: Bell::new()?,
             rings,
         })
@@ -152,7 +185,7 @@ impl Caller {
     /// The descriptors that the lane takes over, to be given to it as copies: jobs, answers, its bell, the caller's.
     fn descriptors(&self) -> [i32; 4] {
         let [jobs, answers] = &self.rings;
-        [jobs.as_raw_fd(), answers.as_raw_fd(), self.bell.as_raw_fd(), self.back.as_raw_fd()]
+        [jobs.as_raw_fd(), answers.as_raw_fd(), self.heard.as_raw_fd(), self.back.as_raw_fd()]
     }
 
     /// Asks policy number `policy` about a request. `fields` are lines that each end with CR and LF.
@@ -175,8 +208,10 @@ impl Caller {
             ..Job::default()
         };
         job.encode(&mut record);
-        let pushed = lock(&self.jobs).push(&[&record]);
-        pushed.map_err(|_| PyBlockingIOError::new_err("the lane has to catch up"))
+        lock(&self.jobs).push(&[&record]).map_err(|why| match why {
+            NotPushed::Full => PyBlockingIOError::new_err("the lane has to catch up"),
+            NotPushed::TooLong => PyValueError::new_err("the request is longer than a ring takes"),
+        })
     }
 
     /// Shows the lane what was asked.
@@ -231,6 +266,23 @@ impl Call {
     #[getter]
     fn client_id<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyString>> {
         text(py, self.job().client_id)
+    }
+
+    #[getter]
+    fn client_plan<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyString>> {
+        text(py, self.job().client_plan)
+    }
+
+    /// JSON; empty for a client of whom nothing is known.
+    #[getter]
+    fn client_claims<'py>(&self, py: Python<'py>) -> Bound<'py, PyBytes> {
+        PyBytes::new(py, self.job().client_claims)
+    }
+
+    /// The number of the policy that is asked.
+    #[getter]
+    fn policy(&self) -> u32 {
+        self.policy
     }
 
     #[getter]

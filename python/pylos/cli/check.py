@@ -98,10 +98,14 @@ def show(problems: list[Problem], form: Form, file: str, loaded: Loaded | None) 
                 typer.echo(f"{file}: ok" + (f", {counted(problems)}" if problems else ""))
                 for route, names in loaded.without.items():
                     typer.echo(f"  route.{route} is without {listed(f'`{name}`' for name in names)}")
+                for route, names in loaded.asking.items():
+                    typer.echo(f"  route.{route} asks Python: {listed(f'`{name}`' for name in names)}")
         case Form.json:
             told = [reports.as_json(problem) for problem in problems]
             without = loaded.without if loaded else {}
-            show_json({"file": file, "ok": loaded is not None, "problems": told, "without": without})
+            python = loaded.asking if loaded else {}
+            ok = loaded is not None
+            show_json({"file": file, "ok": ok, "problems": told, "without": without, "python": python})
         case Form.github:
             typer.echo("\n".join(reports.github(problems)), nl=bool(problems))
         case Form.gitlab:

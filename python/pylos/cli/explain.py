@@ -28,6 +28,10 @@ def explain(  # noqa: PLR0913 - each is an option
     peer: Annotated[str, typer.Option("--from", metavar="ADDRESS", help="Where the connection comes from.")] = (
         "127.0.0.1"
     ),
+    given: Annotated[
+        list[str] | None,
+        typer.Option(metavar="POLICY=WORD", help="What a policy in Python is taken to say: allow, deny or fail."),
+    ] = None,
     listener: Annotated[str | None, typer.Option(help="The listener; else the one at the URL's port.")] = None,
     live: Annotated[bool, typer.Option("--live", help="Ask the running gateway, targets' health included.")] = False,
     name: Name = supervisor.DEFAULT_NAME,
@@ -55,6 +59,7 @@ def explain(  # noqa: PLR0913 - each is an option
         listener=listener,
         as_=as_,
         nearest=nearest,
+        given=dict(given_in(text) for text in given or []),
     ).with_health(upstreams)
     if json:
         show_json(told.model_dump(by_alias=True))
@@ -71,6 +76,14 @@ def running(name: str) -> tuple[Asker, Mapping[str, Any]]:
     finally:
         line.close()
     return Asker(answer["table"], answer["secrets"]), upstreams
+
+
+def given_in(text: str) -> tuple[str, str]:
+    """Take `policy=word` apart."""
+    name, equals, word = text.partition("=")
+    if not equals:
+        raise PylosError(f"`{text}` says nothing about a policy: it is written `policy=allow`")
+    return name, word
 
 
 def field_of(text: str) -> tuple[str, str]:

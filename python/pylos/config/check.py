@@ -20,10 +20,11 @@ from pylos.config.defaults import with_defaults
 from pylos.config.include import Findable, Gathered
 from pylos.config.later import without_later
 from pylos.config.lower import file_path, lower, lower_upstream
+from pylos.config.policies import inspect, touched
 from pylos.config.problems import WARNINGS, Part, Report, closest, did_you_mean, listed
 from pylos.config.secrets import secrets_of
 from pylos.config.shape import shape
-from pylos.config.testing import run_tests
+from pylos.config.testing import check_given, run_tests
 from pylos.errors import ConfigError, KeyPath, Problem
 from pylos.model import Document, Table, Upstream
 from pylos.model.document import KINDS
@@ -44,11 +45,18 @@ class Loaded:
     """The files it was read from."""
     secrets: list[list[str]] = field(default_factory=list)
     """The places of secrets in the table."""
+    folder: Path = field(default_factory=Path)
+    """The folder of the configuration, in which its policies in Python are looked for first."""
 
     @property
     def without(self) -> dict[str, list[str]]:
         """By route, the policies that it leaves out by its `without`: the one way out of those of all."""
         return {name: route["without"] for name, route in self.table["route"].items() if route["without"]}
+
+    @property
+    def asking(self) -> dict[str, list[str]]:
+        """By route, the policies in Python that its requests meet."""
+        return touched(self.routes(), self.table["policy"])
 
     def routes(self) -> list[dict[str, Any]]:
         """List the routes, in the order in which they are tried: route, methods, host, path, action, to, ..."""
@@ -94,7 +102,9 @@ def check_gathered(gathered: Gathered) -> Loaded:
     check_listeners(full, report)
     check_names(full, document, report)
     check_ways_out(present.document, report)
-    table, secrets = lower(config), secrets_of(config)
+    folder = Path(gathered.place((), "key").file).parent
+    inspected = inspect(config, folder, report)
+    table, secrets = lower(config, inspected.traits), secrets_of(config)
     compiled: Compiled | None = None
     if is_wrong_beside_tests(report):
         check_remains(table, full, report)
@@ -105,10 +115,12 @@ def check_gathered(gathered: Gathered) -> Loaded:
     if compiled is not None and not is_wrong_beside_tests(report):
         wrong = {path[:2] for path in report.errors}
         tests = {name: test for name, test in config.test.items() if ("test", name) not in wrong}
+        check_given(tests, config.policy, report)
         run_tests(tests, compiled, table, secrets, report)
     if compiled is None or report.wrong:
         raise ConfigError(report.without(silenced))
-    return Loaded(config, table, compiled, report.without(silenced), gathered.watch, secrets)
+    watch = [*gathered.watch, *inspected.files]
+    return Loaded(config, table, compiled, report.without(silenced), watch, secrets, folder)
 
 
 def is_wrong_beside_tests(report: Report) -> bool:
@@ -134,7 +146,8 @@ def check_names(document: Mapping[str, Any], written: Mapping[str, Any], report:
                 otherwise = known_ones(known) if known else f"add [{kind}.{name}]"
                 hints[kind, name] = did_you_mean(name, known, otherwise)
             hint = hints.get((kind, name))
-            report.add("P107", path, f"there is no {CALLED.get(kind, kind)} `{name}`", hint=hint)
+            part: Part = "key" if path[2:3] == ("given",) else "value"
+            report.add("P107", path, f"there is no {CALLED.get(kind, kind)} `{name}`", hint=hint, part=part)
 
 
 CALLED = {"listen": "listener"}
@@ -161,6 +174,7 @@ def references(document: Mapping[str, Any]) -> Iterator[tuple[KeyPath, str, str]
                 yield from (((*path, key, index), meant, name) for index, name in enumerate(value) if is_text(name))
     for path, table in tables_of(document, "test"):
         expect = as_table(table.get("expect"))
+        yield from (((*path, "given", name), "policy", name) for name in as_table(table.get("given")))
         for kind in ("route", "upstream"):
             if isinstance(name := expect.get(kind), str):
                 yield (*path, "expect", kind), kind, name

@@ -15,12 +15,11 @@ import inspect
 import json
 import linecache
 import os
-import pwd
 import signal
 import sys
 import sysconfig
 import traceback
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import date, time
 from pathlib import Path
@@ -32,6 +31,7 @@ from pylos.config.problems import Report
 from pylos.config.program import FOREIGN
 from pylos.config.twin import CallPlaces, Config
 from pylos.errors import ConfigError, Place
+from pylos.rights import give_up_root
 
 USUAL_NAME = "config"
 GRACE = 2.0
@@ -62,7 +62,8 @@ def answer_of(source: str) -> dict[str, Any]:
     """Build the document, or tell why there is none."""
     path, _, name = source.rpartition(":") if not source.endswith(".py") else (source, "", "")
     folder = Path.cwd() if name else Path(path).absolute().parent
-    give_up_root(Path(path).absolute() if not name else folder)
+    program = Path(path).absolute() if not name else folder
+    give_up_root([program, program.parent])
     sys.path.insert(0, str(folder))
     try:
         written = written_by(source, path, name)
@@ -189,46 +190,6 @@ def place_of(frame: traceback.FrameSummary) -> Place:
     """Give the line of a frame."""
     line = frame.lineno or 0
     return Place(frame.filename, line, source=linecache.getline(frame.filename, line).rstrip("\n"))
-
-
-# -- rights -----------------------------------------------------------------------------------------------------------
-
-
-def give_up_root(program: Path) -> None:
-    """Become `nobody`, where root started us and `nobody` can read all that it takes.
-
-    A program under /root or in a private folder is run as root: it could not be read otherwise, and root chose it.
-    """
-    if os.geteuid() != 0:
-        return
-    try:
-        nobody = pwd.getpwnam("nobody")
-    except KeyError:
-        return
-    needed = [program, program.parent, Path(twin.__file__), Path(os.__file__), *map(Path, filter(None, sys.path))]
-    needed = [path for path in needed if path.exists()]
-    groups = os.getgroups()
-    os.setgroups([])
-    os.setegid(nobody.pw_gid)
-    os.seteuid(nobody.pw_uid)
-    readable = all_readable(needed)
-    os.seteuid(0)
-    os.setegid(0)
-    if not readable:
-        os.setgroups(groups)
-        return
-    os.setgid(nobody.pw_gid)
-    os.setuid(nobody.pw_uid)
-
-
-def all_readable(paths: Iterable[Path]) -> bool:
-    """Whether we, as we are now, can read these and the Python files in those that are folders."""
-    for path in paths:
-        enters = os.access(path, os.X_OK, effective_ids=True) and path.is_dir()
-        files = [path, *path.glob("*.py")] if enters else [path]
-        if not all(os.access(file, os.R_OK, effective_ids=True) for file in files):
-            return False
-    return True
 
 
 if __name__ == "__main__":

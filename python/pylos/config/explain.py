@@ -11,7 +11,9 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pylos.config.check import Loaded
 from pylos.config.compiled import Compiled, compile_sound
 from pylos.config.secrets import Places, hidden, hidden_in_line, values_at
+from pylos.config.testing import given
 from pylos.errors import PylosError
+from pylos.model.test import Given
 
 
 class Part(BaseModel):
@@ -117,6 +119,14 @@ class Refuse(Part):
     detail: str
 
 
+class Answer(Part):
+    """A policy in Python answers."""
+
+    kind: Literal["answer"]
+    status: int
+    policy: str
+
+
 class Sent(Part):
     """The request as the upstream gets it."""
 
@@ -134,7 +144,7 @@ class Explanation(Part):
     others: list[Other]
     policies: list[PolicyWord]
     """The effective list in the order in which it acts."""
-    outcome: Annotated[Forward | Redirect | Respond | Admin | Refuse, Field(discriminator="kind")]
+    outcome: Annotated[Forward | Redirect | Respond | Admin | Answer | Refuse, Field(discriminator="kind")]
     sent: Sent | None
     health: dict[str, str] = Field(default_factory=dict)
     """By target, of a running gateway: `up`, `down` or `ejected`. Empty when no gateway was asked."""
@@ -171,6 +181,8 @@ class Beside(TypedDict, total=False):
     """A `client.id`, or a table of `id`, `plan` and `claims`."""
     nearest: int
     """How many other routes are told."""
+    given: Mapping[str, str | Mapping[str, Any]]
+    """By policy in Python, what it is taken to say: "allow", "deny", "fail", or a table as in `[test.NAME]`."""
 
 
 class Asker:
@@ -207,6 +219,7 @@ class Asker:
             "listener": beside.get("listener"),
             "as": {"id": client} if isinstance(client, str) else client,
             "nearest": beside.get("nearest", 0),
+            "given": {name: given_of(name, said) for name, said in beside.get("given", {}).items()},
         }
         try:
             answer = self._compiled.explain(json.dumps(question).encode())
@@ -217,6 +230,18 @@ class Asker:
         except ValidationError:  # whose text has values of fields
             raise PylosError("a defect of Pylos: the core's answer is no explanation") from None
         return without_secrets(told, self._secrets) if self._secrets else told
+
+
+def given_of(name: str, said: str | Mapping[str, Any]) -> dict[str, Any]:
+    """Put what a policy is taken to say as the core takes it. Raises PylosError for what is no verdict."""
+    if isinstance(said, str):
+        if said not in ("allow", "deny", "fail"):
+            raise PylosError(f'`{said}`, given for `{name}`, is no verdict: "allow", "deny" or "fail"')
+        return given(said)
+    try:
+        return given(Given.model_validate(said))
+    except ValidationError as error:
+        raise PylosError(f"what is given for `{name}`: {error.errors(include_url=False)[0]['msg']}") from None
 
 
 def without_secrets(told: Explanation, secrets: Collection[str]) -> Explanation:
@@ -302,6 +327,8 @@ def outcome_lines(told: Explanation) -> Iterator[str]:
             yield f"{status}, a fixed answer"
         case Admin():
             yield "answered by the admin listener"
+        case Answer(status=status, policy=policy):
+            yield f"{status}, an answer of policy `{policy}`"
         case Refuse(status=status, reason=reason, stage=stage, detail=detail):
             yield f"{status}, refused at the stage `{stage}`, reason `{reason}`: {detail}"
 

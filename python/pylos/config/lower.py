@@ -9,6 +9,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from pylos.config.policies import UNREAD, Traits
 from pylos.config.problems import holds
 from pylos.errors import KeyPath
 from pylos.model import (
@@ -23,6 +24,7 @@ from pylos.model import (
     Listen,
     Policy,
     Pylos,
+    Python,
     Redirect,
     Respond,
     RewriteRe,
@@ -39,14 +41,15 @@ from pylos.model.when import Condition
 Table = dict[str, Any]
 
 
-def lower(document: Document) -> Table:
-    """Lower a whole document."""
+def lower(document: Document, traits: Mapping[str, Traits] | None = None) -> Table:
+    """Lower a whole document. `traits` are those of the policies in Python that could be read."""
+    traits = traits or {}
     return {
         "version": 1,
         "pylos": lower_pylos(document.pylos),
         "listen": {name: lower_listen(listen) for name, listen in document.listen.items()},
         "upstream": {name: lower_upstream(upstream) for name, upstream in document.upstream.items()},
-        "policy": {name: lower_policy(policy) for name, policy in document.policy.items()},
+        "policy": {name: lower_policy(policy, traits.get(name, UNREAD)) for name, policy in document.policy.items()},
         "route": {name: lower_route(route) for name, route in document.route.items()},
     }
 
@@ -60,6 +63,8 @@ def lower_pylos(pylos: Pylos) -> Table:
         "use": pylos.use,
         "require": pylos.require,
         "drain_ms": milliseconds(pylos.drain),
+        "lanes": pylos.lanes,
+        "lane_memory": size_bytes(pylos.lane_memory),
     }
 
 
@@ -130,15 +135,15 @@ def lower_health(health: Health) -> Table:
     }
 
 
-def lower_policy(policy: Policy) -> Table:
+def lower_policy(policy: Policy, traits: Traits) -> Table:
     return {
         "enforce": 100 if isinstance(policy, Chain) else policy.enforce,
         "if": None if isinstance(policy, Chain) else policy.if_,
-        "kind": {"type": policy.type, **lower_kind(policy)},
+        "kind": {"type": policy.type, **lower_kind(policy, traits)},
     }
 
 
-def lower_kind(policy: Policy) -> Table:
+def lower_kind(policy: Policy, traits: Traits) -> Table:
     match policy:
         case Headers():
             return {
@@ -153,6 +158,17 @@ def lower_kind(policy: Policy) -> Table:
                 "deny_path": policy.deny_path,
                 "allow_methods": policy.allow_methods,
                 "max_body": None if policy.max_body is None else size_bytes(policy.max_body),
+            }
+        case Python():
+            return {
+                "call": policy.call,
+                "phase": traits.phase,
+                "timeout_ms": milliseconds(policy.timeout),
+                "on_error": policy.on_error,
+                "body_bytes": traits.body,
+                "lane": traits.lane or "",
+                "settings": policy.settings,
+                "code": traits.code,
             }
         case Chain():
             return {"use": policy.use}

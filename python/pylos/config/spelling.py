@@ -14,6 +14,7 @@ from typing import Any
 
 from pylos.config.lower import lower_listen, lower_policy, lower_pylos, lower_route, lower_upstream
 from pylos.config.meaning import Meaning, Plain, Table
+from pylos.config.policies import UNREAD
 from pylos.errors import KeyPath, quoted
 from pylos.model import Filter, Listen, Pylos, Route, Upstream
 from pylos.model.units import DURATION, SIZE, Unit
@@ -118,7 +119,7 @@ def defaults(kind: str) -> Plain:
         "pylos": lambda: pylos_keys(lower_pylos(Pylos.model_validate({})), {}),
         "listen": lambda: listen_keys(lower_listen(Listen.model_validate({"bind": ""}))),
         "upstream": lambda: dict(flat(lower_upstream(Upstream.model_validate({"targets": [""]})))),
-        "policy": lambda: policy_keys(lower_policy(Filter.model_validate({}))),
+        "policy": lambda: policy_keys(lower_policy(Filter.model_validate({}), UNREAD)),
         "route": lambda: route_keys(lower_route(Route.model_validate({"match": "", "to": ""}))),
     }
     return tables[kind]() if kind in tables else {}

@@ -14,11 +14,21 @@ from pylos._core import Compiled
 from pylos.config.problems import Part, Report
 from pylos.config.secrets import Places, hidden, values_at
 from pylos.errors import KeyPath
-from pylos.model import Expect, Identity, Test
+from pylos.model import Expect, Identity, Policy, Python, Test
 from pylos.model.fields import FIELD_NAME, FIELD_VALUE
+from pylos.model.test import Given
 
 Answer = Mapping[str, Any]
 """What the core says about a request."""
+
+
+def check_given(tests: Mapping[str, Test], policies: Mapping[str, Policy], report: Report) -> None:
+    """Report what is given for policies that are asked in a test too: it would say nothing."""
+    for name, test in tests.items():
+        for policy in test.given_:
+            if policy in policies and not isinstance(policies[policy], Python):
+                message = f"`{policy}` is not in Python: in a test it acts as it does otherwise"
+                report.add("P118", ("test", name, "given", policy), message, hint="take it out", part="key")
 
 
 def run_tests(
@@ -82,6 +92,21 @@ def asked(test: Test) -> dict[str, Any]:
         "peer": test.peer,
         "listener": test.listener,
         "as": {"id": client} if isinstance(client, str) else client and identity(client),
+        "given": {name: given(said) for name, said in test.given_.items()},
+    }
+
+
+def given(said: str | Given) -> dict[str, Any]:
+    """Put what a policy is taken to say as the core takes it."""
+    if isinstance(said, str):
+        return {"kind": "deny", "status": 403, "code": "denied"} if said == "deny" else {"kind": said}
+    if said.deny is not None:
+        return {"kind": "deny", "status": said.status or 403, "code": said.deny}
+    return {
+        "kind": "allow",
+        "set": [[name, value] for name, value in said.headers.items() if value is not False],
+        "remove": [name for name, value in said.headers.items() if value is False],
+        **said.model_dump(include={"path", "query", "upstream", "client", "plan", "claims"}),
     }
 
 
@@ -134,6 +159,8 @@ def told(outcome: Answer) -> str:
             return f"a redirect, {outcome['status']}, to {outcome['location']}"
         case "respond":
             return f"a fixed answer, {outcome['status']}"
+        case "answer":
+            return f"an answer of policy `{outcome['policy']}`, {outcome['status']}"
         case "refuse":
             return f"a refusal, {outcome['status']}, reason `{outcome['reason']}`"
         case _:

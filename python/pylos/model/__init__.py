@@ -3,11 +3,11 @@
 from pylos.model.base import Table
 from pylos.model.document import Document
 from pylos.model.listen import Limits, Listen, ListenTimeouts
-from pylos.model.policy import Chain, FieldEdits, Filter, Headers, Policy
+from pylos.model.policy import Chain, FieldEdits, Filter, Headers, Policy, Python
 from pylos.model.pylos_ import AccessLog, Pylos
 from pylos.model.route import Redirect, Respond, RewriteRe, Route, RouteTimeouts
 from pylos.model.secret import Secret
-from pylos.model.test import Expect, Identity, Test
+from pylos.model.test import Expect, Given, Identity, Test
 from pylos.model.upstream import Health, Pool, Target, Upstream, UpstreamTimeouts
 from pylos.model.when import When
 
@@ -18,6 +18,7 @@ __all__ = [
     "Expect",
     "FieldEdits",
     "Filter",
+    "Given",
     "Headers",
     "Health",
     "Identity",
@@ -27,6 +28,7 @@ __all__ = [
     "Policy",
     "Pool",
     "Pylos",
+    "Python",
     "Redirect",
     "Respond",
     "RewriteRe",

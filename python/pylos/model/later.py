@@ -33,7 +33,6 @@ POLICY_TYPES = frozenset(
         "mtls",
         "oidc",
         "openapi",
-        "python",
         "quota",
         "rate_limit",
         "require",
@@ -60,7 +59,7 @@ ACTIONS = frozenset({"maintenance", "static"})
 """Keys of a route that say what becomes of its requests."""
 
 KEYS: dict[Place, Keys] = {
-    ("pylos",): Keys(frozenset({"lanes", "plugins", "secret", "state", "user"})),
+    ("pylos",): Keys(frozenset({"plugins", "secret", "state", "user"})),
     ("listen",): Keys(frozenset({"proxy_protocol", "redirect", "tls", "to"})),
     ("upstream",): Keys(
         frozenset(
@@ -101,7 +100,6 @@ KEYS: dict[Place, Keys] = {
         {"api": ("match",), "maintenance": ACTION, "static": ACTION},
     ),
     ("route", "timeouts"): Keys(frozenset({"connect", "first_byte", "idle"})),
-    ("test",): Keys(frozenset({"given"})),
 }
 """Keys, by where they stand."""
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, Tag
 
 from pylos.model.base import Silence, Table, branch, one_of_shapes
 from pylos.model.secret import Secret
-from pylos.model.units import BodySize
+from pylos.model.units import BodySize, PolicyTimeout
 
 FieldValue = Annotated[
     Annotated[str, Tag(branch("text"))] | Annotated[Secret, Tag(branch("secret"))],
@@ -128,6 +128,38 @@ class Filter(Acting):
     """
 
 
+class Python(Acting):
+    """Asks a function of yours, in Python. It runs in a process of its own, a lane; the guide has the whole of it."""
+
+    type: Literal["python"] = "python"
+    """`"python"`. Required in a file. Example: `type = "python"`."""
+
+    call: Annotated[str, Field(min_length=1)]
+    """The policy: `module:function`, or the name of an entry point in the group `pylos.policies`.
+
+    The folder of the configuration is looked through first. Required. Example: `call = "policies:staff_only"`.
+    """
+
+    timeout: PolicyTimeout = "1s"
+    """How long a request waits for the verdict; then `on_error` says what becomes of it.
+
+    Default: `"1s"`. Example: `timeout = "20ms"`.
+    """
+
+    on_error: Literal["deny", "allow"] = "deny"
+    """What becomes of a request about which there is no verdict: the function raised, or took too long, or its lane
+    was lost. `"deny"` answers 503.
+
+    Default: `"deny"`. Example: `on_error = "allow"`.
+    """
+
+    settings: dict[str, Any] = Field(default_factory=dict)
+    """What the function is called with besides the request: the fields of its settings model.
+
+    Default: none. Example: `settings = { threshold = 0.8 }`.
+    """
+
+
 class Chain(Table):
     """A list of policies under one name."""
 
@@ -151,7 +183,7 @@ class Chain(Table):
     """
 
 
-Policy = Headers | Filter | Chain
+Policy = Headers | Filter | Python | Chain
 
-POLICIES: dict[str, type[Policy]] = {"headers": Headers, "filter": Filter, "chain": Chain}
+POLICIES: dict[str, type[Policy]] = {"headers": Headers, "filter": Filter, "python": Python, "chain": Chain}
 """By `type`."""

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, Tag
 
 from pylos.model.base import Silence, Table, branch, one_of_shapes
-from pylos.model.units import DurationOrZero
+from pylos.model.units import DurationOrZero, LaneMemory
 
 
 def is_count(value: Any) -> bool:  # noqa: ANN401 - asks what the value is
@@ -87,6 +87,18 @@ class Pylos(Table):
 
     New connections are refused from the start; what is left at the end is cut. `"0s"` cuts at once.
     Default: `"30s"`. Example: `drain = "2m"`.
+    """
+
+    lanes: Annotated[int, Field(ge=1, le=64)] = 1
+    """How many processes run the policies in Python, each all of them. One uses one CPU at most.
+
+    A policy that names a lane of its own has one process for that. Default: 1. Example: `lanes = 2`.
+    """
+
+    lane_memory: LaneMemory = "512MiB"
+    """What one of these processes may have; one that wants more ends, and another takes its place.
+
+    Default: `"512MiB"`. Example: `lane_memory = "2GiB"`.
     """
 
     silence: Silence

@@ -90,6 +90,80 @@ class Expect(Table):
         return self
 
 
+class Given(Table):
+    """What a policy in Python is taken to say: changes of the request, or with `deny` a refusal."""
+
+    deny: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,63}$")] | None = None
+    """The code of a refusal.
+
+    Default: absent, it lets the request pass. Example: `deny = "staff_only"`.
+    """
+
+    status: Annotated[int, Field(ge=400, le=599)] | None = None
+    """The status of the refusal.
+
+    Default: 403. Example: `status = 402`.
+    """
+
+    headers: dict[
+        str,
+        Annotated[
+            Annotated[str, Tag(branch("text"))] | Annotated[Literal[False], Tag(branch("absent"))],
+            one_of_shapes("must be a string or false", text=str, absent=lambda value: value is False),
+        ],
+    ] = Field(default_factory=dict)
+    """Fields that it sets; `false`: it removes them.
+
+    Default: none. Example: `headers = { x-fraud-score = "0.1" }`.
+    """
+
+    path: str | None = None
+    """The path that the upstream gets.
+
+    Default: absent. Example: `path = "/v2/orders"`.
+    """
+
+    query: str | None = None
+    """Its query.
+
+    Default: absent. Example: `query = "full=1"`.
+    """
+
+    upstream: str | None = None
+    """The upstream that is asked.
+
+    Default: absent. Example: `upstream = "canary"`.
+    """
+
+    client: str | None = None
+    """Who the client is.
+
+    Default: absent. Example: `client = "consumer:acme"`.
+    """
+
+    plan: str | None = None
+    """Its plan.
+
+    Default: absent. Example: `plan = "gold"`.
+    """
+
+    claims: dict[str, Any] = Field(default_factory=dict)
+    """Claims of the client.
+
+    Default: none. Example: `claims = { role = "staff" }`.
+    """
+
+    @model_validator(mode="after")
+    def one_of_the_two(self) -> Self:
+        """Refuse a refusal that changes the request."""
+        changes = self.model_fields_set - {"deny", "status"}
+        if self.deny is not None and changes:
+            raise wrong("P108", "a refusal changes nothing", keys=sorted(changes), hint="take one of them out")
+        if self.deny is None and self.status is not None:
+            raise wrong("P108", "`status` is that of a refusal", keys=["status"], hint='beside `deny = "code"`')
+        return self
+
+
 def method_and_url(request: str) -> str:
     """Check that a request has its two parts."""
     if len(request.split(" ")) != len(("method", "URL")) or not all(request.split(" ")):
@@ -137,6 +211,19 @@ class Test(Table):
     """Who the client is: a `client.id`, or a table of `id`, `plan` and `claims`.
 
     In Python it is written `as_`. Default: absent, nobody in particular. Example: `as = "consumer:acme"`.
+    """
+
+    given_: dict[
+        str,
+        Annotated[
+            Annotated[Literal["allow", "deny", "fail"], Tag(branch("word"))] | Annotated[Given, Tag(branch("verdict"))],
+            one_of_shapes('must be "allow", "deny", "fail" or a table', word=str, verdict=dict),
+        ],
+    ] = Field(default_factory=dict, alias="given")
+    """By policy in Python, what it is taken to say: none of them is asked in a test.
+
+    `"allow"`, `"deny"` (403 `denied`), `"fail"` (no verdict, so that `on_error` decides), or a table. In Python it
+    is written `given_`. Default: all allow. Example: `given = { fraud = "deny", tenant = { upstream = "eu" } }`.
     """
 
     expect: Expect

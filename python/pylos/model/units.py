@@ -122,6 +122,9 @@ Duration = Annotated[str, DURATION.between("1ms", "8760h")]
 DurationOrZero = Annotated[str, DURATION.between("0ms", "8760h")]
 """A time; "0s" has a meaning of its own, told by the field."""
 
+PolicyTimeout = Annotated[str, DURATION.between("1ms", "10m")]
+"""How long a request waits for something that decides about it."""
+
 Interval = Annotated[str, DURATION.between("10ms", "8760h")]
 """The time from one of many to the next."""
 
@@ -133,6 +136,9 @@ HeadSize = Annotated[str, SIZE.between("128B", "16MiB")]
 
 Rate = Annotated[str, SIZE.between("0B", "1GiB")]
 """Bytes a second: "100B"."""
+
+LaneMemory = Annotated[str, SIZE.between("64MiB", "1024GiB")]
+"""Bytes of a process: "512MiB"."""
 
 BodySize = Annotated[str, SIZE.between("0B", "1000000GiB")]
 """Bytes of a body: "10MiB"."""

@@ -29,8 +29,8 @@ def encoded(verdict: Verdict | object) -> tuple[Kind, bytes]:
             return Kind.PASS, b""
         case Allow():
             return allowed(verdict)
-        case Deny(status, code, detail, headers):
-            return Kind.DENY, written(status=status, code=code, detail=detail, headers=lines(headers))
+        case Deny():
+            return denied(verdict)
         case Answer(status, body, content_type, headers):
             default = "text/plain; charset=utf-8" if isinstance(body, str) else "application/octet-stream"
             head = written(status=status, content_type=content_type or default, headers=lines(headers))
@@ -47,16 +47,29 @@ def allowed(verdict: Allow) -> tuple[Kind, bytes]:
         return Kind.PASS, b""
     changes = {
         "set": lines({name: value for name, value in verdict.headers.items() if value is not None}),
-        "remove": [name for name, value in verdict.headers.items() if value is None],
+        "remove": [name for name, value in verdict.headers.items() if not value and value != ""],
         "path": verdict.path,
         "query": verdict.query,
         "upstream": verdict.upstream,
+        "client": verdict.client,
+        "plan": verdict.plan,
         "claims": dict(verdict.claims),
-        "key": verdict.key,
-        "remember_ms": None if verdict.remember is None else DURATION.value(verdict.remember),
-        "by": list(verdict.by),
+        **memory(verdict),
     }
     return Kind.ALLOW, written(**{name: value for name, value in changes.items() if value not in (None, [], {})})
+
+
+def denied(verdict: Deny) -> tuple[Kind, bytes]:
+    """Write a Deny."""
+    said = {"status": verdict.status, "code": verdict.code, "detail": verdict.detail, "headers": lines(verdict.headers)}
+    return Kind.DENY, written(**said, **memory(verdict))
+
+
+def memory(verdict: Allow | Deny) -> dict[str, object]:
+    """Write for how long a verdict holds, and for which requests."""
+    if verdict.remember is None:
+        return {}
+    return {"remember_ms": DURATION.value(verdict.remember), "by": list(verdict.by)}
 
 
 def lines(headers: Mapping[str, str | Sequence[str] | None]) -> list[tuple[str, str]]:

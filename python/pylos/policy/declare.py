@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
+from types import SimpleNamespace
 from typing import Any, Literal, overload
 
 from pydantic import BaseModel
@@ -50,51 +51,91 @@ class Policy:
         return inspect.iscoroutinefunction(self.function)
 
 
-@overload
-def policy(function: Plain, /) -> Policy: ...
-@overload
-def policy(
-    *,
-    phase: Phase = "hooks",
-    settings: type[BaseModel] | None = None,
-    body: str | None = None,
-    blocking: bool = False,
-    lane: str | None = None,
-) -> Callable[[Plain | Set], Policy]: ...
-def policy(  # noqa: PLR0913 - they are keywords, each one of the policy's traits
-    function: Plain | None = None,
-    /,
-    *,
-    phase: Phase = "hooks",
-    settings: type[BaseModel] | None = None,
-    body: str | None = None,
-    blocking: bool = False,
-    lane: str | None = None,
-) -> Policy | Callable[[Plain | Set], Policy]:
-    """Make a policy of a function: `def` or `async def`, of a request and, with `settings`, of those.
+@dataclass(frozen=True)
+class Hook:
+    """What a module of policies does when its lane starts or stops."""
 
-    `phase` says when it acts, `body` how much of the body it reads ("64KiB"), `blocking` that it waits without giving
-    others a turn, `lane` names a lane of its own. Raises TypeError for a function that takes other arguments, and
-    ValueError for a phase or a size that there is none of.
-    """
-    if phase not in PHASES:
-        raise ValueError(f"there is no phase {phase!r} for policies; there are {', '.join(PHASES)}")
-    bare = Policy(
-        function=nothing,
-        phase=phase,
-        settings=settings,
-        body=None if body is None else SIZE.value(body),
-        blocking=blocking,
-        lane=lane,
-    )
+    function: Callable[[SimpleNamespace], object]
+    moment: Literal["start", "stop"]
 
-    def declared(function: Plain | Set) -> Policy:
-        check_arguments(function, settings)
-        if blocking and inspect.iscoroutinefunction(function):
-            raise TypeError(f"{function.__name__} is an `async def`: `blocking` is for a `def` that waits")
-        return replace(bare, function=function)
+    @property
+    def name(self) -> str:
+        """Its module's and its own."""
+        return f"{self.function.__module__}.{self.function.__name__}"
 
-    return declared if function is None else declared(function)
+    async def __call__(self, state: SimpleNamespace) -> None:
+        """Run it, and wait for it."""
+        result = self.function(state)
+        if inspect.isawaitable(result):
+            await result
+
+
+class Decorator:
+    """`@policy`, `@policy.start` and `@policy.stop`."""
+
+    def start(self, function: Callable[[SimpleNamespace], object]) -> Hook:
+        """Make a function, `def` or `async def`, run before its lane answers anybody.
+
+        It is called with the state that all policies of the lane find as `request.state`: a place for clients and
+        caches. One that raises keeps the lane from starting.
+        """
+        return Hook(function, "start")
+
+    def stop(self, function: Callable[[SimpleNamespace], object]) -> Hook:
+        """Make a function run when its lane has answered everybody and ends."""
+        return Hook(function, "stop")
+
+    @overload
+    def __call__(self, function: Plain, /) -> Policy: ...
+    @overload
+    def __call__(
+        self,
+        /,
+        *,
+        phase: Phase = "hooks",
+        settings: type[BaseModel] | None = None,
+        body: str | None = None,
+        blocking: bool = False,
+        lane: str | None = None,
+    ) -> Callable[[Plain | Set], Policy]: ...
+    def __call__(  # noqa: PLR0913 - they are keywords, each one of the policy's traits
+        self,
+        function: Plain | None = None,
+        /,
+        *,
+        phase: Phase = "hooks",
+        settings: type[BaseModel] | None = None,
+        body: str | None = None,
+        blocking: bool = False,
+        lane: str | None = None,
+    ) -> Policy | Callable[[Plain | Set], Policy]:
+        """Make a policy of a function: `def` or `async def`, of a request and, with `settings`, of those.
+
+        `phase` says when it acts, `body` how much of the body it reads ("64KiB"), `blocking` that it waits without
+        giving others a turn, `lane` names a lane of its own. Raises TypeError for a function that takes other
+        arguments, and ValueError for a phase or a size that there is none of.
+        """
+        if phase not in PHASES:
+            raise ValueError(f"there is no phase {phase!r} for policies; there are {', '.join(PHASES)}")
+        bare = Policy(
+            function=nothing,
+            phase=phase,
+            settings=settings,
+            body=None if body is None else SIZE.value(body),
+            blocking=blocking,
+            lane=lane,
+        )
+
+        def declared(function: Plain | Set) -> Policy:
+            check_arguments(function, settings)
+            if blocking and inspect.iscoroutinefunction(function):
+                raise TypeError(f"{function.__name__} is an `async def`: `blocking` is for a `def` that waits")
+            return replace(bare, function=function)
+
+        return declared if function is None else declared(function)
+
+
+policy = Decorator()
 
 
 def nothing(_: Request) -> None:

@@ -1,100 +1,157 @@
 """A lane: answers what workers ask, with the policies of users.
 
 `def` runs where it is called, an `async def` as a task, and what says `blocking` in a thread. What a policy raises, and
-what it gives that is no verdict, is told on standard error and answered as failed: the gateway decides what then.
+what it gives that is no verdict, is told and answered as failed: the gateway decides what then.
 """
 
 from __future__ import annotations
 
 import asyncio
+import sys
 import traceback
 from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import ContextVar
+from functools import partial
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 from pylos.policy.answer import Kind, encoded
 from pylos.policy.declare import Policy
-from pylos.policy.request import Request
+from pylos.policy.request import AmbiguousQueryError, Request
+from pylos.policy.verdict import Deny
 
 if TYPE_CHECKING:
     from pylos._core import Call, Lane
 
-REQUEST_ID: ContextVar[str] = ContextVar("request_id", default="")
-"""The id of the request that is asked about."""
-Report = Callable[[str, str], None]
-"""Tells that a policy failed: the request's id, and the traceback."""
+CURRENT: ContextVar[Call | None] = ContextVar("current", default=None)
+"""The request that a policy is asked about."""
+Report = Callable[["Call", BaseException], None]
+"""Tells that a policy failed: about which request, and by what."""
+FINISH = 10.0
+"""Seconds that what is under way may take when the lane ends."""
 
 
 class Room:
     """The policies of a lane, and the workers that it answers.
 
-    Runs in an event loop: `attach` adds a worker's rings to it.
+    Runs in an event loop: `attach` adds a worker's rings to it. `state` is what the hooks of the policies share.
     """
 
-    def __init__(self, policies: Sequence[Policy], settings: Sequence[object], report: Report) -> None:
+    def __init__(
+        self,
+        policies: Sequence[Policy],
+        settings: Sequence[object],
+        report: Report,
+        state: SimpleNamespace | None = None,
+    ) -> None:
         self._report = report
+        self._state = SimpleNamespace() if state is None else state
         self._threads = ThreadPoolExecutor(thread_name_prefix="policy")
         self._tasks: set[asyncio.Task[None]] = set()
+        self._unshown: set[Lane] = set()
         self._calls = [self._caller(one, given) for one, given in zip(policies, settings, strict=True)]
         self._loop = asyncio.get_running_loop()
 
     def attach(self, lane: Lane, bell: int) -> None:
         """Answer a worker from now on. `bell` is the descriptor that it rings."""
+        other = self._other(lane)
 
         def rung() -> None:
-            lane.serve(self._calls, self._other(lane))
+            try:
+                more = lane.serve(self._calls, other)
+            except ConnectionError:  # the worker has written what cannot be: it is not listened to any more
+                self._loop.remove_reader(bell)
+                raise
+            if more:
+                self._loop.call_soon(rung)
 
         self._loop.add_reader(bell, rung)
 
-    async def finish(self) -> None:
-        """Wait for what is under way."""
-        while self._tasks:
-            await asyncio.wait(self._tasks)
-        self._threads.shutdown(wait=False)
+    async def finish(self) -> bool:
+        """Wait for what is under way, for a while; whether all of it came to its end."""
+        if self._tasks:
+            _, late = await asyncio.wait(self._tasks, timeout=FINISH)
+            return not late
+        return True
 
     def _caller(self, policy: Policy, settings: object) -> Callable[[Call], object]:
         """Give what the core calls: None for a pass, and everything else for `_other`."""
         function: Callable[..., Any] = policy.function
         more = () if policy.settings is None else (settings,)
-        if policy.blocking:
-            return lambda call: self._in_thread(function, Request(call), more)
-        return lambda call: function(Request(call), *more)
+        state = self._state
 
-    async def _in_thread(self, function: Callable[..., Any], request: Request, more: tuple[object, ...]) -> Any:  # noqa: ANN401
-        return await self._loop.run_in_executor(self._threads, lambda: function(request, *more))
+        def called(call: Call) -> object:
+            CURRENT.set(call)
+            return function(Request(call, state), *more)
+
+        return partial(self._in_thread, called) if policy.blocking else called
+
+    async def _in_thread(self, called: Callable[[Call], object], call: Call) -> object:
+        def run() -> object:
+            try:
+                return called(call)
+            except BaseException as error:  # noqa: BLE001 - StopIteration, which no future takes, among them
+                return error
+
+        return await self._loop.run_in_executor(self._threads, run)
 
     def _other(self, lane: Lane) -> Callable[[Call, object], None]:
         def other(call: Call, result: object) -> None:
             if isinstance(result, Awaitable):
-                task = self._loop.create_task(self._finish(lane, call, result))
-                self._tasks.add(task)
-                task.add_done_callback(self._tasks.discard)
+                task = task_of(self._finish(lane, call, result), self._loop)
+                if not task.done():
+                    self._tasks.add(task)
+                    task.add_done_callback(self._tasks.discard)
             else:
                 self._answer(lane, call, result)
 
         return other
 
     async def _finish(self, lane: Lane, call: Call, waiting: Awaitable[object]) -> None:
-        REQUEST_ID.set(call.request_id)
+        result: object
         try:
             result = await waiting
         except BaseException as error:  # noqa: BLE001 - also sys.exit is the policy's failure, and not the lane's end
             result = error
         self._answer(lane, call, result)
+        if lane not in self._unshown:  # once for all that finish in this turn of the loop
+            self._unshown.add(lane)
+            self._loop.call_soon(self._show, lane)
+
+    def _show(self, lane: Lane) -> None:
+        self._unshown.discard(lane)
         lane.flush()
 
     def _answer(self, lane: Lane, call: Call, result: object) -> None:
         """Answer with a verdict; of anything else, tell what it is, and answer that the policy failed."""
         failure: BaseException
+        if isinstance(result, AmbiguousQueryError):
+            result = Deny(400, "bad_query", str(result))
         if isinstance(result, BaseException):
             failure = result
         else:
             try:
                 lane.answer(call, *encoded(result))
-            except (TypeError, ValueError) as error:
+            except Exception as error:  # noqa: BLE001 - whatever a verdict's own mappings and claims may raise
                 failure = error
             else:
                 return
-        self._report(call.request_id, "".join(traceback.format_exception(failure)))
         lane.answer(call, Kind.FAILED, b"")
+        try:
+            self._report(call, failure)
+        except Exception:  # noqa: BLE001 - an exception that cannot even be told
+            traceback.print_exc()
+
+
+if sys.version_info >= (3, 12):
+
+    def task_of(coroutine: Any, loop: asyncio.AbstractEventLoop) -> asyncio.Task[None]:  # noqa: ANN401 - a coroutine
+        """Start it here and now: most policies do not wait, and then no task was needed."""
+        return asyncio.Task(coroutine, loop=loop, eager_start=True)
+
+else:
+
+    def task_of(coroutine: Any, loop: asyncio.AbstractEventLoop) -> asyncio.Task[None]:  # noqa: ANN401 - a coroutine
+        """Start it in the next turn of the loop."""
+        return loop.create_task(coroutine)

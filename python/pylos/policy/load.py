@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import importlib
+import sys
 import traceback
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from importlib.metadata import entry_points
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
-from pylos.policy.declare import Policy
+from pylos.policy.declare import Hook, Policy
 
 
 @dataclass(frozen=True)
@@ -40,7 +42,10 @@ class Loaded:
 
 
 def load(call: str, settings: Mapping[str, Any]) -> Loaded:
-    """Import a policy, and read its settings. Raises LoadError."""
+    """Import a policy, and read its settings. Raises LoadError.
+
+    `call` is `module:function`, or the name of an entry point in the group `pylos.policies`.
+    """
     found = found_at(call)
     if found.settings is None:
         if settings:
@@ -56,17 +61,32 @@ def load(call: str, settings: Mapping[str, Any]) -> Loaded:
             for one in error.errors(include_url=False, include_input=False)
         ]
         raise LoadError(faults) from None
+    except Exception as error:  # noqa: BLE001 - what a validator of the user's may raise
+        told = "".join(traceback.format_exception(error)).rstrip()
+        raise LoadError([Fault(("settings",), f"the settings cannot be read\n{told}")]) from None
+
+
+def hooks_of(loaded: Sequence[Loaded]) -> tuple[list[Hook], list[Hook]]:
+    """Give the hooks of the modules that these policies are from: for the start, and for the stop in reverse."""
+    modules = dict.fromkeys(one.policy.function.__module__ for one in loaded)
+    values = [value for name in modules for value in vars(sys.modules[name]).values() if isinstance(value, Hook)]
+    hooks = list({id(hook): hook for hook in values}.values())
+    start = [hook for hook in hooks if hook.moment == "start"]
+    return start, [hook for hook in reversed(hooks) if hook.moment == "stop"]
 
 
 def found_at(call: str) -> Policy:
     """Give what `module:function` names."""
     module, colon, name = call.partition(":")
+    if not colon:
+        return entry_point(call)
     if not (module and colon and name.isidentifier()):
         raise LoadError([Fault(("call",), f"{call!r} names no function", 'write "module:function"')])
     try:
         held = importlib.import_module(module)
     except ModuleNotFoundError as error:
-        hint = "is it installed where the gateway runs, or on PYTHONPATH?" if error.name == module else None
+        missing = error.name is not None and (module == error.name or module.startswith(f"{error.name}."))
+        hint = "is it installed where the gateway runs, or on PYTHONPATH?" if missing else None
         raise LoadError([Fault(("call",), f"there is no module {error.name}", hint)]) from None
     except BaseException as error:  # noqa: BLE001 - a module may raise what it likes, sys.exit included
         told = "".join(traceback.format_exception(error)).rstrip()
@@ -79,6 +99,20 @@ def found_at(call: str) -> Policy:
         hint = f"its policies are {', '.join(names)}" if names else "it has no policies: @policy makes one"
         raise LoadError([Fault(("call",), f"{module} has no {name}", hint)])
     raise LoadError([Fault(("call",), f"{call} is no policy", "put @policy before the function")])
+
+
+def entry_point(name: str) -> Policy:
+    """Give what an installed package names in its entry points."""
+    found = entry_points(group=GROUP, name=name)
+    if not found:
+        known = sorted(point.name for point in entry_points(group=GROUP))
+        hint = f"known are {', '.join(known)}" if known else 'write "module:function", or install what has it'
+        raise LoadError([Fault(("call",), f"no installed package has a policy {name!r}", hint)])
+    return found_at(next(iter(found)).value)
+
+
+GROUP = "pylos.policies"
+"""Of entry points."""
 
 
 def in_words(kind: str, message: str) -> str:

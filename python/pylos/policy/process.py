@@ -1,29 +1,46 @@
 """A lane's process: it is told which policies it has, and then which workers it answers.
 
-Over a Unix stream, each message a length (4 bytes, big-endian) and JSON; descriptors travel beside the first byte.
+Two Unix streams. Each message is a length (4 bytes, big-endian) and JSON; descriptors travel beside the first byte.
+With the supervisor:
 
-    {"type": "setup", "policies": [{"name", "call", "settings"}]}    {"type": "ready", "policies": [{"name", ...}]}, or
-                                                                     {"type": "failed", "faults": [...]} and it ends
-    {"type": "attach"} and jobs, answers, bell, back                 nothing; its jobs are answered from now on
+    {"type": "setup", "policies": [{"name", "call", "settings"}], "memory"}
+                                                          {"type": "ready", "policies": [{"name", ...}], "files"}, or
+                                                          {"type": "failed", "faults": [...]}, and it ends
+    {"type": "ping"}                                      {"type": "pong"}, unless a policy keeps it from that
 
-When the other side closes, it finishes what it was asked and ends.
+With the gateway, over which it says nothing:
+
+    {"type": "attach"} and jobs, answers, bell, back      its jobs are answered from now on
+
+When the gateway has closed its stream, the lane finishes what it was asked and ends. One without such a stream only
+tells what its policies are.
 """
 
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import importlib
 import json
+import os
+import resource
 import socket
 import sys
-from collections.abc import Coroutine, Mapping
+import sysconfig
+import traceback
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 from pylos._core import Lane
+from pylos.policy.declare import Hook
 from pylos.policy.lane import Room
-from pylos.policy.load import Loaded, LoadError, load
+from pylos.policy.load import Loaded, LoadError, hooks_of, load
+from pylos.policy.telling import Teller
+from pylos.rights import give_up_root
 
 LENGTH = 4
 """Bytes of a message's length."""
@@ -31,24 +48,58 @@ LONGEST = 64 << 20
 """Bytes of a message."""
 RINGS = 4
 """Descriptors of a worker."""
+NICENESS = 5
+"""Policies give way to traffic that needs none."""
+OUT_OF_MEMORY = 71
+"""The exit code of a lane that has no memory left."""
+HUNG = 72
+"""The exit code of a lane whose last policies did not come to an end."""
 
 
-def main(descriptor: int) -> int:
-    """Be a lane for who is at the other end of a socket; gives the exit code."""
-    with socket.socket(fileno=descriptor) as line:
-        line.settimeout(None)
-        setup = receive(line)
+def main(control: int, line: int | None = None) -> int:
+    """Be a lane; gives the exit code. `control` is the supervisor's socket, `line` the gateway's."""
+    gateway = None if line is None else socket.socket(fileno=line)
+    with socket.socket(fileno=control) as supervisor:
+        for one in (supervisor, *filter(None, [gateway])):
+            one.set_inheritable(False)  # what a policy starts must not keep them open
+            one.settimeout(None)
+        setup = receive(supervisor)
         if setup is None:
             return 0
+        confine(setup[0].get("memory"))
+        names = [one["name"] for one in setup[0]["policies"]]
+        teller = Teller(names)
+        teller.take_over()
         try:
-            loaded = load_all(setup[0]["policies"], line)
-        except LoadError:
+            loaded, ready = load_all(setup[0]["policies"])
+            if gateway is not None:
+                return run(Answering(supervisor, gateway, loaded, teller).live, ready)
+        except FaultyError as error:
+            send(supervisor, {"type": "failed", "faults": error.faults})
             return 1
-        return run(answer(line, loaded))
+        send(supervisor, ready)
+        return 0
 
 
-def load_all(wanted: list[Mapping[str, Any]], line: socket.socket) -> list[Loaded]:
-    """Load all policies and say so; raises LoadError when that fails for one, after all faults were told."""
+def confine(memory: int | None) -> None:
+    """Give up rights, some of the turns at the processor, and all memory beyond so many bytes."""
+    give_up_root([Path.cwd()])
+    with suppress(OSError):
+        os.nice(NICENESS)
+    if memory:
+        resource.setrlimit(resource.RLIMIT_DATA, (memory, memory))
+
+
+class FaultyError(Exception):
+    """Policies that cannot be used, and why."""
+
+    def __init__(self, faults: list[dict[str, Any]]) -> None:
+        super().__init__(str(faults))
+        self.faults = faults
+
+
+def load_all(wanted: list[Mapping[str, Any]]) -> tuple[list[Loaded], dict[str, Any]]:
+    """Load all policies, and give what there is to say about them. Raises FaultyError with all faults."""
     loaded, faults = [], []
     for one in wanted:
         try:
@@ -56,78 +107,169 @@ def load_all(wanted: list[Mapping[str, Any]], line: socket.socket) -> list[Loade
         except LoadError as error:
             faults += [{"name": one["name"], **asdict(fault)} for fault in error.faults]
     if faults:
-        send(line, {"type": "failed", "faults": faults})
-        raise LoadError([])
-    told = [
-        {"name": one["name"], "phase": each.policy.phase, "body": each.policy.body, "is_async": each.policy.is_async}
-        for one, each in zip(wanted, loaded, strict=True)
-    ]
-    send(line, {"type": "ready", "policies": told})
-    return loaded
+        raise FaultyError(faults)
+    told = [{"name": one["name"], **traits(each)} for one, each in zip(wanted, loaded, strict=True)]
+    files = own_files(Path.cwd())
+    return loaded, {"type": "ready", "policies": told, "files": files, "code": digest_of(files)}
 
 
-def run(lane: Coroutine[Any, Any, int]) -> int:
+def traits(loaded: Loaded) -> dict[str, object]:
+    """Say of a policy what the gateway has to know."""
+    policy = loaded.policy
+    return {
+        "phase": policy.phase,
+        "body": policy.body,
+        "is_async": policy.is_async,
+        "blocking": policy.blocking,
+        "lane": policy.lane,
+    }
+
+
+def own_files(folder: Path) -> list[str]:
+    """List what was imported and is neither Python's own nor an installed package's, sorted."""
+    installed = [Path(place) for place in sysconfig.get_paths().values()]
+    files = {Path(file) for module in list(sys.modules.values()) if (file := getattr(module, "__file__", None))}
+    own = Path(__file__).parents[1]
+
+    def is_own(file: Path) -> bool:
+        foreign = file.is_relative_to(own) or any(file.is_relative_to(place) for place in installed)
+        return file.is_relative_to(folder) or not (foreign or "site-packages" in file.parts)
+
+    return sorted(str(file) for file in files if is_own(file) and not file.is_relative_to(own))
+
+
+def digest_of(files: Sequence[str]) -> str:
+    """Give a digest of what files hold."""
+    digest = hashlib.sha256()
+    for file in files:
+        with suppress(OSError):
+            digest.update(file.encode() + b"\0" + Path(file).read_bytes() + b"\0")
+    return digest.hexdigest()[:16]
+
+
+def run(lane: Callable[[Mapping[str, Any]], Coroutine[Any, Any, int]], ready: Mapping[str, Any]) -> int:
     """Run it in a loop of uvloop where that is installed, which costs half of what asyncio's does."""
     try:
-        return int(importlib.import_module("uvloop").run(lane))
-    except ModuleNotFoundError:
-        return asyncio.run(lane)
+        runner = importlib.import_module("uvloop").run
+    except ImportError:
+        runner = asyncio.run
+    return int(runner(lane(ready)))
 
 
-async def answer(line: socket.socket, loaded: list[Loaded]) -> int:
-    """Answer workers until the other side closes."""
-    room = Room([one.policy for one in loaded], [one.settings for one in loaded], report)
-    line.settimeout(0)
-    loop = asyncio.get_running_loop()
-    closed = asyncio.Event()
+class Answering:
+    """A lane that has its policies, and answers workers until the gateway's stream ends."""
 
-    def heard() -> None:
-        line.settimeout(None)  # a message that has begun is there at once
-        told = receive(line)
-        line.settimeout(0)
-        if told is None:
-            loop.remove_reader(line)
-            closed.set()
-        elif told[0]["type"] == "attach":
-            _, descriptors = told
-            room.attach(Lane(*descriptors), descriptors[2])
+    def __init__(
+        self, supervisor: socket.socket, gateway: socket.socket, loaded: Sequence[Loaded], teller: Teller
+    ) -> None:
+        self._supervisor = supervisor
+        self._gateway = gateway
+        self._loaded = loaded
+        self._teller = teller
 
-    loop.add_reader(line, heard)
-    await closed.wait()
-    await room.finish()
-    return 0
+    async def live(self, ready: Mapping[str, Any]) -> int:
+        """Answer to the end; gives the exit code. Raises FaultyError when a hook fails at the start."""
+        state = SimpleNamespace()
+        start, stop = hooks_of(self._loaded)
+        for hook in start:
+            await started(hook, state)
+        policies = [one.policy for one in self._loaded]
+        room = Room(policies, [one.settings for one in self._loaded], self._failed, state)
+        closed = asyncio.Event()
+        self._follow(self._gateway, lambda told, given: attach(room, told, given), closed.set)
+        self._follow(self._supervisor, self._pong, lambda: None)
+        send(self._supervisor, ready)
+        await closed.wait()
+        ended = await room.finish()
+        for hook in stop:
+            await hook(state)
+        if not ended:
+            os._exit(HUNG)  # a thread that hangs would hold up a usual exit
+        return 0
+
+    def _failed(self, call: Any, failure: BaseException) -> None:  # noqa: ANN401 - a Call
+        self._teller.failed(call, failure)
+        if isinstance(failure, MemoryError):
+            self._teller.tell("error", "lane_out_of_memory", "the lane ends, and another one takes its place", call)
+            os._exit(OUT_OF_MEMORY)
+
+    def _pong(self, told: Mapping[str, Any], _: list[int]) -> None:
+        if told["type"] == "ping":
+            send(self._supervisor, {"type": "pong"})
+
+    def _follow(
+        self, stream: socket.socket, heard: Callable[[dict[str, Any], list[int]], None], ended: Callable[[], None]
+    ) -> None:
+        """Hear each message of a stream, until it ends or says what cannot be."""
+        loop = asyncio.get_running_loop()
+
+        def readable() -> None:
+            try:
+                stream.settimeout(1)  # a message that has begun is there at once
+                told = receive(stream)
+                if told is not None:
+                    heard(*told)
+                    return
+            except (OSError, ValueError, KeyError) as error:
+                self._teller.tell("error", "lane_not_understood", repr(error), None)
+            loop.remove_reader(stream)
+            ended()
+
+        loop.add_reader(stream, readable)
 
 
-def report(request: str, failure: str) -> None:
-    """Tell that a policy failed, on standard error."""
-    told = {"level": "error", "event": "policy_failed", "request_id": request, "message": failure}
-    sys.stderr.write(json.dumps(told) + "\n")
-    sys.stderr.flush()
+async def started(hook: Hook, state: SimpleNamespace) -> None:
+    """Run a hook. Raises FaultyError where that fails, which is the fault of all policies of its module."""
+    try:
+        await hook(state)
+    except BaseException as error:  # noqa: BLE001 - also sys.exit
+        told = "".join(traceback.format_exception(error)).rstrip()
+        message = f"the hook {hook.name} failed\n{told}"
+        raise FaultyError([{"name": None, "path": ["call"], "message": message, "hint": None}]) from None
 
 
-def receive(line: socket.socket) -> tuple[dict[str, Any], list[int]] | None:
+def attach(room: Room, told: Mapping[str, Any], descriptors: list[int]) -> None:
+    """Take a worker in. Raises ValueError for what is no worker."""
+    if told["type"] != "attach" or len(descriptors) != RINGS:
+        for one in descriptors:
+            os.close(one)
+        raise ValueError(f"{told['type']} with {len(descriptors)} descriptors")
+    for one in descriptors:
+        os.set_inheritable(one, False)  # noqa: FBT003 - it takes no keyword
+    jobs, answers, bell, back = descriptors
+    room.attach(Lane(jobs, answers, bell, back), bell)
+
+
+def receive(stream: socket.socket) -> tuple[dict[str, Any], list[int]] | None:
     """Wait for a message and its descriptors; None when the other side has closed."""
-    head, descriptors, _, _ = socket.recv_fds(line, LENGTH, RINGS)
-    while 0 < len(head) < LENGTH:
-        head += line.recv(LENGTH - len(head))
-    length = int.from_bytes(head)
-    if not head or length > LONGEST:
+    head, descriptors, _, _ = socket.recv_fds(stream, LENGTH, RINGS)
+    rest = read(stream, LENGTH - len(head)) if head else b""
+    body = read(stream, int.from_bytes(head + rest)) if head and rest is not None else None
+    if body is None:
+        for one in descriptors:
+            os.close(one)
         return None
-    body = bytearray()
-    while len(body) < length:
-        piece = line.recv(length - len(body))
-        if not piece:
-            return None
-        body += piece
     return json.loads(body), descriptors
 
 
-def send(line: socket.socket, message: Mapping[str, object]) -> None:
+def read(stream: socket.socket, length: int) -> bytes | None:
+    """Read so many bytes; None when there are fewer, or they are too many."""
+    data = bytearray()
+    while len(data) < length <= LONGEST:
+        piece = stream.recv(length - len(data))
+        if not piece:
+            return None
+        data += piece
+    return bytes(data) if len(data) == length else None
+
+
+def send(stream: socket.socket, message: Mapping[str, object]) -> None:
+    """Send a message."""
     body = json.dumps(message).encode()
-    line.sendall(len(body).to_bytes(LENGTH) + body)
+    stream.sendall(len(body).to_bytes(LENGTH) + body)
 
 
 if __name__ == "__main__":
     # The directory of the configuration comes first, as for a script.
     sys.path.insert(0, str(Path.cwd()))
-    sys.exit(main(int(sys.argv[1])))
+    sys.exit(main(*map(int, sys.argv[1:])))

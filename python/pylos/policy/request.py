@@ -2,15 +2,26 @@
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Mapping
 from functools import cached_property
-from typing import TYPE_CHECKING
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl
 
 from pylos.policy.headers import Headers
 
 if TYPE_CHECKING:
     from pylos._core import Call
+
+
+BROKEN = re.compile(r";|%(?![0-9A-Fa-f]{2})")
+"""What separates parameters for some, and what is no escape."""
+
+
+class AmbiguousQueryError(ValueError):
+    """A query that not all applications take apart in the same way."""
 
 
 class Client:
@@ -29,10 +40,16 @@ class Client:
         """`consumer:NAME`, `jwt:ISSUER|SUBJECT`, or `ip:ADDRESS` for a client without a name."""
         return self._call.client_id
 
+    @property
+    def plan(self) -> str | None:
+        """The plan that it has."""
+        return self._call.client_plan or None
+
     @cached_property
-    def claims(self) -> Mapping[str, object]:
-        """What an identity policy has found out; empty for a client without a name."""
-        return {}
+    def claims(self) -> Mapping[str, Any]:
+        """What policies before this one have found out; empty for a client of whom nothing is known."""
+        claims: Mapping[str, Any] = json.loads(self._call.client_claims or b"{}")
+        return claims
 
     def __repr__(self) -> str:
         return f"Client({self.id!r})"
@@ -41,8 +58,14 @@ class Client:
 class Request:
     """A request, read only. Its parts are what the upstream gets, not what the client spelled."""
 
-    def __init__(self, call: Call) -> None:
+    def __init__(self, call: Call, state: SimpleNamespace | None = None) -> None:
         self._call = call
+        self._state = state
+
+    @property
+    def state(self) -> Any:  # noqa: ANN401 - whatever the hooks put there
+        """What the hooks of this lane's policies have put there; each lane has a state of its own."""
+        return self._state
 
     @property
     def id(self) -> str:
@@ -76,7 +99,13 @@ class Request:
 
     @cached_property
     def params(self) -> Mapping[str, list[str]]:
-        """The query's parameters, decoded (`+` is a blank), each with all of its values in their order."""
+        """The query's parameters, decoded (`+` is a blank), each with all of its values in their order.
+
+        Raises AmbiguousQueryError for a query that applications take apart in several ways: what is decided by one
+        of them may not hold in another. Unless the policy catches it, the request is refused with 400.
+        """
+        if BROKEN.search(self.query or ""):
+            raise AmbiguousQueryError("The query has a `;` or a `%` that applications read in several ways.")
         found: dict[str, list[str]] = {}
         for name, value in parse_qsl(self.query or "", keep_blank_values=True):
             found.setdefault(name, []).append(value)

@@ -19,17 +19,20 @@ class Allow:
     """
 
     headers: Mapping[str, str | Sequence[str] | None] = field(default_factory=dict)
-    """Fields to set in place of those of that name; a sequence sets one line for each value, None removes the field."""
+    """Fields to set in place of those of that name; a sequence sets one line for each value. None, and a sequence
+    without values, removes the field."""
     path: str | None = None
     """The path that the upstream sees, beginning with `/`, without a query."""
     query: str | None = None
     """The query that it sees, without `?`; "" removes it."""
     upstream: str | None = None
     """The name of the upstream that is asked."""
+    client: str | None = None
+    """Who the client is, `client.id` from then on: "consumer:acme"."""
+    plan: str | None = None
+    """The client's plan."""
     claims: Mapping[str, object] = field(default_factory=dict)
     """Claims to add to those of the client."""
-    key: str | None = None
-    """What a limit counts this request under."""
     remember: str | None = None
     """For how long the decision holds for requests that are alike, a duration: "60s"."""
     by: Sequence[str] = ()
@@ -42,10 +45,10 @@ class Allow:
             raise ValueError(f"{self.path!r} is no path: it begins with / and has no blanks, controls, ? or #")
         if self.query is not None and not QUERY.fullmatch(self.query):
             raise ValueError(f"{self.query!r} is no query: it has blanks, controls or #")
-        if self.remember is not None:
-            DURATION.value(self.remember)
-        if bool(self.by) != (self.remember is not None):
-            raise ValueError("`remember` and `by` belong together: for how long, and for which requests")
+        for one in (self.client, self.plan):
+            if one is not None and not NAME.fullmatch(one):
+                raise ValueError(f"{one!r} names nobody: it is empty or has control characters")
+        check_memory(self.remember, self.by)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,8 +63,13 @@ class Deny:
     """What the client is told."""
     headers: Mapping[str, str | Sequence[str]] = field(default_factory=dict)
     """Fields of the answer."""
+    remember: str | None = None
+    """As of Allow."""
+    by: Sequence[str] = ()
+    """As of Allow."""
 
     def __post_init__(self) -> None:
+        check_memory(self.remember, self.by)
         if not HTTPStatus.BAD_REQUEST <= self.status <= LAST_STATUS:
             raise ValueError(f"a refusal has a status of 400 to 599, not {self.status}")
         if not CODE.fullmatch(self.code):
@@ -101,6 +109,19 @@ BODYLESS = {HTTPStatus.NO_CONTENT, HTTPStatus.RESET_CONTENT, HTTPStatus.NOT_MODI
 CODE = re.compile(r"[a-z][a-z0-9_]{0,63}")
 PATH = re.compile(r"/[A-Za-z0-9\-._~!$&'()*+,;=:@%/{}|^\[\]`]*")
 QUERY = re.compile(r"[!$-~]*")
+
+
+def check_memory(remember: str | None, by: Sequence[str]) -> None:
+    """Raise ValueError for a decision that cannot be remembered so."""
+    if isinstance(by, str):
+        raise ValueError(f'`by` is a list: by=["{by}"]')  # noqa: TRY004 - as all else that is wrong with a verdict
+    if remember is not None:
+        DURATION.value(remember)
+    if bool(by) != (remember is not None):
+        raise ValueError("`remember` and `by` belong together: for how long, and for which requests")
+
+
+NAME = re.compile(r"[^\x00-\x1f\x7f]+")
 
 
 def check_field(name: str, value: str | Sequence[str] | None) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from pylos.errors import ConfigError
+from pylos.supervisor.lanes import Lanes
 from pylos.supervisor.process import GatewayProcess
 from pylos.supervisor.sockets import Prepared, Sockets
 from pylos.supervisor.source import Checked
@@ -21,6 +22,8 @@ class Applier:
         """The real addresses of each listener."""
         self._sockets = sockets
         self._prepared = Prepared({})
+        self._lanes = Lanes()
+        self._retired: list[Lanes] = []
 
     async def change(self, checked: Checked, process: GatewayProcess | None) -> None:
         """Put a configuration into use. Without a process (between two) it is taken once it has passed the checks.
@@ -28,15 +31,19 @@ class Applier:
         Raises ConfigError, BindError or GatewayError.
         """
         prepared = self._sockets.prepare(checked.table)
-        generation = self.generation + 1
+        generation, lanes = self.generation + 1, Lanes()
         try:
             if process is not None:
-                await _hand_over(process, generation, prepared, checked)
+                lanes = await Lanes.start(checked.table, checked.folder)
+                await _hand_over(process, generation, prepared, checked, lanes)
         except BaseException:
             prepared.discard()
+            await lanes.discard()
             raise
         self._sockets.commit(prepared)
+        drain_seconds = self.drain_seconds if self.generation else 0.0
         self.generation, self.checked, self.listen, self._prepared = generation, checked, prepared.listen, prepared
+        self._take(lanes, process, drain_seconds)
 
     def keeps(self, checked: Checked) -> bool:
         """Whether a configuration is the one in use. If so, what its reader says beside it (warnings) is taken over."""
@@ -46,8 +53,27 @@ class Applier:
         return same
 
     async def restore(self, process: GatewayProcess) -> None:
-        """Give the configuration in use to a new process."""
-        await _hand_over(process, self.generation, self._prepared, self.checked)
+        """Give the configuration in use to a new process. Lanes that do not come up are tried again later."""
+        lanes = await Lanes.start(self.checked.table, self.checked.folder, patient=True)
+        try:
+            await _hand_over(process, self.generation, self._prepared, self.checked, lanes)
+        except BaseException:
+            await lanes.discard()
+            raise
+        self._take(lanes, process, 0.0)
+
+    async def close(self) -> None:
+        """End all lanes: the gateway has ended."""
+        for lanes in (self._lanes, *self._retired):
+            await lanes.discard()
+
+    def _take(self, lanes: Lanes, process: GatewayProcess | None, drain_seconds: float) -> None:
+        """Use these lanes from now on, and no longer those before them."""
+        before, self._lanes = self._lanes, lanes
+        before.retire(drain_seconds)
+        self._retired = [lanes for lanes in (*self._retired, before) if lanes.pids]
+        if process is not None:
+            lanes.keep(process, self.generation)
 
     @property
     def table(self) -> dict[str, Any]:
@@ -60,7 +86,10 @@ class Applier:
         return float(self.checked.table["pylos"]["drain_ms"]) / 1000
 
 
-async def _hand_over(process: GatewayProcess, generation: int, prepared: Prepared, checked: Checked) -> None:
-    problems = await process.apply(generation, prepared.table, prepared.sockets)
+async def _hand_over(
+    process: GatewayProcess, generation: int, prepared: Prepared, checked: Checked, lanes: Lanes
+) -> None:
+    given = list(zip(lanes.orders, lanes.lines, strict=True))
+    problems = await process.apply(generation, prepared.table, prepared.sockets, given)
     if problems:
         raise ConfigError(checked.problems(problems))

@@ -101,24 +101,34 @@ class GatewayProcess:
     # -- talk ---------------------------------------------------------------------------------------------------------
 
     async def apply(
-        self, generation: int, table: Mapping[str, Any], sockets: Mapping[str, socket.socket]
+        self,
+        generation: int,
+        table: Mapping[str, Any],
+        sockets: Mapping[str, socket.socket],
+        lanes: Sequence[tuple[Mapping[str, Any], socket.socket]] = (),
     ) -> list[dict[str, Any]]:
-        """Hand over a table and the sockets that it names; [] when in use, the problems when refused."""
+        """Hand over a table, the sockets that it names and its lanes; [] when in use, the problems when refused."""
         new = [address for address in sockets if address not in self.addresses]
         message = {
             "type": "apply",
             "generation": generation,
             "table": table,
             "sockets": [{"bind": address} for address in new],
+            "lanes": [order for order, _ in lanes],
         }
+        descriptors = [sockets[address].fileno() for address in new] + [line.fileno() for _, line in lanes]
         async with self._asking:
-            await self._send(message, [sockets[address].fileno() for address in new])
+            await self._send(message, descriptors)
             answer = await self._must_answer(("applied", "refused"), APPLY_SECONDS, generation)
         if answer["type"] == "refused":
             problems: list[dict[str, Any]] = answer["problems"]
             return problems
         self.addresses = frozenset(sockets)
         return []
+
+    async def add_lane(self, generation: int, order: Mapping[str, Any], line: socket.socket) -> None:
+        """Hand over a lane in place of one that was lost."""
+        await self._send({"type": "lane", "generation": generation, "lane": order}, [line.fileno()])
 
     async def status(self) -> Message:
         """Ask how it is doing."""

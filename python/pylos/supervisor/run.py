@@ -150,6 +150,7 @@ class Supervisor:
             if code:
                 log.warning("gateway_ended", f"gateway process {self._process.pid} {described(code)}")
             log.info("ended", "ended")
+        await self._applier.close()
 
     # -- a new configuration ------------------------------------------------------------------------------------------
 

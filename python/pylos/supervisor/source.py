@@ -39,6 +39,8 @@ class Checked:
     """The places of secrets in the table."""
     contents: bytes = b""
     """Digest of the files when they were read."""
+    folder: Path = field(default_factory=Path)
+    """Where its policies in Python are looked for first."""
 
     @property
     def document(self) -> dict[str, Any]:
@@ -75,7 +77,9 @@ def read(source: Source) -> Checked:
     loaded = source if isinstance(source, Loaded) else load(source)
     name = str(source) if isinstance(source, Path) else Checked.name
     digest = contents(loaded.watch)
-    return Checked(loaded.table, name, loaded.warnings, loaded.watch, loaded.tests, loaded.secrets, digest)
+    return Checked(
+        loaded.table, name, loaded.warnings, loaded.watch, loaded.tests, loaded.secrets, digest, loaded.folder
+    )
 
 
 def named_files(error: PylosError) -> list[Path]:

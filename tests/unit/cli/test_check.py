@@ -211,7 +211,7 @@ def test_a_sound_file_as_json(pylos, file):
 
     assert (done.exit_code, json.loads(done.stdout)) == (
         0,
-        {"file": "pylos.toml", "ok": True, "problems": [], "without": {}},
+        {"file": "pylos.toml", "ok": True, "problems": [], "without": {}, "python": {}},
     )
 
 

@@ -309,8 +309,8 @@ def test_a_program_that_nobody_else_may_read_runs_all_the_same(folder, monkeypat
 def test_a_program_that_others_can_read_runs_as_nobody(tmp_path):
     """Whether they can depends on where Python is installed: asked with a child that says all is readable."""
     script = (
-        "import os, sys\nfrom pylos.config import child\nchild.all_readable = lambda paths: True\n"
-        "child.give_up_root(__import__('pathlib').Path(sys.argv[1]))\n"
+        "import os, sys\nfrom pylos import rights\nrights.all_readable = lambda paths: True\n"
+        "rights.give_up_root([__import__('pathlib').Path(sys.argv[1])])\n"
         "print(os.getresuid() == (os.getuid(),) * 3, os.getuid() != 0, os.getgroups())\n"
     )
     done = subprocess.run([sys.executable, "-c", script, tmp_path], capture_output=True, text=True, check=True)

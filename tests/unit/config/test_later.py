@@ -97,7 +97,7 @@ timeout = "3s"
 timeouts = { connect = "1s", total = "1h" }  # here
 [test.no_identity]
 request = "GET https://api.example.com/v2/orders/7"
-given = { jwt = "deny" }  # here
+given = { jwt = "deny" }
 expect = { route = "orders", upstream = "orders", status = 401 }
 """
 

@@ -37,8 +37,8 @@ TABLE = [
         x.toml:2:1: error P102: [pylos] colour: unknown key
             2 | colour = 1
               | ^^^^^^
-              = keys are version, workers, trusted_proxies, access_log, use, require, drain and silence
-        """,
+              = keys are version, workers, trusted_proxies, access_log, use, require, drain, lanes, lane_memory and silence
+        """,  # noqa: E501 - a line of the output
     ),
     Wrong(
         "an unknown key in an inner table",
@@ -238,7 +238,7 @@ TABLE = [
         x.toml:1:9: error P105: [policy.a]: `type` is missing
             1 | [policy.a]
               |         ^
-              = types are headers, filter and chain
+              = types are headers, filter, python and chain
         """,
     ),
     Wrong(

@@ -5,16 +5,17 @@ import json
 import os
 import sys
 import time
+import traceback
 from collections.abc import Sequence
 from typing import cast
 
 import pytest
 from pydantic import BaseModel
 
-from pylos._core import Caller, Lane
+from pylos._core import Call, Caller, Lane
 from pylos.policy import Allow, Answer, Deny, Policy, Request, policy
 from pylos.policy.answer import Kind
-from pylos.policy.lane import REQUEST_ID, Room
+from pylos.policy.lane import CURRENT, Room
 
 FIELDS = b"host: a.example\r\nX-Tenant: acme\r\nx_tenant: other\r\ncookie: a=1\r\ncookie: b=\xff\r\n"
 Told = dict[int, tuple[Kind, bytes]]
@@ -28,8 +29,11 @@ class Asked:
         self._caller = Caller()
         jobs, answers, bell, self._back = self._caller.descriptors()
         taken = [os.dup(one) for one in (jobs, answers, bell, self._back)]
-        room = Room(policies, settings or [None] * len(policies), lambda *told: self.failures.append(told))
+        room = Room(policies, settings or [None] * len(policies), self.failed)
         room.attach(Lane(*taken), taken[2])
+
+    def failed(self, call: Call, failure: BaseException) -> None:
+        self.failures.append((call.request_id, "".join(traceback.format_exception(failure))))
 
     async def ask(self, *policies: int, target: str = "/a%20b?x=1&x=2&y") -> Told:
         """Ask these policies, the first about request number 0; gives all answers by the request's number."""
@@ -261,16 +265,98 @@ def test_a_policy_gets_its_settings():
     assert json.loads(told[0][1])["status"] == 407
 
 
-def test_a_task_knows_its_request():
+def test_a_policy_knows_its_request_wherever_it_runs():
     ids: list[str] = []
 
-    @policy
-    async def notes(request: Request) -> None:
-        await asyncio.sleep(0)
-        ids.append(REQUEST_ID.get())
+    def note() -> None:
+        call = CURRENT.get()
+        ids.append(call.request_id if call else "none")
 
-    asked(notes, notes, notes)
-    assert sorted(ids) == ["0", "1", "2"]
+    @policy
+    async def later(request: Request) -> None:
+        await asyncio.sleep(0)
+        note()
+
+    @policy(blocking=True)
+    def aside(request: Request) -> None:
+        note()
+
+    @policy
+    def here(request: Request) -> None:
+        note()
+
+    asked(later, aside, here, later)
+    assert sorted(ids) == ["0", "1", "2", "3"]
+
+
+@policy(blocking=True)
+def stops_an_iteration(request: Request) -> None:
+    raise StopIteration
+
+
+@policy
+async def claims_too_deep(request: Request) -> Allow:
+    claims: dict[str, object] = {}
+    for _ in range(100_000):
+        claims = {"claim": claims}
+    return Allow(claims=claims)
+
+
+@policy
+def claims_what_is_no_json(request: Request) -> Allow:
+    return Allow(claims={"when": object()})
+
+
+@pytest.mark.parametrize(
+    "broken", [stops_an_iteration, claims_too_deep, claims_what_is_no_json], ids=lambda one: one.name
+)
+def test_whatever_goes_wrong_the_request_is_answered(broken: Policy):
+    told, failures = asked(passes, broken, passes)
+
+    assert [told[number][0] for number in range(3)] == [Kind.PASS, Kind.FAILED, Kind.PASS]
+    assert [request for request, _ in failures] == ["1"]
+
+
+def test_a_query_that_can_be_read_in_two_ways_is_refused():
+    @policy
+    def admins(request: Request) -> Deny | None:
+        return Deny(code="admins_only") if "admin" in request.params.get("role", []) else None
+
+    for target, code in {
+        "/?role=admin": "admins_only",
+        "/?role=user&role=admin": "admins_only",
+        "/?x=1;role=admin": "bad_query",
+        "/?a=%x&role=admin": "bad_query",
+    }.items():
+
+        async def ask(target: str = target) -> Told:
+            return await Asked([admins]).ask(0, target=target)
+
+        kind, rest = asyncio.run(ask())[0]
+        assert (kind, json.loads(rest)["code"]) == (Kind.DENY, code), target
+
+
+def test_answers_do_not_wait_for_all_questions():
+    """With more to do than can be done, what is answered is told at once, and others have their turn."""
+
+    @policy
+    def slow(request: Request) -> None:
+        time.sleep(0.001)
+
+    async def ask() -> list[int]:
+        one = Asked([slow])
+        for number in range(400):
+            one._caller.ask(number, 0, "GET", "/", b"")
+        one._caller.flush()
+        seen: list[int] = []
+        while sum(seen) < 400:
+            await asyncio.sleep(0)  # the lane's turn, which is bounded
+            seen.append(len(one._caller.answers()))
+        return seen
+
+    turns = [count for count in asyncio.run(ask()) if count]
+    assert len(turns) > 20
+    assert max(turns) < 40
 
 
 def test_many_requests_keep_their_answers_apart():

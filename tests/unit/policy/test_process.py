@@ -42,22 +42,26 @@ def plain(request): ...
 
 
 class Running:
-    """A lane's process, and the socket that tells it."""
+    """A lane's process, the socket of its supervisor and that of its gateway."""
 
     def __init__(self, folder: Path) -> None:
-        self.line, theirs = socket.socketpair()
-        command = [sys.executable, "-m", "pylos.policy.process", str(theirs.fileno())]
-        fds = [theirs.fileno()]
+        self.control, first = socket.socketpair()
+        self.line, second = socket.socketpair()
+        fds = [first.fileno(), second.fileno()]
+        command = [sys.executable, "-m", "pylos.policy.process", *map(str, fds)]
         self.process = subprocess.Popen(command, pass_fds=fds, cwd=folder, stderr=subprocess.PIPE, text=True)
-        theirs.close()
+        first.close()
+        second.close()
 
     def tell(self, message: dict[str, Any], descriptors: list[int] | None = None) -> None:
         body = json.dumps(message).encode()
-        socket.send_fds(self.line, [len(body).to_bytes(4) + body], descriptors or [])
+        to = self.control if descriptors is None else self.line
+        socket.send_fds(to, [len(body).to_bytes(4) + body], descriptors or [])
 
     def hear(self) -> dict[str, Any]:
-        with self.line.makefile("rb", buffering=0) as stream:
-            return json.loads(stream.read(int.from_bytes(stream.read(4))))
+        with self.control.makefile("rb", buffering=0) as stream:
+            told: dict[str, Any] = json.loads(stream.read(int.from_bytes(stream.read(4))))
+        return told
 
     def setup(self, *policies: tuple[str, dict[str, Any]]) -> dict[str, Any]:
         wanted = [
@@ -95,6 +99,7 @@ def start(tmp_path: Path) -> Iterator[Callable[[], Running]]:
     yield begin
     for one in running:
         one.line.close()
+        one.control.close()
         one.process.kill()
         one.process.communicate()
 
@@ -102,14 +107,13 @@ def start(tmp_path: Path) -> Iterator[Callable[[], Running]]:
 def test_it_answers_each_worker_and_ends_with_the_line(start: Callable[[], Running]) -> None:
     lane = start()
     told = lane.setup(("mine:hello", {}), ("mine:limited", {"most": 2}), ("mine:fails", {}))
-    assert told == {
-        "type": "ready",
-        "policies": [
-            {"name": "p0", "phase": "hooks", "body": None, "is_async": False},
-            {"name": "p1", "phase": "authorise", "body": 1024, "is_async": True},
-            {"name": "p2", "phase": "hooks", "body": None, "is_async": False},
-        ],
-    }
+    plain = {"phase": "hooks", "body": None, "is_async": False, "blocking": False, "lane": None}
+    assert told["policies"] == [
+        {"name": "p0", **plain},
+        {"name": "p1", **plain, "phase": "authorise", "body": 1024, "is_async": True},
+        {"name": "p2", **plain},
+    ]
+    assert [Path(file).name for file in told["files"]] == ["mine.py"]
     for caller in (lane.attach(), lane.attach()):
         kind, rest = answer_of(caller, 0)
         assert (kind, rest[-5:]) == (Kind.ANSWER, b"hello")
@@ -123,13 +127,15 @@ def test_it_answers_each_worker_and_ends_with_the_line(start: Callable[[], Runni
     assert lane.process.returncode == 0
     event = json.loads(said)
     assert (event["event"], event["request_id"]) == ("policy_failed", "1")
-    assert event["message"].endswith("RuntimeError: not today\n")
+    assert event["policy"] == "p2"
+    assert event["message"].endswith("RuntimeError: not today")
 
 
 @pytest.mark.parametrize(
     "call, settings, path, words",
     [
-        ("mine", {}, ["call"], "names no function"),
+        ("mine", {}, ["call"], "no installed package has a policy 'mine'"),
+        (":mine", {}, ["call"], "names no function"),
         ("nowhere:x", {}, ["call"], "there is no module nowhere"),
         ("mine:nothing", {}, ["call"], "mine has no nothing"),
         ("mine:plain", {}, ["call"], "mine:plain is no policy"),

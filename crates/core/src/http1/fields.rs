@@ -119,6 +119,7 @@ fn push_field(block: &[u8], line: Span, fields: &mut Fields) -> Result<(), Field
         known,
         underscore,
         dropped: false,
+        given: false,
     });
     Ok(())
 }

@@ -37,6 +37,8 @@ pub struct Field {
     pub underscore: bool,
     /// Not forwarded: hop-by-hop, replaced or removed by an edit.
     pub dropped: bool,
+    /// A policy has set it: it is forwarded, whatever it is.
+    pub given: bool,
 }
 
 /// Copies field lines, those that stand side by side in one piece. A line that is not spelled in the usual way,

@@ -15,12 +15,13 @@ mod compile;
 
 pub use acting::{Acting, Part};
 pub use compile::compile;
+pub(crate) use compile::fields::{is_own as is_own_field, no_value as no_field_value};
 pub use effective::Effective;
 pub use ids::{ListenerId, PolicyId, RouteId, UpstreamId};
 pub use policy::{
-    Denied, FieldEdits, FieldLine, FilterPolicy, HeadersPolicy, OnError, Phase, Policy, PolicyKind, PythonPolicy,
+    Denied, FieldEdits, FieldLine, FilterPolicy, HeadersPolicy, OnError, Phase, Policy, PolicyKind,
+    PythonPolicy,
 };
-pub(crate) use compile::fields::{is_own as is_own_field, no_value as no_field_value};
 pub use problem::{Code, PathPart, Problem, Severity};
 pub(crate) use problem::{Problems, place};
 pub use raw::{

@@ -41,6 +41,11 @@ pub struct RawPylos {
     pub require: Vec<String>,
     /// How long a drain waits for requests in flight, ms.
     pub drain_ms: u64,
+    /// Processes for policies in Python; the supervisor's business, as is what each may have, in bytes.
+    #[serde(default)]
+    pub lanes: u32,
+    #[serde(default)]
+    pub lane_memory: u64,
 }
 
 #[derive(Debug, Clone, Deserialize)]

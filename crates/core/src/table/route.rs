@@ -44,7 +44,7 @@ impl Route {
     pub(crate) fn shares_target(&self, other: &Route, upstreams: &[Upstream]) -> bool {
         match (&self.action, &other.action) {
             (Action::Forward { upstream, .. }, Action::Forward { upstream: to, .. }) => {
-                upstream == to || upstreams[upstream.index()].alike.contains(to)
+                upstream == to || upstreams[upstream.index()].shares_target(&upstreams[to.index()])
             }
             _ => false,
         }

@@ -1,6 +1,7 @@
 //! Upstreams and their targets.
 
-use super::{Pool, UpstreamId, UpstreamTimeouts};
+use super::{Pool, UpstreamTimeouts};
+use std::cmp::Ordering;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
@@ -15,8 +16,23 @@ pub struct Upstream {
     pub timeouts: UpstreamTimeouts,
     /// What no client may see: host (lower case, IPv6 in brackets) and port of each target, and a literal `host`.
     pub hidden: Vec<(Box<str>, u16)>,
-    /// The other upstreams that have a target of this one.
-    pub alike: Vec<UpstreamId>,
+    /// Its targets that other upstreams have too, by numbers of the table, in order.
+    pub shared: Vec<u32>,
+}
+
+impl Upstream {
+    /// Whether both have a target in common.
+    pub fn shares_target(&self, other: &Upstream) -> bool {
+        let (mut own, mut others) = (self.shared.iter().peekable(), other.shared.iter().peekable());
+        while let (Some(one), Some(another)) = (own.peek(), others.peek()) {
+            match one.cmp(another) {
+                Ordering::Less => drop(own.next()),
+                Ordering::Greater => drop(others.next()),
+                Ordering::Equal => return true,
+            }
+        }
+        false
+    }
 }
 
 /// One server. Its `url` is its identity over reloads.

@@ -4,6 +4,7 @@
 use super::{Client, linger, tunnel};
 use crate::error::Refusal;
 use crate::request::incoming::{Request, Text};
+use crate::request::inquiry::FreshId;
 use crate::request::record::Record;
 use crate::request::{self, End, Exchange, head, refuse};
 use crate::stream::{Broken, Wait};

@@ -78,11 +78,29 @@ pub struct ConditionWord {
 #[derive(Debug, Serialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum Outcome {
-    Forward { upstream: String, targets: Vec<String> },
-    Redirect { status: u16, location: String },
-    Respond { status: u16 },
+    Forward {
+        upstream: String,
+        targets: Vec<String>,
+    },
+    Redirect {
+        status: u16,
+        location: String,
+    },
+    Respond {
+        status: u16,
+    },
+    /// A policy answers.
+    Answer {
+        status: u16,
+        policy: String,
+    },
     Admin,
-    Refuse { status: u16, reason: &'static str, stage: &'static str, detail: String },
+    Refuse {
+        status: u16,
+        reason: String,
+        stage: &'static str,
+        detail: String,
+    },
 }
 
 #[derive(Debug, Serialize)]

@@ -1,6 +1,7 @@
 //! Where a request would go, and why. The stages are those that serve; only the connection is missing.
 
 mod answer;
+mod given;
 mod nearest;
 mod policies;
 mod question;
@@ -9,9 +10,9 @@ pub use answer::Explanation;
 pub use question::Question;
 
 use crate::request::incoming::Request;
-use crate::request::inquiry::Inquiry;
+use crate::request::inquiry::{FreshId, Inquiry};
 use crate::request::record::Record;
-use crate::request::{Plan, Stage, decide, guard, head, identify, route};
+use crate::request::{Plan, Stage, Step, decide, guard, head, identify, resume, route};
 use answer::{Chosen, Outcome, Sent, Understood};
 use pylos_core::facts::nameless;
 use pylos_core::route::Captures;
@@ -32,9 +33,18 @@ pub fn explain(table: &Table, question: &Question) -> Result<Explanation, String
     let asked = Asked { table, question, listener, secure: url.secure };
     let traced = asked.trace(&bytes);
     let (mut request, mut out, mut record) = (asked.fresh(), Vec::new(), Record::default());
-    let plan = match head::whole(&bytes, limits, &mut request) {
+    let mut step = match head::whole(&bytes, limits, &mut request) {
         Ok(()) => decide(&mut asked.inquiry(&mut request, &mut out, &mut record)),
-        Err(refusal) => Plan::Refuse(Stage::Guard, refusal),
+        Err(refusal) => Step::Decided(Plan::Refuse(Stage::Guard, refusal)),
+    };
+    let plan = loop {
+        match step {
+            Step::Decided(plan) => break plan,
+            Step::Ask(policy) => {
+                let said = given::verdict(&table.policies[policy.policy.index()], question)?;
+                step = resume(&mut asked.inquiry(&mut request, &mut out, &mut record), policy, Ok(said));
+            }
+        }
     };
     Ok(Explanation {
         request: asked.understood(&traced.request),
@@ -49,6 +59,15 @@ pub fn explain(table: &Table, question: &Question) -> Result<Explanation, String
         outcome: asked.outcome(&plan, &request),
         sent: matches!(plan, Plan::Forward(_)).then(|| sent(out, &record)),
     })
+}
+
+struct NoId;
+
+impl FreshId for NoId {
+    fn write_id(&self, out: &mut Vec<u8>) {
+        out.clear();
+        out.extend_from_slice(NO_ID);
+    }
 }
 
 /// A question, and what it means here.
@@ -89,10 +108,7 @@ impl<'q> Asked<'q> {
             request,
             out,
             record,
-            fresh_id: &|id| {
-                id.clear();
-                id.extend_from_slice(NO_ID);
-            },
+            fresh_id: &NoId,
         }
     }
 
@@ -126,9 +142,13 @@ impl<'q> Asked<'q> {
         let table = self.table;
         match plan {
             Plan::Admin => Outcome::Admin,
+            Plan::Answer(policy, reply) => {
+                let policy = table.policies[policy.index()].name.to_string();
+                Outcome::Answer { status: reply.head.status, policy }
+            }
             Plan::Refuse(stage, refusal) => Outcome::Refuse {
                 status: refusal.status,
-                reason: refusal.reason,
+                reason: refusal.reason.clone().into_owned(),
                 stage: match stage {
                     Stage::Guard => "guard",
                     Stage::Route => "route",
@@ -139,6 +159,7 @@ impl<'q> Asked<'q> {
             },
             Plan::Forward(route) | Plan::Own(route) => match &table.routes[route.index()].action {
                 Action::Forward { upstream, .. } => {
+                    let upstream = request.given.upstream.unwrap_or(*upstream);
                     let upstream = &table.upstreams[upstream.index()];
                     let targets = upstream.targets.iter().map(|target| target.url.to_string()).collect();
                     Outcome::Forward { upstream: upstream.name.to_string(), targets }

@@ -1,11 +1,11 @@
 //! The effective policies in their order, and what each would do.
 
 use super::answer::{ConditionWord, PolicyWord};
-use super::{Asked, Traced, text};
+use super::{Asked, Traced, given, text};
 use crate::request::admit;
 use crate::request::inquiry::Inquiry;
 use pylos_core::condition::CannotTell;
-use pylos_core::table::{FieldEdits, Part, Phase, Policy, PolicyKind};
+use pylos_core::table::{FieldEdits, Part, Policy, PolicyKind};
 
 pub(super) fn words(asked: &Asked<'_>, mut traced: Traced) -> Vec<PolicyWord> {
     if !traced.sound {
@@ -14,10 +14,10 @@ pub(super) fn words(asked: &Asked<'_>, mut traced: Traced) -> Vec<PolicyWord> {
     let (mut out, mut record) = (Vec::new(), crate::request::record::Record::default());
     let mut q = asked.inquiry(&mut traced.request, &mut out, &mut record);
     let effective = q.effective(traced.route);
-    effective.ids.iter().map(|id| word(&asked.table.policies[id.index()], &mut q)).collect()
+    effective.ids.iter().map(|id| word(asked, &asked.table.policies[id.index()], &mut q)).collect()
 }
 
-fn word(policy: &Policy, q: &mut Inquiry<'_>) -> PolicyWord {
+fn word(asked: &Asked<'_>, policy: &Policy, q: &mut Inquiry<'_>) -> PolicyWord {
     let (mut request, mut response) = (Vec::new(), Vec::new());
     let condition = policy.condition.as_ref().map(|condition| {
         let told = condition.holds(&*q.request);
@@ -36,6 +36,7 @@ fn word(policy: &Policy, q: &mut Inquiry<'_>) -> PolicyWord {
                 Err(refusal) => format!("refuses it: {} {}", refusal.status, refusal.reason),
             },
         ),
+        PolicyKind::Python(python) => ("python", given::words(policy, python, asked.question)),
         PolicyKind::Headers(edits) => {
             request = edits_told(&edits.request);
             if q.request.https {
@@ -48,10 +49,7 @@ fn word(policy: &Policy, q: &mut Inquiry<'_>) -> PolicyWord {
     PolicyWord {
         name: policy.name.to_string(),
         kind,
-        phase: match policy.phase {
-            Phase::Filter => "filter",
-            Phase::Transform => "transform",
-        },
+        phase: policy.phase.name(),
         enforce: policy.enforce,
         acts,
         condition,

@@ -2,7 +2,9 @@
 
 use pylos_core::facts::Client;
 use pylos_core::http1::is_token;
+use pylos_core::verdict::{Changes, Denial, Verdict};
 use serde::Deserialize;
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 /// What `explain` is asked.
@@ -26,6 +28,29 @@ pub struct Question {
     /// Who the client is, for conditions that ask.
     #[serde(default, rename = "as")]
     pub client: Option<Identity>,
+    /// By policy in Python: what it is taken to say.
+    #[serde(default)]
+    pub given: BTreeMap<String, Given>,
+}
+
+/// A verdict.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "kind")]
+pub enum Given {
+    Allow(Changes),
+    Deny(Denial),
+    Fail,
+}
+
+impl Given {
+    pub(super) fn verdict(&self) -> Result<Verdict, String> {
+        match self {
+            Given::Allow(changes) if *changes == Changes::default() => Ok(Verdict::Pass),
+            Given::Allow(changes) => changes.clone().checked().map(|c| Verdict::Allow(Box::new(c))),
+            Given::Deny(denial) => denial.clone().checked().map(|d| Verdict::Deny(Box::new(d))),
+            Given::Fail => Ok(Verdict::Failed),
+        }
+    }
 }
 
 #[derive(Debug, Deserialize)]

@@ -4,7 +4,7 @@
 //! which runs behind them, shows it to the lane and wakes it once. Else the kernel would let the lane run after the
 //! first job already, and every job would cost two switches and two system calls.
 
-use pylos_lane::{Bell, Broken, Job, NotPushed, Reader, Writer, memory_of};
+use pylos_lane::{Bell, Broken, Job, Reader, Writer, memory_of};
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::future::poll_fn;
@@ -28,10 +28,11 @@ pub enum Unanswered {
     Overloaded,
 }
 
-/// Jobs that may wait for room in the ring.
-const MOST_WAITING: usize = 1024;
-/// Answers that are taken before other tasks have their turn.
+/// Bytes of jobs that may wait for room in the ring.
+const MOST_WAITING: usize = 4 << 20;
+/// Answers that are taken before other tasks have their turn; a long one counts as several.
 const MOST_AT_ONCE: usize = 256;
+const LONG: usize = 4096;
 
 /// What a policy said: its kind, and what else belongs to it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -45,7 +46,7 @@ pub struct Answer {
 pub struct Ends {
     pub jobs: OwnedFd,
     pub answers: OwnedFd,
-    /// Rung when there are jobs.
+    /// Hears when there are jobs.
     pub bell: Bell,
     /// To be rung when there are answers.
     pub back: Bell,
@@ -53,8 +54,7 @@ pub struct Ends {
 
 pub struct Link {
     jobs: RefCell<Writer>,
-    /// Jobs that found no room, with their ids.
-    backlog: RefCell<VecDeque<(u64, Vec<u8>)>>,
+    backlog: RefCell<Backlog>,
     calls: RefCell<Calls>,
     bell: Bell,
     /// There is something to flush.
@@ -67,13 +67,13 @@ impl Link {
     /// Makes both ends. `capacity` is that of each ring, a power of two. The link works while [`Link::run`] does.
     pub fn new(capacity: usize) -> io::Result<(Rc<Self>, Listening, Ends)> {
         let (jobs, answers) = (memory_of(capacity)?, memory_of(capacity)?);
-        let (bell, back) = (Bell::new()?, Bell::new()?);
+        let ((rung, bell), back) = (Bell::apart()?, Bell::new()?);
         let listening = Listening { answers: Reader::new(&answers)?, bell: registered(back.try_clone()?)? };
         let link = Link {
             jobs: RefCell::new(Writer::new(&jobs)?),
             backlog: RefCell::default(),
             calls: RefCell::default(),
-            bell: bell.try_clone()?,
+            bell: rung,
             dirty: Cell::new(false),
             flusher: Cell::new(None),
             lost: Cell::new(false),
@@ -92,22 +92,34 @@ impl Link {
         let mut record = Vec::with_capacity(512);
         job.encode(&mut record);
         let mut backlog = self.backlog.borrow_mut();
-        let pushed = match backlog.is_empty() {
-            true => self.jobs.borrow_mut().push(&[&record]),
-            false => Err(NotPushed::Full),
-        };
-        match pushed {
-            Ok(()) => {}
-            Err(NotPushed::TooLong) => return Err(Unanswered::TooLong),
-            Err(NotPushed::Full) if backlog.len() == MOST_WAITING => return Err(Unanswered::Overloaded),
-            Err(NotPushed::Full) if record.len() > self.jobs.borrow().longest() => {
-                return Err(Unanswered::TooLong);
-            }
-            Err(NotPushed::Full) => backlog.push_back((id, record)),
+        let mut jobs = self.jobs.borrow_mut();
+        if record.len() > jobs.longest() {
+            return Err(Unanswered::TooLong);
         }
-        drop(backlog);
+        if !backlog.jobs.is_empty() || jobs.push(&[&record]).is_err() {
+            if backlog.bytes + record.len() > MOST_WAITING {
+                backlog.forget(|id| !self.calls.borrow().waits(id));
+            }
+            if backlog.bytes + record.len() > MOST_WAITING {
+                return Err(Unanswered::Overloaded);
+            }
+            backlog.bytes += record.len();
+            backlog.jobs.push_back((id, record));
+        }
+        drop((backlog, jobs));
         self.flush_soon();
         Ok(asking)
+    }
+
+    /// Whether there will be no answer any more.
+    pub fn is_lost(&self) -> bool {
+        self.lost.get()
+    }
+
+    /// How many questions are under way.
+    pub fn asked(&self) -> usize {
+        let calls = self.calls.borrow();
+        calls.calls.len() - calls.free.len()
     }
 
     fn flush_soon(&self) {
@@ -140,8 +152,12 @@ impl Link {
             let mut backlog = self.backlog.borrow_mut();
             // Whose question was taken back is not asked any more.
             let ended = |id: u64| !self.calls.borrow().waits(id);
-            while backlog.front().is_some_and(|(id, record)| ended(*id) || jobs.push(&[record]).is_ok()) {
-                backlog.pop_front();
+            while let Some((id, record)) = backlog.jobs.front() {
+                if !ended(*id) && jobs.push(&[record]).is_err() {
+                    break;
+                }
+                backlog.bytes -= record.len();
+                backlog.jobs.pop_front();
             }
             if jobs.publish() {
                 self.bell.ring();
@@ -154,9 +170,10 @@ impl Link {
         loop {
             while listening.answers.pop(&mut record)? {
                 self.calls.borrow_mut().answer(&record)?;
+                taken += 1 + record.len() / LONG;
                 record.clear();
-                taken += 1;
-                if taken % MOST_AT_ONCE == 0 {
+                if taken >= MOST_AT_ONCE {
+                    taken = 0;
                     tokio::task::yield_now().await;
                 }
             }
@@ -167,7 +184,7 @@ impl Link {
                 continue;
             }
             // The lane rings also when it has made room that was wanted.
-            if !self.backlog.borrow().is_empty() {
+            if !self.backlog.borrow().jobs.is_empty() {
                 self.flush_soon();
             }
             // The bell is never hushed: it is edge-triggered, and each ring is an edge.
@@ -181,8 +198,22 @@ impl Link {
     fn lose(&self) {
         if !self.lost.replace(true) {
             self.calls.borrow_mut().lose();
-            self.backlog.borrow_mut().clear();
+            self.backlog.take();
         }
+    }
+}
+
+/// Jobs that found no room, with their ids.
+#[derive(Debug, Default)]
+struct Backlog {
+    jobs: VecDeque<(u64, Vec<u8>)>,
+    bytes: usize,
+}
+
+impl Backlog {
+    fn forget(&mut self, ended: impl Fn(u64) -> bool) {
+        self.jobs.retain(|(id, _)| !ended(*id));
+        self.bytes = self.jobs.iter().map(|(_, record)| record.len()).sum();
     }
 }
 
@@ -223,11 +254,9 @@ impl Future for Asking<'_> {
     type Output = Result<Answer, Unanswered>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        if self.link.lost.get() {
-            return Poll::Ready(Err(Unanswered::Lost));
-        }
         match self.link.calls.borrow_mut().take(self.place, cx) {
             Some(answer) => Poll::Ready(Ok(answer)),
+            None if self.link.lost.get() => Poll::Ready(Err(Unanswered::Lost)),
             None => Poll::Pending,
         }
     }
@@ -442,7 +471,7 @@ mod tests {
             drop(asked);
             tokio::task::yield_now().await;
             tokio::task::yield_now().await;
-            assert_eq!(link.backlog.borrow().len(), 1, "only one still waits");
+            assert_eq!(link.backlog.borrow().jobs.len(), 1, "only one still waits");
             running.abort();
             assert_eq!(last.await, Err(Unanswered::Lost));
         });

@@ -1,5 +1,10 @@
 //! Policies in Python run in processes of their own, the lanes. A worker reaches one by shared memory.
 
+mod breaker;
+mod lanes;
+mod line;
 mod link;
 
+pub(crate) use lanes::{Lanes, Silence};
+pub(crate) use line::Line;
 pub use link::{Answer, Ends, Link, Unanswered};

@@ -6,10 +6,19 @@ use crate::error::Refusal;
 use pylos_core::http1::Length;
 use pylos_core::table::{Denied, FilterPolicy, Part, Policy, PolicyKind, RouteId};
 
-pub(crate) fn admit(q: &mut Inquiry<'_>, route: RouteId) -> Result<(), Refusal> {
+/// Before the first policy is asked.
+pub(crate) fn begin(q: &mut Inquiry<'_>, route: RouteId) {
     q.request.body_bound = q.listener().limits.body_bytes;
-    ask(q, Some(route))?;
-    within_bound(q.request)
+    q.decide_acting(Some(route));
+}
+
+/// Asks the policies from a place of the list on; gives the place of one that is to be waited for.
+pub(crate) fn admit(q: &mut Inquiry<'_>, route: RouteId, from: usize) -> Result<Option<usize>, Refusal> {
+    let waits = ask(q, Some(route), from)?;
+    if waits.is_none() {
+        within_bound(q.request)?;
+    }
+    Ok(waits)
 }
 
 /// One policy's word.
@@ -18,6 +27,8 @@ pub(crate) fn apply(policy: &Policy, request: &mut Request) -> Result<(), Refusa
         PolicyKind::Filter(policy) => filter(policy, request),
         // Applied when the head is written: `rewrite` and `respond`.
         PolicyKind::Headers(_) => Ok(()),
+        // Asked by who can wait: `consult`.
+        PolicyKind::Python(_) => Ok(()),
     }
 }
 
@@ -31,21 +42,29 @@ pub(crate) fn within_bound(request: &Request) -> Result<(), Refusal> {
 
 /// For what has no route: the filters of the listener.
 pub(crate) fn unrouted(q: &mut Inquiry<'_>) -> Result<(), Refusal> {
-    ask(q, None)
+    q.decide_acting(None);
+    ask(q, None, 0).map(drop)
 }
 
-/// All that act, in their order. Which ones do is decided before: no policy changes what another one's `if` sees.
-fn ask(q: &mut Inquiry<'_>, route: Option<RouteId>) -> Result<(), Refusal> {
-    q.decide_acting(route);
-    for (place, id) in q.effective(route).ids.iter().enumerate() {
+/// All that act, in their order. Which ones do is decided before: but for who the client is, no policy changes what
+/// another one's `if` sees. What no route takes is nobody's to wait for.
+fn ask(q: &mut Inquiry<'_>, route: Option<RouteId>, from: usize) -> Result<Option<usize>, Refusal> {
+    for (place, id) in q.effective(route).ids.iter().enumerate().skip(from) {
         let policy = &q.table.policies[id.index()];
-        match q.request.acting.part(place) {
+        let part = q.request.acting.part(place);
+        if matches!(policy.kind, PolicyKind::Python(_)) {
+            if route.is_some() && part != Part::Rests {
+                return Ok(Some(place));
+            }
+            continue;
+        }
+        match part {
             Part::Acts => apply(policy, q.request)?,
             Part::Watches => q.record.would.extend(would(policy, q.request).map(|reason| (*id, reason))),
             Part::Rests => {}
         }
     }
-    Ok(())
+    Ok(None)
 }
 
 /// What a policy would have done that is not enforced for this request.
@@ -56,6 +75,7 @@ pub(crate) fn would(policy: &Policy, request: &Request) -> Option<&'static str> 
             let all = [&edits.request, &edits.response, &edits.response_https];
             all.iter().any(|edits| !edits.is_empty()).then_some("headers")
         }
+        PolicyKind::Python(_) => None,
     }
 }
 

@@ -46,8 +46,9 @@ impl Facts for Request {
         let trusted = self.client.as_ref().is_some_and(|client| client.peer_trusted);
         self.fields.list.iter().any(|field| {
             let name = field.name.of(block);
-            let forged = !trusted && TOLD_BY_PROXIES.has(field.known)
-                || field.underscore && PROTECTED.has(known_as_cgi(name));
+            let forged = !field.given
+                && (!trusted && TOLD_BY_PROXIES.has(field.known)
+                    || field.underscore && PROTECTED.has(known_as_cgi(name)));
             !field.dropped && !forged && !UNSEEN.has(field.known) && test(name, field.value.of(block))
         })
     }

@@ -34,6 +34,7 @@ pub(crate) async fn forward(x: &mut Exchange<'_>, route: RouteId) -> End {
     let snapshot = Rc::clone(&x.snapshot);
     let settings = &snapshot.table.routes[route.index()];
     let Action::Forward { upstream, .. } = settings.action else { return End::Close };
+    let upstream = x.scratch.request.given.upstream.unwrap_or(upstream);
     let state = &snapshot.upstreams[upstream.index()];
     state.earn_retry();
     let held = hold_body(x);

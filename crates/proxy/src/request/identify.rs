@@ -20,7 +20,7 @@ pub(crate) fn identify(q: &mut Inquiry<'_>) {
             request.id.clear();
             request.id.extend_from_slice(id);
         }
-        None => (q.fresh_id)(&mut request.id),
+        None => q.fresh_id.write_id(&mut request.id),
     }
     request.https = https;
     request.client = Some(client);

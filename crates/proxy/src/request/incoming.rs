@@ -6,7 +6,7 @@ use pylos_core::message::forwarded::ClientAddress;
 use pylos_core::message::head::{Fields, Span, Version};
 use pylos_core::message::names::Known;
 use pylos_core::route::Captures;
-use pylos_core::table::Acting;
+use pylos_core::table::{Acting, UpstreamId};
 use std::net::IpAddr;
 
 /// Where a text lies: in the head's block as sent, or in a form of our own beside it.
@@ -62,6 +62,18 @@ pub(crate) struct Request {
     pub(crate) acting: Acting,
     /// Largest body allowed, 0 = no bound.
     pub(crate) body_bound: u64,
+    /// What a policy said.
+    pub(crate) given: Given,
+}
+
+/// What policies said that the request's own words do not say.
+#[derive(Default)]
+pub(crate) struct Given {
+    /// In place of what the route makes of the path.
+    pub(crate) path: Option<Box<[u8]>>,
+    /// In place of the query; the inner one is absent when it was taken away.
+    pub(crate) query: Option<Option<Span>>,
+    pub(crate) upstream: Option<UpstreamId>,
 }
 
 impl Request {
@@ -83,6 +95,14 @@ impl Request {
     }
     pub(crate) fn query(&self) -> Option<&[u8]> {
         self.query.map(|q| q.of(self.block.bytes()))
+    }
+    /// The path before the route's rewriting, or what a policy made of it.
+    pub(crate) fn path_now(&self) -> &[u8] {
+        self.given.path.as_deref().unwrap_or_else(|| self.path())
+    }
+    /// As the upstream gets it, without its `?`.
+    pub(crate) fn query_now(&self) -> Option<&[u8]> {
+        self.given.query.unwrap_or(self.query).map(|q| q.of(self.block.bytes()))
     }
     pub(crate) fn first(&self, known: Known) -> Option<&[u8]> {
         self.fields.first(self.block.bytes(), known)

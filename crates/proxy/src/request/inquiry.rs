@@ -19,8 +19,13 @@ pub(crate) struct Inquiry<'r> {
     pub(crate) record: &'r mut Record,
     /// `enforce` is decided by the request's id; else a policy that may act does.
     pub(crate) drawn: bool,
-    /// Writes a fresh request id.
-    pub(crate) fresh_id: &'r dyn Fn(&mut Vec<u8>),
+    pub(crate) fresh_id: &'r dyn FreshId,
+}
+
+/// Gives requests their ids.
+pub(crate) trait FreshId {
+    /// Writes one, in place of what is there.
+    fn write_id(&self, out: &mut Vec<u8>);
 }
 
 impl<'r> Inquiry<'r> {

@@ -8,6 +8,7 @@ pub(crate) mod identify;
 pub(crate) mod guard;
 pub(crate) mod route;
 pub(crate) mod admit;
+pub(crate) mod consult;
 pub(crate) mod rewrite;
 pub(crate) mod forward;
 pub(crate) mod respond;
@@ -21,10 +22,12 @@ use crate::snapshot::Snapshot;
 use crate::telemetry::admin;
 use crate::upstream::pool::Loan;
 use crate::worker::Worker;
+use consult::Said;
 use incoming::{Answer, Request};
 use inquiry::Inquiry;
 use pylos_core::message::head::Fields;
-use pylos_core::table::{Action, ListenerId, RouteId, Serve};
+use pylos_core::table::{Action, ListenerId, PolicyId, RouteId, Serve};
+use pylos_core::verdict::Reply;
 use record::Record;
 use std::rc::Rc;
 
@@ -92,6 +95,23 @@ pub(crate) enum Plan {
     /// The admin listener's own pages.
     Admin,
     Refuse(Stage, Refusal),
+    /// A policy answers.
+    Answer(PolicyId, Box<Reply>),
+}
+
+/// How far the deciding stages came.
+pub(crate) enum Step {
+    Decided(Plan),
+    /// A policy is to be waited for; `resume` goes on then.
+    Ask(Asked),
+}
+
+/// A policy whose verdict is waited for: its place in the route's list.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Asked {
+    pub(crate) route: RouteId,
+    pub(crate) place: usize,
+    pub(crate) policy: PolicyId,
 }
 
 /// Where a request was refused.
@@ -113,25 +133,22 @@ fn at<T>(stage: Stage, result: Result<T, Refusal>) -> Result<T, Refused> {
 
 /// Serves one request whose head has arrived.
 pub(crate) async fn serve(x: &mut Exchange<'_>) -> End {
-    let plan = {
-        let worker = &*x.worker;
-        decide(&mut Inquiry {
-            table: &x.snapshot.table,
-            listener: x.listener,
-            peer: x.client.peer,
-            secure: false,
-            drawn: true,
-            request: &mut x.scratch.request,
-            out: &mut x.scratch.out,
-            record: &mut x.record,
-            fresh_id: &|id| worker.write_id(id),
-        })
+    let mut step = decide(&mut x.inquiry());
+    let plan = loop {
+        match step {
+            Step::Decided(plan) => break plan,
+            Step::Ask(asked) => {
+                let said = consult::consult(x, asked).await;
+                step = resume(&mut x.inquiry(), asked, said);
+            }
+        }
     };
     let end = match plan {
         Plan::Forward(route) => forward::forward(x, route).await,
         Plan::Own(route) => respond::own(x, route).await,
         Plan::Admin => admin::answer(x).await,
         Plan::Refuse(_, refusal) => refuse::refuse(x, &refusal).await,
+        Plan::Answer(_, reply) => respond::reply(x, &reply).await,
     };
     match end {
         End::Tunnel(mut tunnel) => {
@@ -145,23 +162,65 @@ pub(crate) async fn serve(x: &mut Exchange<'_>) -> End {
     }
 }
 
-/// The stages that decide, none of which waits.
-pub(crate) fn decide(q: &mut Inquiry<'_>) -> Plan {
-    decided(q).unwrap_or_else(|(stage, refusal)| Plan::Refuse(stage, refusal))
+impl Exchange<'_> {
+    fn inquiry(&mut self) -> Inquiry<'_> {
+        let worker = &*self.worker;
+        Inquiry {
+            table: &self.snapshot.table,
+            listener: self.listener,
+            peer: self.client.peer,
+            secure: false,
+            drawn: true,
+            request: &mut self.scratch.request,
+            out: &mut self.scratch.out,
+            record: &mut self.record,
+            fresh_id: worker,
+        }
+    }
 }
 
-fn decided(q: &mut Inquiry<'_>) -> Result<Plan, Refused> {
+/// The stages that decide. None of them waits.
+pub(crate) fn decide(q: &mut Inquiry<'_>) -> Step {
+    decided(q).unwrap_or_else(refused)
+}
+
+fn refused((stage, refusal): Refused) -> Step {
+    Step::Decided(Plan::Refuse(stage, refusal))
+}
+
+fn decided(q: &mut Inquiry<'_>) -> Result<Step, Refused> {
     identify::identify(q);
     at(Stage::Guard, guard::guard(q.request))?;
     if let Serve::Admin { .. } = q.listener().serve {
-        return at(Stage::Admit, admit::unrouted(q)).map(|()| Plan::Admin);
+        return at(Stage::Admit, admit::unrouted(q)).map(|()| Step::Decided(Plan::Admin));
     }
     let route = route::route(q)?;
-    at(Stage::Admit, admit::admit(q, route))?;
-    match &q.table.routes[route.index()].action {
-        Action::Forward { upstream, path } => {
-            at(Stage::Rewrite, rewrite::rewrite(q, route, *upstream, path)).map(|()| Plan::Forward(route))
-        }
-        Action::Redirect(_) | Action::Respond(_) => Ok(Plan::Own(route)),
+    admit::begin(q, route);
+    admitted(q, route, 0)
+}
+
+/// Goes on behind a policy that was waited for.
+pub(crate) fn resume(q: &mut Inquiry<'_>, asked: Asked, said: Said) -> Step {
+    let resumed = match at(Stage::Admit, consult::heard(q, asked, said)) {
+        Ok(Some(reply)) => Ok(Step::Decided(Plan::Answer(asked.policy, reply))),
+        Ok(None) => admitted(q, asked.route, asked.place + 1),
+        Err(refused) => Err(refused),
+    };
+    resumed.unwrap_or_else(refused)
+}
+
+fn admitted(q: &mut Inquiry<'_>, route: RouteId, from: usize) -> Result<Step, Refused> {
+    if let Some(place) = at(Stage::Admit, admit::admit(q, route, from))? {
+        let policy = q.effective(Some(route)).ids[place];
+        return Ok(Step::Ask(Asked { route, place, policy }));
     }
+    let plan = match &q.table.routes[route.index()].action {
+        Action::Forward { upstream, path } => {
+            let upstream = q.request.given.upstream.unwrap_or(*upstream);
+            at(Stage::Rewrite, rewrite::rewrite(q, route, upstream, path))?;
+            Plan::Forward(route)
+        }
+        Action::Redirect(_) | Action::Respond(_) => Plan::Own(route),
+    };
+    Ok(Step::Decided(plan))
 }

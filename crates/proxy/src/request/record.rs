@@ -4,6 +4,7 @@ use super::Exchange;
 use crate::connection::tunnel::TunnelLog;
 use crate::telemetry::access_log;
 use pylos_core::table::{PolicyId, RouteId, UpstreamId};
+use std::borrow::Cow;
 
 /// What became of a request; filled in on its way. Times in microseconds since the origin.
 #[derive(Default)]
@@ -25,7 +26,7 @@ pub(crate) struct Record {
     /// What policies would have done that were not enforced, each with its reason.
     pub(crate) would: Vec<(PolicyId, &'static str)>,
     /// Code of a refusal.
-    pub(crate) reason: Option<&'static str>,
+    pub(crate) reason: Option<Cow<'static, str>>,
     /// Why it ended, when not well.
     pub(crate) ended: Option<&'static str>,
     /// Where in the outgoing head the target's own name stands, for upstreams that want it.

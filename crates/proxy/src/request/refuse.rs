@@ -7,13 +7,14 @@ use crate::error::{Fault, Refusal};
 use crate::telemetry::json::{write_number, write_text};
 use pylos_core::message::head::members;
 use pylos_core::message::names::Known;
+use std::borrow::Cow;
 use std::fmt::Write;
 
 pub(crate) async fn refuse(x: &mut Exchange<'_>, refusal: &Refusal) -> End {
-    x.record.reason = Some(refusal.reason);
-    x.record.ended.get_or_insert(match refusal.fault {
-        Fault::Client => "refused",
-        Fault::Upstream | Fault::Gateway => refusal.reason,
+    x.record.reason = Some(refusal.reason.clone());
+    x.record.ended.get_or_insert(match (refusal.fault, &refusal.reason) {
+        (Fault::Upstream | Fault::Gateway, Cow::Borrowed(reason)) => reason,
+        _ => "refused",
     });
     let form = preferred(&x.scratch.request.fields, x.scratch.request.block.bytes());
     let body = if refusal.status == 204 { Vec::new() } else { form.render(refusal, &x.scratch.request.id) };
@@ -27,6 +28,7 @@ pub(crate) async fn refuse(x: &mut Exchange<'_>, refusal: &Refusal) -> End {
     if refusal.status != 204 {
         fields.push((b"pylos-reason", refusal.reason.as_bytes()));
     }
+    fields.extend(refusal.fields.iter().map(|(name, value)| (name.as_bytes(), value.as_bytes())));
     let answer = OwnAnswer {
         status: refusal.status,
         content_type: if body.is_empty() { b"" } else { form.content_type() },
@@ -108,7 +110,7 @@ fn json(refusal: &Refusal, title: &str, id: &str) -> Vec<u8> {
     write_text(&mut body, title.as_bytes());
     body.extend_from_slice(b",\"status\":");
     write_number(&mut body, u64::from(refusal.status));
-    for (name, value) in [("detail", &*refusal.detail), ("reason", refusal.reason), ("request_id", id)] {
+    for (name, value) in [("detail", &*refusal.detail), ("reason", &*refusal.reason), ("request_id", id)] {
         body.extend_from_slice(b",\"");
         body.extend_from_slice(name.as_bytes());
         body.extend_from_slice(b"\":");

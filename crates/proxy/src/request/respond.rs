@@ -13,6 +13,7 @@ use pylos_core::message::head::{Field, LineCopier, Version, members, same_for_cg
 use pylos_core::message::location::{self, Kind, MapBack};
 use pylos_core::message::names::{Known, NameSet, known, known_as_cgi};
 use pylos_core::table::{Action, ListenerId, RouteId, UpstreamId};
+use pylos_core::verdict::Reply;
 use std::io::IoSlice;
 
 /// What of an upstream's answer ends at the gateway: this hop's business, and what tells about the upstream.
@@ -152,6 +153,7 @@ impl Telling<'_> {
         let table = &self.snapshot.table;
         let Action::Forward { path, .. } = &table.routes[self.route.index()].action else { return None };
         let (request_path, captures) = (self.request.path(), &self.request.captures);
+        let given = self.request.given.path.is_some();
         location::map(
             kind,
             value,
@@ -159,7 +161,9 @@ impl Telling<'_> {
                 hidden: &table.upstreams[self.upstream.index()].hidden,
                 public_scheme: self.request.scheme(),
                 public_authority: self.request.public_authority(),
-                path: &|upstream_path| path.map_back(upstream_path, request_path, captures),
+                path: &|upstream_path| {
+                    if given { None } else { path.map_back(upstream_path, request_path, captures) }
+                },
             },
         )
     }
@@ -302,6 +306,19 @@ pub(crate) async fn own(x: &mut Exchange<'_>, route: RouteId) -> End {
         }
         Action::Forward { .. } => End::Close,
     }
+}
+
+/// What a policy answers.
+pub(crate) async fn reply(x: &mut Exchange<'_>, reply: &Reply) -> End {
+    let head = &reply.head;
+    let answer = OwnAnswer {
+        status: head.status,
+        content_type: head.content_type.as_bytes(),
+        fields: head.headers.iter().map(|(name, value)| (name.as_bytes(), value.as_bytes())).collect(),
+        body: &reply.body,
+        close: false,
+    };
+    send_own(x, answer).await
 }
 
 /// Sends an own answer, and settles what happens to a request body that nobody read.

@@ -57,13 +57,13 @@ pub(crate) fn rewrite(
 
     out.extend_from_slice(request.method());
     out.push(b' ');
-    if path.is_keep() {
-        out.extend_from_slice(request.path());
+    if request.given.path.is_some() || path.is_keep() {
+        out.extend_from_slice(request.path_now());
     } else {
         let applied = path.apply(request.path(), &request.captures, out);
         applied.map_err(|error| Refusal::malformed("bad_path", error.reason()))?;
     }
-    if let Some(query) = request.query() {
+    if let Some(query) = request.query_now() {
         out.push(b'?');
         out.extend_from_slice(query);
     }
@@ -84,7 +84,7 @@ pub(crate) fn rewrite(
 /// The client's own fields, as they came. Gives the known names that policies set.
 fn fields(q: &mut Inquiry<'_>, effective: &Effective) -> NameSet {
     let (request, out) = (&mut *q.request, &mut *q.out);
-    let set = if effective.edits_fields {
+    let mut set = if effective.edits_fields {
         let edits = headers::edits(q.table, effective, &request.acting, Direction::Request);
         headers::clear(&mut request.fields, request.block.bytes(), edits)
     } else {
@@ -94,6 +94,11 @@ fn fields(q: &mut Inquiry<'_>, effective: &Effective) -> NameSet {
     let block = request.block.bytes();
     let mut lines = LineCopier::new(block);
     for field in &request.fields.list {
+        if field.given && !field.dropped {
+            set = set.with(field.known);
+            lines.push(field, out);
+            continue;
+        }
         if field.dropped || (OURS.has(field.known) && !(trusted && TRUSTED.has(field.known))) {
             continue;
         }

@@ -48,7 +48,7 @@ pub(crate) fn begin(out: &mut Vec<u8>, x: &Exchange<'_>) {
     ms(out, "connect_ms", record.connect_us);
     ms(out, "first_byte_ms", record.first_byte_us);
     number(out, "retries", u64::from(record.retries));
-    optional(out, "reason", record.reason.map(str::as_bytes));
+    optional(out, "reason", record.reason.as_deref().map(str::as_bytes));
     optional(out, "user_agent", request.first(Known::UserAgent));
     would(out, x);
 }

@@ -85,6 +85,43 @@ pub(crate) struct TargetCells {
     pub(crate) active: Count,
 }
 
+/// What came of asking a policy in Python.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Came {
+    Pass,
+    Change,
+    Deny,
+    Answer,
+    /// It raised, or gave what is no verdict.
+    Failed,
+    Timeout,
+    /// Its lane ended.
+    Lost,
+    /// It was not asked: too much waits already, or the request is too long.
+    Overloaded,
+    /// It was not asked: it has failed too often.
+    GivenUp,
+}
+
+pub(crate) const CAME: [&str; 9] =
+    ["pass", "change", "deny", "answer", "failed", "timeout", "lost", "overloaded", "given_up"];
+
+/// One policy in Python, in one worker.
+#[derive(Default)]
+pub(crate) struct AskedCells {
+    came: [Count; CAME.len()],
+    pub(crate) wait: Histogram,
+}
+
+impl AskedCells {
+    pub(crate) fn count(&self, came: Came) {
+        self.came[came as usize].add(1);
+    }
+    pub(crate) fn read(&self) -> [u64; CAME.len()] {
+        std::array::from_fn(|i| self.came[i].read())
+    }
+}
+
 /// One listener, in one worker.
 #[derive(Default)]
 pub(crate) struct ListenerCells {

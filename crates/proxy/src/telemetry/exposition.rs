@@ -1,6 +1,6 @@
 //! The Prometheus text format 0.0.4. Runs at a scrape, on the side thread.
 
-use super::cells::{BUCKETS, CLASSES, bucket_bound};
+use super::cells::{BUCKETS, CAME, CLASSES, bucket_bound};
 use super::names::{self, Metric};
 use super::registry::{Known, NO_ROUTE, Pair};
 use crate::upstream::target::TargetState;
@@ -25,6 +25,7 @@ pub(crate) fn render(
     targets(&mut page, known, states, now_ms);
     listeners(&mut page, known);
     policies(&mut page, known);
+    asked(&mut page, known);
     for (metric, value) in [
         (&names::GENERATION, process.generation),
         (&names::WORKERS, process.workers as u64),
@@ -66,23 +67,50 @@ fn routes(page: &mut String, known: &Known) {
         }
     }
     for (route, (buckets, us)) in by_route {
-        histogram(page, route, &buckets, us);
+        histogram(page, names::DURATION.name, ("route", route), &buckets, us);
     }
 }
 
-fn histogram(page: &mut String, route: &str, buckets: &[u64; BUCKETS + 1], sum_us: u64) {
-    let (name, route) = (names::DURATION.name, escaped(route));
+/// The policies in Python.
+fn asked(page: &mut String, known: &Known) {
+    if known.asked.is_empty() {
+        return;
+    }
+    head(page, &names::POLICY_ASKED);
+    for (policy, cells) in &known.asked {
+        let policy = escaped(policy);
+        for (index, came) in CAME.iter().enumerate() {
+            let sum: u64 = cells.iter().map(|c| c.read()[index]).sum();
+            let _ =
+                writeln!(page, "{}{{policy=\"{policy}\",result=\"{came}\"}} {sum}", names::POLICY_ASKED.name);
+        }
+    }
+    head(page, &names::POLICY_WAIT);
+    for (policy, cells) in &known.asked {
+        let mut sum = ([0; BUCKETS + 1], 0);
+        for (buckets, us) in cells.iter().map(|c| c.wait.read()) {
+            sum.0.iter_mut().zip(buckets).for_each(|(total, n)| *total += n);
+            sum.1 += us;
+        }
+        histogram(page, names::POLICY_WAIT.name, ("policy", policy), &sum.0, sum.1);
+    }
+}
+
+fn histogram(
+    page: &mut String, name: &str, (label, value): (&str, &str), buckets: &[u64; BUCKETS + 1], sum_us: u64,
+) {
+    let value = escaped(value);
     let mut below = 0;
     for (i, n) in buckets.iter().enumerate() {
         below += n;
         if i < BUCKETS {
             let bound = bucket_bound(i);
-            let _ = writeln!(page, "{name}_bucket{{route=\"{route}\",le=\"{bound}\"}} {below}");
+            let _ = writeln!(page, "{name}_bucket{{{label}=\"{value}\",le=\"{bound}\"}} {below}");
         }
     }
-    let _ = writeln!(page, "{name}_bucket{{route=\"{route}\",le=\"+Inf\"}} {below}");
-    let _ = writeln!(page, "{name}_sum{{route=\"{route}\"}} {}", sum_us as f64 / 1e6);
-    let _ = writeln!(page, "{name}_count{{route=\"{route}\"}} {below}");
+    let _ = writeln!(page, "{name}_bucket{{{label}=\"{value}\",le=\"+Inf\"}} {below}");
+    let _ = writeln!(page, "{name}_sum{{{label}=\"{value}\"}} {}", sum_us as f64 / 1e6);
+    let _ = writeln!(page, "{name}_count{{{label}=\"{value}\"}} {below}");
 }
 
 fn targets(page: &mut String, known: &Known, states: &[(Pair, Arc<TargetState>)], now_ms: u64) {

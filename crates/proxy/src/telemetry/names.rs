@@ -45,6 +45,15 @@ pub(crate) const POLICY_WOULD: Metric = counter(
     "pylos_policy_would_total",
     "Requests on which a policy would have acted, had it been enforced for them.",
 );
+pub(crate) const POLICY_ASKED: Metric = counter(
+    "pylos_policy_asked_total",
+    "Requests about which a policy in Python was to be asked, by what came of it.",
+);
+pub(crate) const POLICY_WAIT: Metric = Metric {
+    name: "pylos_policy_wait_seconds",
+    kind: "histogram",
+    help: "How long a request waited for a policy in Python.",
+};
 pub(crate) const LOG_DROPPED: Metric =
     counter("pylos_log_lines_dropped_total", "Access log lines lost because the output was blocked.");
 pub(crate) const PANICS: Metric = counter("pylos_panics_total", "Requests ended by a defect of the gateway.");

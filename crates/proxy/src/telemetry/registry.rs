@@ -1,6 +1,6 @@
 //! All cells of the process, found by name. Taken when a snapshot is built, read at a scrape; never per request.
 
-use super::cells::{Count, ListenerCells, RouteCells, TargetCells};
+use super::cells::{AskedCells, Count, ListenerCells, RouteCells, TargetCells};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -21,6 +21,8 @@ pub(crate) struct Known {
     pub(crate) listeners: BTreeMap<Box<str>, PerWorker<ListenerCells>>,
     /// Of the policies that are not always enforced.
     pub(crate) policies: BTreeMap<Box<str>, PerWorker<Count>>,
+    /// Of the policies in Python.
+    pub(crate) asked: BTreeMap<Box<str>, PerWorker<AskedCells>>,
 }
 
 /// The route label of requests that no route took.
@@ -45,16 +47,21 @@ impl Registry {
         cells(self.lock().policies.entry(policy.into()).or_default(), worker)
     }
 
+    pub(crate) fn asked(&self, worker: usize, policy: &str) -> Arc<AskedCells> {
+        cells(self.lock().asked.entry(policy.into()).or_default(), worker)
+    }
+
     /// Forgets what a new configuration does not name: a name's series must not outlive it by more than a reload.
     pub(crate) fn retain(
         &self, listener: impl Fn(&str) -> bool, route: impl Fn(&str) -> bool,
-        target: impl Fn(&str, &str) -> bool, policy: impl Fn(&str) -> bool,
+        target: impl Fn(&str, &str) -> bool, policy: impl Fn(&str) -> bool, asked: impl Fn(&str) -> bool,
     ) {
         let mut known = self.lock();
         known.routes.retain(|(l, r), _| listener(l) && (&**r == NO_ROUTE || route(r)));
         known.targets.retain(|(u, t), _| target(u, t));
         known.listeners.retain(|l, _| listener(l));
         known.policies.retain(|p, _| policy(p));
+        known.asked.retain(|p, _| asked(p));
     }
 }
 

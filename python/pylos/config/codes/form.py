@@ -208,4 +208,25 @@ FORM = (
         Example('{"listen": {"http": {"bind": "127.0.0.1:8080"},}}\n', name="gateway.json"),
         Example('{"listen": {"http": {"bind": "127.0.0.1:8080"}}}\n', name="gateway.json"),
     ),
+    Manual(
+        "P121",
+        "a policy in Python that cannot be used",
+        "What `call` names cannot be imported or is no policy, or its settings are not what its model takes. It is "
+        "looked for in the folder of the configuration first, then where Python looks for modules.",
+        "Correct the name or the settings, or the module: its traceback is shown where it raises.",
+        Example(
+            LISTEN + SITE + 'use = ["staff"]\n\n[policy.staff]\ntype = "python"\ncall = "policies:staf"\n',
+            files={
+                "policies.py": "from pylos import Deny, policy\n\n\n@policy\ndef staff(request):\n"
+                '    if "x-staff" not in request.headers:\n        return Deny(code="staff_only")\n'
+            },
+        ),
+        Example(
+            LISTEN + SITE + 'use = ["staff"]\n\n[policy.staff]\ntype = "python"\ncall = "policies:staff"\n',
+            files={
+                "policies.py": "from pylos import Deny, policy\n\n\n@policy\ndef staff(request):\n"
+                '    if "x-staff" not in request.headers:\n        return Deny(code="staff_only")\n'
+            },
+        ),
+    ),
 )

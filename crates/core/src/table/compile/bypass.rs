@@ -6,8 +6,8 @@
 use crate::route::{HostPattern, PathPattern, Pattern, Router, Segment};
 use crate::table::raw::RawTable;
 use crate::table::{
-    Action, Code, Listener, ListenerId, Policy, PolicyId, Problems, Route, RouteId, Serve, Upstream, UpstreamId,
-    place,
+    Action, Code, Listener, ListenerId, Policy, PolicyId, Problems, Route, RouteId, Serve, Upstream,
+    UpstreamId, place,
 };
 use std::collections::HashSet;
 
@@ -30,17 +30,23 @@ impl Bypass<'_> {
     /// some: all others have the same policies.
     pub(super) fn check(&self, problems: &mut Problems) {
         let mut eased: HashSet<UpstreamId> = HashSet::new();
+        let mut their_targets: HashSet<u32> = HashSet::new();
         for (route, raw) in self.routes.iter().zip(self.raw.route.values()) {
             if let Action::Forward { upstream, .. } = route.action
                 && !raw.without.is_empty()
                 && eased.insert(upstream)
             {
-                eased.extend(&self.upstreams[upstream.index()].alike);
+                their_targets.extend(&self.upstreams[upstream.index()].shared);
             }
         }
         for (index, (route, raw)) in self.routes.iter().zip(self.raw.route.values()).enumerate() {
             let guarded = match &route.action {
-                Action::Forward { upstream, .. } => !raw.use_.is_empty() || eased.contains(upstream),
+                Action::Forward { upstream, .. } => {
+                    let shared = &self.upstreams[upstream.index()].shared;
+                    let is_eased = eased.contains(upstream)
+                        || shared.iter().any(|target| their_targets.contains(target));
+                    !raw.use_.is_empty() || is_eased
+                }
                 Action::Respond(answer) => answer.refuses(),
                 Action::Redirect(_) => false,
             };

@@ -6,10 +6,8 @@ use crate::message::host;
 use crate::message::path::{Normal, normalise};
 use crate::route::pattern::Unreadable;
 use crate::table::raw::{RawHealth, RawPool, RawUpstream, RawUpstreamTimeouts};
-use crate::table::{
-    Code, HealthCheck, HostMode, Problems, Target, TargetAddress, Upstream, UpstreamId, place,
-};
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use crate::table::{Code, HealthCheck, HostMode, Problems, Target, TargetAddress, Upstream, place};
+use std::collections::{BTreeMap, HashMap};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 pub(super) fn compile(raw: &BTreeMap<String, RawUpstream>, problems: &mut Problems) -> Vec<Upstream> {
@@ -19,18 +17,15 @@ pub(super) fn compile(raw: &BTreeMap<String, RawUpstream>, problems: &mut Proble
     upstreams
 }
 
-/// Tells each upstream which others have a target of it.
+/// Numbers the targets that more than one upstream has.
 fn relate(upstreams: &mut [Upstream]) {
     let mut by_url: HashMap<&str, Vec<usize>> = HashMap::new();
     for (index, upstream) in upstreams.iter().enumerate() {
         upstream.targets.iter().for_each(|target| by_url.entry(&target.url).or_default().push(index));
     }
-    let mut alike: Vec<BTreeSet<usize>> = vec![BTreeSet::new(); upstreams.len()];
-    for together in by_url.values().filter(|together| together.len() > 1) {
-        together.iter().for_each(|index| alike[*index].extend(together));
-    }
-    for (index, (upstream, others)) in upstreams.iter_mut().zip(alike).enumerate() {
-        upstream.alike = others.into_iter().filter(|other| *other != index).map(UpstreamId::at).collect();
+    let shared: Vec<Vec<usize>> = by_url.into_values().filter(|together| together.len() > 1).collect();
+    for (number, together) in (0..).zip(shared) {
+        together.into_iter().for_each(|index| upstreams[index].shared.push(number));
     }
 }
 
@@ -46,7 +41,7 @@ fn one(name: &str, raw: &RawUpstream, problems: &mut Problems) -> Upstream {
     Upstream {
         name: name.into(),
         hidden: hidden(&targets, &host),
-        alike: Vec::new(),
+        shared: Vec::new(),
         targets,
         host,
         health: raw.health.as_ref().map(|health| health_check(name, health, problems)),

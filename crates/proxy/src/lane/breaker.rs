@@ -1,0 +1,69 @@
+//! A policy that fails again and again is not asked for a while: its requests are not kept waiting for nothing.
+
+use std::cell::Cell;
+
+/// So many failures in a row.
+const MOST: u32 = 5;
+/// So long it is left alone, ms; then one request finds out whether it is well again.
+const REST_MS: u64 = 1000;
+
+/// Of one policy in one worker.
+#[derive(Debug, Default)]
+pub(crate) struct Breaker {
+    failures: Cell<u32>,
+    /// When it may be asked again, ms; 0 = now.
+    until_ms: Cell<u64>,
+}
+
+impl Breaker {
+    /// Whether it is asked. Of those who come after its rest only the first one asks.
+    pub(crate) fn admits(&self, now_ms: u64) -> bool {
+        let until = self.until_ms.get();
+        if until == 0 {
+            return true;
+        }
+        if now_ms < until {
+            return false;
+        }
+        self.until_ms.set(now_ms + REST_MS);
+        true
+    }
+
+    pub(crate) fn succeeded(&self) {
+        self.failures.set(0);
+        self.until_ms.set(0);
+    }
+
+    /// True: it is given up with this failure.
+    #[must_use]
+    pub(crate) fn failed(&self, now_ms: u64) -> bool {
+        let failures = self.failures.get().saturating_add(1);
+        self.failures.set(failures);
+        if failures < MOST {
+            return false;
+        }
+        self.until_ms.set(now_ms + REST_MS);
+        failures == MOST
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn it_opens_rests_and_tries_again() {
+        let breaker = Breaker::default();
+        for _ in 1..MOST {
+            assert!(breaker.admits(10) && !breaker.failed(10));
+        }
+        assert!(breaker.failed(10), "now it is given up");
+        assert!(!breaker.admits(10 + REST_MS - 1));
+        assert!(breaker.admits(10 + REST_MS), "one may try");
+        assert!(!breaker.admits(10 + REST_MS), "the others wait for what comes of it");
+        assert!(!breaker.failed(10 + REST_MS), "told once");
+        assert!(!breaker.admits(10 + REST_MS + 1));
+        breaker.succeeded();
+        assert!(breaker.admits(10 + REST_MS + 1));
+    }
+}

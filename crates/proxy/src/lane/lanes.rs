@@ -1,0 +1,260 @@
+//! A worker's links to the lanes of one configuration, and how a policy is asked over them.
+
+use super::breaker::Breaker;
+use super::line::Line;
+use super::link::{Link, Unanswered};
+use crate::clock::Clock;
+use crate::error::Refusal;
+use crate::telemetry::cells::{AskedCells, Came};
+use crate::telemetry::events;
+use pylos_core::table::{PolicyId, PolicyKind, PythonPolicy, Table};
+use pylos_core::verdict::Verdict;
+use pylos_lane::Job;
+use std::cell::{Cell, RefCell};
+use std::io;
+use std::os::fd::OwnedFd;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::io::Interest;
+use tokio::io::unix::AsyncFd;
+use tokio::task::AbortHandle;
+
+/// Bytes of each ring.
+const RING: usize = 1 << 20;
+/// Questions that one link has under way at most.
+const MOST_ASKED: usize = 8192;
+/// The same thing about the same policy is told once in so long, ms.
+const QUIET_MS: u64 = 10_000;
+
+/// Why there is no verdict.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Silence {
+    Failed,
+    Timeout,
+    Lost,
+    TooLong,
+    Overloaded,
+    GivenUp,
+}
+
+impl Silence {
+    /// What a client is told where `on_error` denies.
+    pub(crate) fn refusal(self) -> Refusal {
+        match self {
+            Silence::Failed => {
+                Refusal::gateway(503, "policy_failed", "What decides about this request failed.")
+            }
+            Silence::Timeout => {
+                Refusal::gateway(503, "policy_timeout", "What decides about this request took too long.")
+            }
+            Silence::Lost => {
+                Refusal::gateway(503, "policy_lost", "What decides about this request is not there.")
+            }
+            Silence::TooLong => Refusal::gateway(
+                503,
+                "policy_request_too_long",
+                "The request is too long for what decides about it.",
+            ),
+            Silence::Overloaded => Refusal::gateway(
+                503,
+                "policy_overloaded",
+                "What decides about this request has too much to do.",
+            ),
+            Silence::GivenUp => Refusal::gateway(
+                503,
+                "policy_given_up",
+                "What decides about this request has failed too often.",
+            ),
+        }
+    }
+
+    fn came(self) -> Came {
+        match self {
+            Silence::Failed => Came::Failed,
+            Silence::Timeout => Came::Timeout,
+            Silence::Lost => Came::Lost,
+            Silence::TooLong | Silence::Overloaded => Came::Overloaded,
+            Silence::GivenUp => Came::GivenUp,
+        }
+    }
+}
+
+pub(crate) struct Lanes {
+    groups: Vec<Group>,
+    /// By policy; absent for those that are not in Python.
+    seats: Vec<Option<Seat>>,
+}
+
+/// The lanes with the same policies.
+struct Group {
+    name: Box<str>,
+    links: RefCell<Vec<Joined>>,
+}
+
+/// A link, for as long as the configuration is used.
+struct Joined {
+    link: Rc<Link>,
+    running: AbortHandle,
+    /// While someone has it, the lane lives.
+    _line: Arc<Line>,
+}
+
+impl Drop for Joined {
+    fn drop(&mut self) {
+        self.running.abort();
+    }
+}
+
+/// Where a policy is asked.
+struct Seat {
+    group: usize,
+    number: u32,
+    breaker: Breaker,
+    cells: Arc<AskedCells>,
+    /// When something about it was told last, ms.
+    told_ms: Cell<u64>,
+}
+
+impl Lanes {
+    pub(crate) fn new(table: &Table, lines: &[Arc<Line>], cells: impl Fn(&str) -> Arc<AskedCells>) -> Self {
+        let mut groups: Vec<Group> = Vec::new();
+        for line in lines {
+            if groups.iter().all(|group| group.name != line.group) {
+                groups.push(Group { name: line.group.clone(), links: RefCell::default() });
+            }
+        }
+        let seats = table.policies.iter().map(|policy| {
+            let PolicyKind::Python(_) = policy.kind else { return None };
+            let line = lines.iter().find(|line| line.policies.contains(&policy.name))?;
+            Some(Seat {
+                group: groups.iter().position(|group| group.name == line.group)?,
+                number: line.policies.iter().position(|name| *name == policy.name)? as u32,
+                breaker: Breaker::default(),
+                cells: cells(&policy.name),
+                told_ms: Cell::new(0),
+            })
+        });
+        let seats = seats.collect();
+        let lanes = Lanes { groups, seats };
+        lines.iter().for_each(|line| lanes.join(line));
+        lanes
+    }
+
+    /// Takes a lane in, and lets go of those that are lost.
+    pub(crate) fn join(&self, line: &Arc<Line>) {
+        let Some(group) = self.groups.iter().find(|group| group.name == line.group) else { return };
+        let mut links = group.links.borrow_mut();
+        links.retain(|joined| !joined.link.is_lost());
+        match joined(line) {
+            Ok(joined) => links.push(joined),
+            Err(error) => {
+                events::error("lane_not_reached", &[("lane", &group.name), ("error", &error.to_string())])
+            }
+        }
+    }
+
+    /// Asks a policy, and waits for its verdict no longer than its time.
+    pub(crate) async fn ask(
+        &self, policy: (PolicyId, &str, &PythonPolicy), job: Job<'_>, clock: &Clock,
+    ) -> Result<Verdict, Silence> {
+        let (id, name, python) = policy;
+        let Some(seat) = &self.seats[id.index()] else { return Err(Silence::Lost) };
+        if !seat.breaker.admits(clock.ms()) {
+            seat.cells.count(Came::GivenUp);
+            return Err(Silence::GivenUp);
+        }
+        let began = clock.us();
+        let said = self.groups[seat.group].ask(Job { policy: seat.number, ..job }, python.timeout_ms).await;
+        seat.cells.wait.observe(clock.us().saturating_sub(began));
+        let (now, said) = (clock.ms(), said.and_then(|answer| decoded(name, &answer)));
+        seat.cells.count(came(&said));
+        match &said {
+            Ok(_) => seat.breaker.succeeded(),
+            Err(Silence::TooLong | Silence::Overloaded | Silence::GivenUp) => {}
+            Err(silence) => {
+                if seat.breaker.failed(now) {
+                    events::error(
+                        "policy_given_up",
+                        &[("policy", name), ("reason", &silence.refusal().reason)],
+                    );
+                } else if *silence == Silence::Timeout && now >= seat.told_ms.get() {
+                    seat.told_ms.set(now + QUIET_MS);
+                    let ms = python.timeout_ms.to_string();
+                    events::warn("policy_timeout", &[("policy", name), ("timeout_ms", &ms)]);
+                }
+            }
+        }
+        said
+    }
+}
+
+/// An answer, checked. A lane that writes what is no verdict has failed.
+fn decoded(name: &str, answer: &super::Answer) -> Result<Verdict, Silence> {
+    match Verdict::decode(answer.kind, &answer.rest) {
+        Ok(Verdict::Failed) => Err(Silence::Failed),
+        Ok(verdict) => Ok(verdict),
+        Err(why) => {
+            events::error("policy_wrong", &[("policy", name), ("error", &why)]);
+            Err(Silence::Failed)
+        }
+    }
+}
+
+fn came(said: &Result<Verdict, Silence>) -> Came {
+    match said {
+        Ok(Verdict::Pass) => Came::Pass,
+        Ok(Verdict::Allow(_)) => Came::Change,
+        Ok(Verdict::Deny(_)) => Came::Deny,
+        Ok(Verdict::Answer(_)) => Came::Answer,
+        Ok(Verdict::Failed) => Came::Failed,
+        Err(silence) => silence.came(),
+    }
+}
+
+impl Group {
+    /// Asks the lane that has the least to do.
+    async fn ask(&self, job: Job<'_>, timeout_ms: u64) -> Result<super::Answer, Silence> {
+        let link = {
+            let links = self.links.borrow();
+            let well = links.iter().map(|joined| &joined.link).filter(|link| !link.is_lost());
+            Rc::clone(well.min_by_key(|link| link.asked()).ok_or(Silence::Lost)?)
+        };
+        if link.asked() >= MOST_ASKED {
+            return Err(Silence::Overloaded);
+        }
+        let asking = link.ask(job).map_err(silence)?;
+        match tokio::time::timeout(Duration::from_millis(timeout_ms), asking).await {
+            Ok(answer) => answer.map_err(silence),
+            Err(_) => Err(Silence::Timeout),
+        }
+    }
+}
+
+fn silence(unanswered: Unanswered) -> Silence {
+    match unanswered {
+        Unanswered::Lost => Silence::Lost,
+        Unanswered::TooLong => Silence::TooLong,
+        Unanswered::Overloaded => Silence::Overloaded,
+    }
+}
+
+fn joined(line: &Arc<Line>) -> io::Result<Joined> {
+    let (link, listening, ends) = Link::new(RING)?;
+    let watch = registered(line.watch()?)?;
+    line.attach(&ends)?;
+    let running = Rc::clone(&link).run(listening);
+    let running = tokio::task::spawn_local(async move {
+        tokio::select! {
+            () = running => {}
+            _ = watch.readable() => {}
+        }
+    });
+    Ok(Joined { link, running: running.abort_handle(), _line: Arc::clone(line) })
+}
+
+#[expect(unsafe_code, reason = "the event loop asks for a promise about the descriptor")]
+fn registered(socket: OwnedFd) -> io::Result<AsyncFd<OwnedFd>> {
+    // SAFETY: it owns the descriptor, and nobody takes it out.
+    Ok(unsafe { AsyncFd::register_with_interest(socket, Interest::READABLE)? })
+}

@@ -1,0 +1,181 @@
+//! What does a policy in Python say? A lane is asked, and waited for no longer than the policy's time; its verdict is
+//! applied at once, so that whatever comes later sees the request as it is then.
+
+use super::incoming::Request;
+use super::inquiry::Inquiry;
+use super::rewrite::write_ip;
+use super::{Asked, Exchange};
+use crate::error::Refusal;
+use crate::lane::Silence;
+use crate::policy::headers::line;
+use crate::telemetry::events;
+use pylos_core::facts::{Client, Facts, nameless};
+use pylos_core::message::head::{Field, Span};
+use pylos_core::message::names::known;
+use pylos_core::table::{OnError, Part, Policy, PolicyKind, PythonPolicy, UpstreamId};
+use pylos_core::verdict::{Changes, Denial, Reply, Verdict};
+use pylos_lane::Job;
+use std::borrow::Cow;
+use std::rc::Rc;
+
+/// What was heard, or why nothing was.
+pub(crate) type Said = Result<Verdict, Silence>;
+
+/// Asks a policy about the request as it is now.
+pub(crate) async fn consult(x: &mut Exchange<'_>, asked: Asked) -> Said {
+    let snapshot = Rc::clone(&x.snapshot);
+    let policy = &snapshot.table.policies[asked.policy.index()];
+    let Some(python) = python(policy) else { return Ok(Verdict::Pass) };
+    let request = &x.scratch.request;
+    let (mut fields, mut ip) = (Vec::with_capacity(512), Vec::new());
+    request.any_field(&mut |name, value| {
+        line(&mut fields, name, value);
+        false
+    });
+    request.client_ip().iter().for_each(|address| write_ip(*address, &mut ip));
+    let (id, plan, claims) = client(request);
+    let job = Job {
+        method: request.method(),
+        scheme: request.scheme(),
+        host: request.host(),
+        path: request.path_now(),
+        query: request.query_now(),
+        client_ip: &ip,
+        client_id: id.as_bytes(),
+        client_plan: plan.as_bytes(),
+        client_claims: &claims,
+        request_id: &request.id,
+        route: snapshot.table.routes[asked.route.index()].name.as_bytes(),
+        fields: &fields,
+        ..Job::default()
+    };
+    snapshot.lanes.ask((asked.policy, &policy.name, python), job, &x.worker.clock).await
+}
+
+fn python(policy: &Policy) -> Option<&PythonPolicy> {
+    if let PolicyKind::Python(python) = &policy.kind { Some(python) } else { None }
+}
+
+/// Id, plan and claims.
+fn client(request: &Request) -> (Cow<'_, str>, &str, Vec<u8>) {
+    match request.identity.as_deref() {
+        None => (nameless(request.client_ip()).into(), "", Vec::new()),
+        Some(client) => {
+            let claims = serde_json::to_vec(&client.claims).unwrap_or_default();
+            ((&*client.id).into(), client.plan.as_deref().unwrap_or_default(), claims)
+        }
+    }
+}
+
+/// Applies what was heard; gives an answer that the policy makes itself.
+pub(crate) fn heard(q: &mut Inquiry<'_>, asked: Asked, said: Said) -> Result<Option<Box<Reply>>, Refusal> {
+    let policy = &q.table.policies[asked.policy.index()];
+    let Some(python) = python(policy) else { return Ok(None) };
+    if q.request.acting.part(asked.place) == Part::Watches {
+        q.record.would.extend(would(&said, python).map(|reason| (asked.policy, reason)));
+        return Ok(None);
+    }
+    match said {
+        Ok(Verdict::Pass) => Ok(None),
+        Ok(Verdict::Allow(changes)) => match apply(q, asked, *changes) {
+            Ok(()) => Ok(None),
+            Err(why) => {
+                events::error("policy_wrong", &[("policy", &policy.name), ("error", &why)]);
+                silent(Silence::Failed, python)
+            }
+        },
+        Ok(Verdict::Deny(denial)) => Err(refused(*denial)),
+        Ok(Verdict::Answer(reply)) => Ok(Some(reply)),
+        Ok(Verdict::Failed) => silent(Silence::Failed, python),
+        Err(silence) => silent(silence, python),
+    }
+}
+
+/// What becomes of a request about which there is no verdict.
+fn silent(silence: Silence, python: &PythonPolicy) -> Result<Option<Box<Reply>>, Refusal> {
+    match python.on_error {
+        OnError::Allow => Ok(None),
+        OnError::Deny => Err(silence.refusal()),
+    }
+}
+
+/// What a policy that is not enforced would have done.
+fn would(said: &Said, python: &PythonPolicy) -> Option<&'static str> {
+    match said {
+        Ok(Verdict::Pass) => None,
+        Ok(Verdict::Allow(_)) => Some("changed"),
+        Ok(Verdict::Deny(_)) => Some("denied"),
+        Ok(Verdict::Answer(_)) => Some("answered"),
+        Ok(Verdict::Failed) | Err(_) => (python.on_error == OnError::Deny).then_some("failed"),
+    }
+}
+
+fn refused(denied: Denial) -> Refusal {
+    let detail = denied.detail.unwrap_or_else(|| "This request is refused.".to_owned());
+    let refusal = Refusal::client(denied.status, "", "");
+    Refusal { reason: denied.code.into(), detail: detail.into(), fields: denied.headers, ..refusal }
+}
+
+/// Changes the request. The error says what cannot be.
+fn apply(q: &mut Inquiry<'_>, asked: Asked, changes: Changes) -> Result<(), String> {
+    let upstream = changes.upstream.as_deref().map(|name| upstream(q, name)).transpose()?;
+    let request = &mut *q.request;
+    for name in changes.remove.iter().chain(changes.set.iter().map(|(name, _)| name)) {
+        request.fields.drop_for_cgi(request.block.bytes(), name.as_bytes());
+    }
+    changes.set.iter().for_each(|(name, value)| give_field(request, name.as_bytes(), value.as_bytes()));
+    if let Some(path) = changes.path {
+        request.given.path = Some(path.into_bytes().into());
+    }
+    if let Some(query) = &changes.query {
+        let query = if query.is_empty() { None } else { Some(append(request, query.as_bytes())) };
+        request.given.query = Some(query);
+    }
+    request.given.upstream = upstream.or(request.given.upstream);
+    if changes.client.is_some() || changes.plan.is_some() || !changes.claims.is_empty() {
+        identify(request, changes.client, changes.plan, changes.claims);
+        // Who the client is decides which of the others act.
+        q.decide_acting(Some(asked.route));
+    }
+    Ok(())
+}
+
+fn upstream(q: &Inquiry<'_>, name: &str) -> Result<UpstreamId, String> {
+    let found = q.table.upstreams.binary_search_by(|upstream| (*upstream.name).cmp(name));
+    found.map(UpstreamId::at).map_err(|_| format!("there is no upstream `{name}`"))
+}
+
+fn append(request: &mut Request, bytes: &[u8]) -> Span {
+    let start = request.block.len();
+    request.block.push(bytes);
+    Span::new(start, start + bytes.len())
+}
+
+/// One more line, spelled as others are.
+fn give_field(request: &mut Request, name: &[u8], value: &[u8]) {
+    let name_at = append(request, name);
+    append(request, b": ");
+    let value_at = append(request, value);
+    append(request, b"\r\n");
+    let known = known(name);
+    request.fields.seen = request.fields.seen.with(known);
+    let underscore = name.contains(&b'_');
+    let field = Field { name: name_at, value: value_at, known, underscore, dropped: false, given: true };
+    request.fields.list.push(field);
+}
+
+/// Adds to what is known of the client.
+fn identify(
+    request: &mut Request, id: Option<String>, plan: Option<String>,
+    claims: serde_json::Map<String, serde_json::Value>,
+) {
+    let address = request.client_ip();
+    let client = request.identity.get_or_insert_with(|| {
+        Box::new(Client { id: nameless(address).into(), plan: None, claims: serde_json::Map::new() })
+    });
+    if let Some(id) = id {
+        client.id = id.into();
+    }
+    client.plan = plan.map(Into::into).or(client.plan.take());
+    client.claims.extend(claims);
+}
