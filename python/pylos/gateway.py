@@ -206,7 +206,8 @@ def _spelled(config: Source) -> dict[str, object]:
     if isinstance(config, Config):
         config = config.loaded
     if isinstance(config, Loaded):
-        return {"table": config.table, "tests": config.tests, "secrets": config.secrets}
+        folder = str(config.folder.absolute())
+        return {"table": config.table, "tests": config.tests, "secrets": config.secrets, "folder": folder}
     return {"path": str(config) if is_module(str(config)) else str(Path(config).absolute())}
 
 

@@ -96,7 +96,8 @@ class Pylos(Table):
     """
 
     lane_memory: LaneMemory = "512MiB"
-    """What one of these processes may have; one that wants more ends, and another takes its place.
+    """What one of these processes may have beside what Python itself takes; one that wants more ends, and another
+    takes its place.
 
     Default: `"512MiB"`. Example: `lane_memory = "2GiB"`.
     """

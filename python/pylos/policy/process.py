@@ -82,12 +82,19 @@ def main(control: int, line: int | None = None) -> int:
 
 
 def confine(memory: int | None) -> None:
-    """Give up rights, some of the turns at the processor, and all memory beyond so many bytes."""
+    """Give up rights, some of the turns at the processor, and all memory but so many bytes more than there is now."""
     give_up_root([Path.cwd()])
     with suppress(OSError):
         os.nice(NICENESS)
     if memory:
-        resource.setrlimit(resource.RLIMIT_DATA, (memory, memory))
+        most = data_size() + memory
+        resource.setrlimit(resource.RLIMIT_DATA, (most, most))
+
+
+def data_size() -> int:
+    """Give the bytes that count for the bound already: much of it is only reserved, by allocators."""
+    status = Path("/proc/self/status").read_text(encoding="ascii", errors="replace")
+    return next((int(line.split()[1]) * 1024 for line in status.splitlines() if line.startswith("VmData:")), 0)
 
 
 class FaultyError(Exception):

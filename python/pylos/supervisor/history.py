@@ -8,6 +8,7 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 from pylos.config.diff import Change, changes, summary
@@ -35,6 +36,8 @@ class Entry:
     name: str
     packed: bytes = field(repr=False)
     """The document; a large one is a few kilobytes in this form."""
+    folder: Path
+    """Where its policies in Python are."""
 
     @property
     def document(self) -> dict[str, Any]:
@@ -47,7 +50,7 @@ class Entry:
         """The same as something to put into use."""
         document = self.document
         tests, secrets = document.pop("test"), document.pop("secrets")
-        return Checked(document, self.name, tests=tests, secrets=secrets)
+        return Checked(document, self.name, tests=tests, secrets=secrets, folder=self.folder)
 
     def as_json(self, *, in_use: bool) -> dict[str, Any]:
         """Give all but the document as plain values."""
@@ -83,7 +86,8 @@ class History:
     ) -> Entry:
         """Make an entry without a look at what it changes."""
         packed = zlib.compress(json.dumps(checked.document).encode())
-        return Entry(number, self._now(), reason, checked.digest, told, restores, checked.name, packed)
+        folder = checked.folder
+        return Entry(number, self._now(), reason, checked.digest, told, restores, checked.name, packed, folder)
 
     def add(self, entry: Entry) -> None:
         """Note what is in use from now on."""

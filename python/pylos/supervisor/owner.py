@@ -69,4 +69,5 @@ def _source(question: Message) -> Source | None:
         return Path(question["path"])
     if "table" not in question:
         return None
-    return Checked(question["table"], tests=question.get("tests", {}), secrets=question.get("secrets", []))
+    tests, secrets, folder = question.get("tests", {}), question.get("secrets", []), question.get("folder", ".")
+    return Checked(question["table"], tests=tests, secrets=secrets, folder=Path(folder))
