@@ -3,11 +3,21 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
+from urllib.parse import parse_qs
 
 Fields = list[tuple[str, str]]
 """Header fields in the order and spelling of the wire, decoded as Latin-1 so that no byte is lost."""
+
+Headers = Mapping[str, str] | Iterable[tuple[str, str]]
+"""Header fields as they are given to this package: a mapping, or pairs where a name comes twice."""
+
+
+def fields_of(headers: Headers) -> Fields:
+    """Give header fields as pairs."""
+    return list(headers.items() if isinstance(headers, Mapping) else headers)
 
 
 class ProtocolError(AssertionError):
@@ -64,6 +74,16 @@ class Request(Message):
     target: str = ""
     connection: int = 0
     """Index of the upstream connection that it came over, in the order of accepting."""
+
+    @property
+    def path(self) -> str:
+        """The target without its query."""
+        return self.target.partition("?")[0]
+
+    @property
+    def query(self) -> dict[str, list[str]]:
+        """The parameters of the query, decoded, with all their values."""
+        return parse_qs(self.target.partition("?")[2], keep_blank_values=True)
 
 
 @dataclass
