@@ -12,6 +12,8 @@ from pylos.errors import PylosError
 from pylos.testing.address import listen, spelled
 from pylos.testing.record import WAIT_SECONDS
 
+START_SECONDS = 30.0
+
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
@@ -45,7 +47,7 @@ class AsgiUpstream:
         self._app, self._host = app, host
         self._uvicorn = _uvicorn()
         self._settings: dict[str, Any] = {"lifespan": lifespan, "timeout_graceful_shutdown": grace}
-        self._failed: BaseException | None = None
+        self._failed = ""
         self._serves = threading.Event()
         self._thread: threading.Thread | None = None
 
@@ -57,11 +59,12 @@ class AsgiUpstream:
         self._serves.clear()
         self._thread = threading.Thread(target=self._run, name=f"asgi {self.address}", daemon=True)
         self._thread.start()
-        self._serves.wait()
+        if not self._serves.wait(START_SECONDS):
+            self._failed = f"not within {START_SECONDS:g} s"
         if not self._server.started:
             self.stop()
-            reason = f": {self._failed!r}" if isinstance(self._failed, Exception) else ""
-            raise PylosError(f"the application did not start{reason}; its traceback is in the log `uvicorn.error`")
+            reason = f": {self._failed}" if self._failed else ""
+            raise PylosError(f"the application did not start{reason} (see the log `uvicorn.error`)")
         return self
 
     def stop(self) -> None:
@@ -90,7 +93,7 @@ class AsgiUpstream:
 
     def _make_server(self) -> Any:  # noqa: ANN401 - a server of uvicorn, which may not be there to name
         config = self._uvicorn.Config(
-            self._watched, log_config=None, access_log=False, proxy_headers=False, **self._settings
+            self._watched, log_config=None, access_log=False, interface="asgi3", proxy_headers=False, **self._settings
         )
         server, serves = self._uvicorn.Server(config), self._serves
         startup = server.startup
@@ -105,18 +108,30 @@ class AsgiUpstream:
     def _run(self) -> None:
         try:
             asyncio.run(self._server.serve(sockets=[self._socket]))
-        except BaseException as error:  # noqa: BLE001 - uvicorn ends a failed start-up with SystemExit
-            self._failed = error
+        except SystemExit:
+            pass  # how uvicorn ends a failed start-up: the reason has been told
+        except Exception as error:  # noqa: BLE001 - told by start()
+            self._failed = repr(error)
         finally:
             self._serves.set()
 
     async def _watched(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            await self._app(scope, receive, self._noting_failure(send))
+            return
         try:
             await self._app(scope, receive, send)
         except Exception as error:
-            if scope["type"] != "lifespan":
-                self.errors.append(error)
+            self.errors.append(error)
             raise
+
+    def _noting_failure(self, send: Send) -> Send:
+        async def note(message: Message) -> None:
+            if message["type"] == "lifespan.startup.failed":
+                self._failed = "".join(message.get("message", "").strip().splitlines()[-1:])
+            await send(message)
+
+        return note
 
 
 def _uvicorn() -> ModuleType:

@@ -47,11 +47,11 @@ class Told(Explanation):
         return found
 
     def why_not(self, route: str) -> str:
-        """Say why another route did not take the request."""
+        """Say why another route did not take the request; raises PylosError where it does not even come near."""
         found = next((other.why_not for other in self.others if other.route == route), None)
         if found is None:
             raise PylosError(
-                f"`{route}` is none of the other routes, {_listed(o.route for o in self.others)}: {self!r}"
+                f"`{route}` is none of the routes that come near, {_listed(o.route for o in self.others)}: {self!r}"
             )
         return found
 

@@ -86,7 +86,10 @@ class GatewayUnderTest(Gateway):
             self._uses.clear()
 
     def reload(self, config: Source | None = None) -> None:
-        """Put another configuration into use, or read the same file again, made fit in the same way."""
+        """Put another configuration into use, or read the same file again, made fit in the same way.
+
+        Of the stand-ins, another one takes those that it has upstreams for.
+        """
         chosen = self._config if config is None else config
         fit, use = self._fit(chosen)
         super().reload(fit)
@@ -97,7 +100,7 @@ class GatewayUnderTest(Gateway):
         """Tell where a request would go, and why: `explain("GET https://shop.example.com/orders/7")`.
 
         `headers`, `peer` (the address that the connection comes from), `listener` and `as_` say more of the request.
-        A port in the URL means the listener that has it in the file. All other routes are told.
+        A port in the URL means the listener that has it in the file. All other routes that come near are told.
         """
         if not url:
             method, _, url = method.partition(" ")
@@ -130,7 +133,8 @@ class GatewayUnderTest(Gateway):
             if path is not None:
                 on_free_ports(table, self._temporary)
                 out_of_reach(table, self._upstreams, self._temporary)
-            with_stand_ins(table, self._upstreams)
+            needed = self._upstreams.keys() & table["upstream"] if config is not self._config else self._upstreams
+            with_stand_ins(table, {name: self._upstreams[name] for name in needed})
             added = [one for one in self._trusted if one not in table["pylos"]["trusted_proxies"]]
             table["pylos"]["trusted_proxies"] += added
 
