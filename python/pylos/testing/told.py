@@ -89,7 +89,7 @@ def compared(operator: str, left: object, right: object) -> list[str] | None:
     if operator != "==" or not isinstance(told, Told) or not isinstance(expected, Expect):
         return None
     whole = str(told.model_copy(update={"others": told.others[:NEAREST]})).splitlines()
-    return [f"{told!r} is not as expected", *told.differences(expected), "", *whole]
+    return [f"{told!r} is not as expected", *told.differences(expected), *whole[1:]]
 
 
 def _line(failure: Failure) -> str:
