@@ -80,13 +80,13 @@ class Client(RawClient):
             self.close()
             super().__init__(*self._place)
         peer = self._peer()
+        self._over = True  # unless its whole answer is read: what is left of it is none to the next request
         answer = super().request(method, path, fields, body, host)
         self._over = "close" in (answer.header("connection") or "").lower()
         self._keep_cookies(answer)
-        if self._on_answer is not None:
-            named = [("Host", host)] if host is not None else []
+        if self._on_answer is not None and host is not None:
             length = [("Content-Length", str(len(body)))] if body is not None else []
-            self._on_answer(method, path, [*named, *fields, *length], peer)
+            self._on_answer(method, path, [("Host", host), *fields, *length], peer)
         return answer
 
     def get(self, target: str = "/", headers: Headers = ()) -> Response:

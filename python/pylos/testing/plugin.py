@@ -10,7 +10,7 @@ from typing import Literal, Protocol
 
 import pytest
 
-from pylos.config import Config
+from pylos.config import Config, load_text
 from pylos.errors import PylosError
 from pylos.gateway import Gateway
 from pylos.testing.address import Address
@@ -103,8 +103,8 @@ def gateway() -> Iterator[GatewayFactory]:
             trusted_proxies: Sequence[str] = (),
             environ: Mapping[str, str] | None = None,
         ) -> GatewayUnderTest:
-            make = GatewayUnderTest.from_toml if isinstance(config, str) else GatewayUnderTest
-            made = make(config, upstreams=upstreams, trusted_proxies=trusted_proxies, environ=environ)  # type: ignore[arg-type]
+            source = load_text(config, "<text>", environ=environ) if isinstance(config, str) else config
+            made = GatewayUnderTest(source, upstreams=upstreams, trusted_proxies=trusted_proxies, environ=environ)
             stack.callback(made.stop, drain=False)  # a test that is over waits for no request
             return made.start()
 
@@ -163,12 +163,19 @@ def client() -> Iterator[ClientFactory]:
         ) -> Client:
             address = to.address(listener) if isinstance(to, Gateway) else to
             if ip is not None and isinstance(to, Gateway):
-                _must_believe(to, ip, None if to.address(listener).startswith("unix:") else source or "127.0.0.1")
+                _must_believe(to, ip, source or _own_address(to.address(listener)))
             on_answer = to.answered(listener) if isinstance(to, GatewayUnderTest) else None
             made = Client(address, timeout, source, ip=ip, headers=headers, cookies=cookies, on_answer=on_answer)
             return stack.enter_context(made)
 
         yield start
+
+
+def _own_address(address: str) -> str | None:
+    """Give the address from which a connection to another one of this machine comes; None over a Unix socket."""
+    if address.startswith("unix:"):
+        return None
+    return "::1" if address.startswith("[") else "127.0.0.1"
 
 
 def _must_believe(gateway: Gateway, ip: str, peer: str | None) -> None:

@@ -14,7 +14,7 @@ from pylos.config import Config, Loaded, load, load_text
 from pylos.config.explain import Beside
 from pylos.gateway import Gateway, Output, Source
 from pylos.testing.caller import Asked
-from pylos.testing.coverage import Use
+from pylos.testing.exercised import Use
 from pylos.testing.fitted import StandIn, Table, fitted, on_free_ports, out_of_reach, with_stand_ins
 from pylos.testing.message import Fields
 from pylos.testing.told import Told
@@ -52,6 +52,7 @@ class GatewayUnderTest(Gateway):
         self._folder: Path | None = None
         self._ports: dict[int, str] = {}
         self._uses: list[Use] = []
+        self._use: Use | None = None
         fit, use = self._fit(config)
         self._begin(use)
         super().__init__(fit, stdout=stdout, stderr=stderr)
@@ -149,6 +150,8 @@ class GatewayUnderTest(Gateway):
 
     def _begin(self, use: Use | None) -> None:
         """Count for another table from now on."""
+        if self._use is not None and self._use is not use:
+            self._use.leave()
         self._use = use
         if use is not None and use not in self._uses:
             self._uses.append(use)
@@ -168,7 +171,7 @@ def _ports_of(table: Table) -> dict[int, str]:
     """Give the listener of each port that the file has."""
     ports = {
         int(bind.rpartition(":")[2]): name
-        for name, listen in table["listen"].items()
+        for name, listen in reversed(table["listen"].items())  # of two with the same port the first is meant
         for bind in listen["bind"]
         if not bind.startswith("unix:")
     }

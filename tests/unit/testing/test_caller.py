@@ -1,9 +1,12 @@
 """The client with an identity."""
 
+import threading
+from pathlib import Path
+
 import pytest
 
 from pylos import PylosError
-from pylos.testing import Client, Close, EchoUpstream, Response, ScriptedUpstream, reply
+from pylos.testing import Client, Close, EchoUpstream, Response, ScriptedUpstream, Wait, reply
 from pylos.testing.plugin import ClientFactory, GatewayFactory, UpstreamFactory
 
 TEXT = """
@@ -100,3 +103,17 @@ def test_after_the_end_of_a_with_block_it_can_ask_again(upstream: UpstreamFactor
         client.get()
     with client:
         assert client.get().status == 200
+
+
+def test_an_answer_that_came_too_late_is_not_that_of_the_next_request():
+    go = threading.Event()
+    with ScriptedUpstream([Wait(go), reply("late")], reply("next")) as app, Client(app.address, timeout=0.1) as client:
+        with pytest.raises(TimeoutError):
+            client.get()
+        assert client.get().text == "next"
+
+
+def test_over_a_unix_socket(gateway: GatewayFactory, echo: EchoUpstream, client: ClientFactory, tmp_path: Path):
+    text = f'{TEXT}[listen.local]\nbind = "unix:{tmp_path}/front.sock"\n'
+    running = gateway(text, upstreams={"app": echo}, trusted_proxies=["unix"])
+    assert fields(client(running, "local", ip="203.0.113.7").get())["x-forwarded-for"] == "203.0.113.7"

@@ -41,6 +41,7 @@ use = ["beta"]
 [route.admin]
 match = "/admin/{rest:path}"
 to = "web"
+strip = "/admin"
 use = ["both"]
 """
 ALL = ["admin", "site", "beta", "office", "tidy", "watch"]
@@ -185,9 +186,25 @@ def test_an_access_log_of_the_tests_own_is_left_to_it(
     assert left(coverage) == SITE
 
 
+def test_a_reload_between_two_tables_with_one_log(
+    coverage: Coverage, gateway: GatewayFactory, upstream: UpstreamFactory, tmp_path: Path
+):
+    """Lines behind the reload are not taken for lines of the table before."""
+    log = tmp_path / "own.log"
+    head = f'[pylos]\naccess_log = {{ path = "{log}" }}\n'
+    web = {"web": upstream()}
+    running = gateway(head + TEXT, upstreams=web)
+    running.reload_toml(head + TEXT.replace('strip = "/admin"\n', ""))
+    assert plainly(running, "/admin/") == 403
+    assert plainly(running, "/") == 200
+    running.stop(drain=False)
+
+    assert left(coverage) == ["admin", "beta", "tidy", "watch"]
+
+
 def test_a_reload_that_is_refused_changes_nothing(coverage: Coverage, running: GatewayUnderTest):
     with ScriptedUpstream() as other, pytest.raises(PylosError, match="in use"):
-        running.reload_toml(f'{TEXT.replace("/admin/", "/new/")}\n[listen.taken]\nbind = "{other.address}"\n')
+        running.reload_toml(f'{TEXT.replace("/admin", "/new")}\n[listen.taken]\nbind = "{other.address}"\n')
     plainly(running, "/admin/")
     running.stop(drain=False)
     assert left(coverage) == ["site", "beta", "tidy", "watch"]
