@@ -66,7 +66,7 @@ class Message:
         return json.loads(self.body)
 
 
-@dataclass
+@dataclass(repr=False)
 class Request(Message):
     """A request as an upstream saw it."""
 
@@ -85,8 +85,11 @@ class Request(Message):
         """The parameters of the query, decoded, with all their values."""
         return parse_qs(self.target.partition("?")[2], keep_blank_values=True)
 
+    def __repr__(self) -> str:
+        return f"<{self.method} {self.target}{_shown(self.body)}>"
 
-@dataclass
+
+@dataclass(repr=False)
 class Response(Message):
     """A response as a client saw it."""
 
@@ -94,3 +97,17 @@ class Response(Message):
     reason: str = ""
     interim: list[Response] = field(default_factory=list)
     """The 1xx responses that came before this one."""
+
+    def __repr__(self) -> str:
+        reasons = "".join(f", pylos-reason: {reason}" for reason in self.header_all("pylos-reason"))
+        return f"<{self.status} {self.reason}{reasons}{_shown(self.body)}>"
+
+
+SHOWN = 60
+"""So many bytes of a body are shown where a test fails."""
+
+
+def _shown(body: bytes) -> str:
+    if not body:
+        return ""
+    return f", {body[:SHOWN]!r}" + (f"... ({len(body)} bytes)" if len(body) > SHOWN else "")

@@ -161,6 +161,7 @@ def client() -> Iterator[ClientFactory]:
             headers: Headers = (),
             cookies: dict[str, str] | None = None,
         ) -> Client:
+            __tracebackhide__ = True
             address = to.address(listener) if isinstance(to, Gateway) else to
             if ip is not None and isinstance(to, Gateway):
                 _must_believe(to, ip, source or _own_address(to.address(listener)))
@@ -180,6 +181,7 @@ def _own_address(address: str) -> str | None:
 
 def _must_believe(gateway: Gateway, ip: str, peer: str | None) -> None:
     """Refuse an address that the gateway would not believe: the test would be about another client."""
+    __tracebackhide__ = True
     told = Gateway.explain(gateway, "GET", "/", headers={"x-forwarded-for": ip}, peer=peer)
     if told.request.client_ip is None or ip_address(told.request.client_ip) != ip_address(ip):
         proxy = peer or "unix"

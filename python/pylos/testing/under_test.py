@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 
 from pylos.config import Config, Loaded, load, load_text
 from pylos.config.explain import Beside
+from pylos.errors import PylosError
 from pylos.gateway import Gateway, Output, Source
 from pylos.testing.caller import Asked
 from pylos.testing.exercised import Use
@@ -104,7 +105,9 @@ class GatewayUnderTest(Gateway):
         A port in the URL means the listener that has it in the file. All other routes that come near are told.
         """
         if not url:
-            method, _, url = method.partition(" ")
+            method, _, url = (asked := method).partition(" ")
+            if not url:
+                raise PylosError(f'a request is a method and a URL, "GET https://shop.example.com/", not `{asked}`')
         port = urlsplit(url).port
         if port in self._ports and beside.get("listener") is None:
             beside["listener"] = self._ports[port]

@@ -102,6 +102,8 @@ def test_what_pytest_shows(running: GatewayUnderTest):
 
 
 def test_what_is_not_there(running: GatewayUnderTest):
+    with pytest.raises(PylosError, match=r"a request is a method and a URL, .*, not `/orders`"):
+        running.explain("/orders")
     told: Told = running.explain("GET http://shop.example.com/admin/")
     with pytest.raises(PylosError, match="no policy `ofice` here, only `office`"):
         told.policy("ofice")
