@@ -88,7 +88,7 @@ class Use:
             return
         told: dict[tuple[object, ...], Mapping[str, Any]] = {}
         for text in self._log.read_bytes()[self._start : self._end].splitlines():
-            with suppress(ValueError):  # a gateway that was killed may have written half a line
+            with suppress(ValueError, KeyError, TypeError):  # half a line of a gateway that was killed, or none of ours
                 line = json.loads(text)
                 told[tuple(line[fact] for fact in FACTS)] = line
         for line in told.values():
@@ -105,7 +105,7 @@ class Use:
             and (told.route.name if told.route else None) == route
             and _reason(told) == (line["reason"] if refused else None)
         ):
-            self._count("policy", [word.name for word in reached(told) if self._is_told_by_log(word.name)])
+            self._count("policy", self._surely_acted(told, refused=refused))
         elif route:
             self._count("policy", self._surely_reached(route, refused=refused))
 
@@ -122,6 +122,17 @@ class Use:
                 listener=line["listener"],
             )
         return None
+
+    def _surely_acted(self, told: Explanation, *, refused: bool) -> list[str]:
+        """Name the policies that acted, of what can be told without header fields.
+
+        Behind one of which that cannot be told nothing is sure of a refused request: it may be what refused.
+        """
+        names = [word.name for word in told.policies]
+        unsure = [name for name in names if not self._is_told_by_log(name)]
+        if refused and unsure:
+            names = names[: names.index(unsure[0])]
+        return [word.name for word in reached(told) if word.name in names and word.name not in unsure]
 
     def _surely_reached(self, route: str, *, refused: bool) -> list[str]:
         """Name the policies that a request has met whatever else it was: the first, or all if it was let through."""

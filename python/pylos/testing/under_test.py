@@ -93,8 +93,13 @@ class GatewayUnderTest(Gateway):
         Of the stand-ins, another one takes those that it has upstreams for.
         """
         chosen = self._config if config is None else config
-        fit, use = self._fit(chosen)
-        super().reload(fit)
+        ports = self._ports
+        try:
+            fit, use = self._fit(chosen)
+            super().reload(fit)
+        except PylosError:
+            self._ports = ports
+            raise
         self._begin(use)
         self._config = chosen
 

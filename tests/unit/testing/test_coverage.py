@@ -167,6 +167,38 @@ def test_another_configuration_counts_for_what_it_shares(
     assert left(coverage) == ["site", "tidy", "watch"]
 
 
+def test_what_stands_behind_a_filter_that_may_have_refused(
+    coverage: Coverage, gateway: GatewayFactory, upstream: UpstreamFactory
+):
+    """Of two with one reason the log does not tell which it was."""
+    text = TEXT.replace('use = ["both"]', 'use = ["hidden", "both"]') + HIDDEN
+    for asked, missing in [({"x-deny": "1"}, ALL), ({}, ALL)]:
+        running = gateway(text, upstreams={"web": upstream()})
+        assert plainly(running, "/admin/", asked) == 403
+        running.stop(drain=False)
+        assert left(coverage) == missing
+
+
+HIDDEN = """
+[policy.hidden]
+type = "filter"
+allow_ip = ["192.0.2.0/24"]
+if = "'x-deny' in request.headers && request.headers['x-deny'] == '1'"
+"""
+
+
+def test_lines_of_a_log_that_are_none_of_ours(
+    coverage: Coverage, gateway: GatewayFactory, upstream: UpstreamFactory, tmp_path: Path
+):
+    log = tmp_path / "own.log"
+    running = gateway(f'[pylos]\naccess_log = {{ path = "{log}" }}\n{TEXT}', upstreams={"web": upstream()})
+    with log.open("a") as more:
+        more.write('1\n{}\n[]\n{"method": "GE\n')
+    plainly(running)
+    running.stop(drain=False)
+    assert left(coverage) == SITE
+
+
 def test_a_gateway_that_shares_nothing_is_left_alone(coverage: Coverage, gateway: GatewayFactory):
     running = gateway('[listen.http]\nbind = "127.0.0.1:0"\n[pylos]\naccess_log = false')
     assert running._ask({"type": "table"})["table"]["pylos"]["access_log"] is None
