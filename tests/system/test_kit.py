@@ -7,6 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import websockets.sync.client
+from starlette.applications import Starlette
+from starlette.routing import WebSocketRoute
+from starlette.websockets import WebSocket
+from system.rig import configuration
 
 from pylos import Expect
 from pylos.testing import Close, IncompleteError, Reset, Wait, reply
@@ -43,6 +48,19 @@ def test_an_application_gets_a_body_while_it_is_sent(gateway: GatewayFactory, as
         one.read_until(piece.upper())
     one.send(b"0\r\n\r\n")
     one.read_until(b"0\r\n\r\n")
+
+
+def test_an_application_with_a_websocket(gateway: GatewayFactory, asgi: AsgiFactory):
+    async def shout_back(socket: WebSocket) -> None:
+        await socket.accept()
+        await socket.send_text((await socket.receive_text()).upper())
+        await socket.close()
+
+    app = asgi(Starlette(routes=[WebSocketRoute("/chat", shout_back)]))
+    running = gateway(configuration(app.url, route='match = "/{rest:path}"\nupgrade = ["websocket"]'))
+    with websockets.sync.client.connect(f"ws://{running.address()}/chat") as connection:
+        connection.send("hello")
+        assert connection.recv() == "HELLO"
 
 
 def test_what_is_explained_is_what_happens(gateway: GatewayFactory, upstream: UpstreamFactory, client: ClientFactory):
