@@ -170,14 +170,12 @@ def _reason(told: Explanation) -> str | None:
 
 def reached(told: Explanation) -> Iterator[PolicyWord]:
     """Give the policies that act on a request: as far as the one that refuses it, and those whose `if` holds."""
-    refusal = told.outcome if isinstance(told.outcome, Refuse) and told.outcome.stage == "admit" else None
-    for word in told.policies:
-        if refusal is not None and word.phase != "filter":
-            return
-        if acts(word):
-            yield word
-        if refusal is not None and word.acts and word.effect.endswith(f": {refusal.status} {refusal.reason}"):
-            return
+    words = told.policies
+    if isinstance(told.outcome, Refuse) and told.outcome.stage == "admit":
+        refusal = f": {told.outcome.status} {told.outcome.reason}"
+        end = next((at for at, word in enumerate(words, 1) if word.acts and word.effect.endswith(refusal)), 0)
+        words = words[:end]  # where it was none of them, it is not told how far the request came
+    yield from filter(acts, words)
 
 
 def acts(word: PolicyWord) -> bool:
