@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from pylos import Gateway
-from pylos.testing import RawClient, Response, ScriptedUpstream
+from pylos.testing import GatewayUnderTest, RawClient, Response, ScriptedUpstream
 from pylos.testing.plugin import GatewayFactory
 
 sys.path.insert(0, str(Path(__file__).parent.parent))  # for `probes` and `system.rig`
@@ -19,7 +19,7 @@ from system.rig import NEXT, Front, Refusal, Served, configuration
 
 @pytest.fixture
 def front(gateway: GatewayFactory) -> Front:
-    def start(*targets: str | ScriptedUpstream, **lines: str) -> Gateway:
+    def start(*targets: str | ScriptedUpstream, **lines: str) -> GatewayUnderTest:
         return gateway(configuration(*targets, **lines))
 
     return start

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import NamedTuple, Protocol, Self
 
 from pylos import Gateway
-from pylos.testing import Response, ScriptedUpstream
+from pylos.testing import GatewayUnderTest, Response, ScriptedUpstream
 
 CONFIG = """
 [pylos]
@@ -58,7 +58,7 @@ class Front(Protocol):
         upstream: str = "health = false",
         route: str = 'match = "/{rest:path}"',
         more: str = "",
-    ) -> Gateway:
+    ) -> GatewayUnderTest:
         """Start it; it serves when this returns."""
         ...
 

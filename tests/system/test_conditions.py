@@ -11,6 +11,7 @@ from system.rig import Front
 
 from pylos.testing import RawClient, Response
 from pylos.testing.echo import EchoUpstream
+from pylos.testing.plugin import ClientFactory
 
 TRUSTING = 'access_log = false\ntrusted_proxies = ["127.0.0.1"]'
 ADMIN = '[listen.ops]\nbind = "127.0.0.1:0"\nserve = ["metrics", "health"]'
@@ -76,17 +77,17 @@ def test_a_stranger_has_no_word_about_its_address(front: Front, echo: EchoUpstre
         ("/v1/", "/api/"),
     ],
 )
-def test_a_regular_expression_rewrites_the_path(front: Front, echo: EchoUpstream, path: str, sent: str):
+def test_a_regular_expression_rewrites_the_path(
+    front: Front, echo: EchoUpstream, client: ClientFactory, path: str, sent: str
+):
     gateway = front(echo, route='match = "/{rest:path}"\nrewrite = { re = "^/v1/(?<tail>.*)$", to = "/api/$${tail}" }')
-    with RawClient(gateway.address()) as client:
-        assert client.get(path).status == HTTPStatus.OK
+    assert client(gateway).get(path).status == HTTPStatus.OK
     assert echo.requests[0].target == sent
 
 
-def test_a_rewrite_cannot_be_made_to_climb(front: Front, echo: EchoUpstream):
+def test_a_rewrite_cannot_be_made_to_climb(front: Front, echo: EchoUpstream, client: ClientFactory):
     gateway = front(echo, route='match = "/{rest:path}"\nrewrite = { re = "^/f/(.*)-small$", to = "/raw/$1" }')
-    with RawClient(gateway.address()) as client:
-        answer = client.get("/f/..-small")
+    answer = client(gateway).get("/f/..-small")
     assert (answer.status, answer.header("pylos-reason")) == (400, "bad_path")
     assert echo.requests == []
 

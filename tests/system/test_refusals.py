@@ -5,8 +5,7 @@ from __future__ import annotations
 import pytest
 from system.rig import Front
 
-from pylos.testing import RawClient
-from pylos.testing.plugin import UpstreamFactory
+from pylos.testing.plugin import ClientFactory
 
 ACCEPTS = [
     (None, "application/problem+json"),
@@ -20,10 +19,9 @@ ACCEPTS = [
 
 
 @pytest.mark.parametrize("accept, content_type", ACCEPTS)
-def test_refusal_by_accept(accept: str | None, content_type: str, front: Front, upstream: UpstreamFactory):
-    gateway = front(upstream(), route='match = "a.example/x"')
-    with RawClient(gateway.address()) as client:
-        response = client.get("/nowhere", [("Accept", accept)] if accept else [])
+def test_refusal_by_accept(accept: str | None, content_type: str, front: Front, client: ClientFactory):
+    gateway = front("http://127.0.0.1:1", route='match = "a.example/x"')
+    response = client(gateway).get("/nowhere", {"Accept": accept} if accept else {})
     assert response.status == 404
     assert response.header("content-type") == content_type
     assert response.header("pylos-reason") == "no_route"

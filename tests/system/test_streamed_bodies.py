@@ -122,7 +122,7 @@ def test_trailer_does_not_get_round_a_policy(front: Front, upstream: UpstreamFac
 
 
 def test_location_has_the_host_that_a_trusted_proxy_names(front: Front, upstream: UpstreamFactory):
-    app = upstream(lambda connection, _: connection.send(reply(b"", 302, [("Location", f"{app.url}/login")])))
+    app = upstream(lambda _: reply(b"", 302, {"Location": f"{app.url}/login"}))
     gateway = front(app, pylos='trusted_proxies = ["127.0.0.1"]\naccess_log = false')
     fields = [("X-Forwarded-Host", "p.example"), ("X-Forwarded-Proto", "https")]
     with RawClient(gateway.address()) as client:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from contextlib import suppress
 from types import TracebackType
 from typing import Self
 
 from pylos.testing.address import Address, connect
-from pylos.testing.message import ProtocolError, Response
+from pylos.testing.message import Headers, ProtocolError, Response, fields_of
 from pylos.testing.reading import read_body, read_response_head, response_framing
 from pylos.testing.stream import ByteStream
 
@@ -44,7 +43,7 @@ class RawClient:
         self,
         method: str = "GET",
         target: str = "/",
-        headers: Iterable[tuple[str, str]] = (),
+        headers: Headers = (),
         body: bytes | None = None,
         host: str | None = "gateway.test",
     ) -> Response:
@@ -52,7 +51,7 @@ class RawClient:
         self.send(spell_request(method, target, headers, body, host))
         return self.read_response(method)
 
-    def get(self, target: str = "/", headers: Iterable[tuple[str, str]] = ()) -> Response:
+    def get(self, target: str = "/", headers: Headers = ()) -> Response:
         """GET and read the answer."""
         return self.request("GET", target, headers)
 
@@ -166,12 +165,10 @@ class RawClient:
         self.close()
 
 
-def spell_request(
-    method: str, target: str, headers: Iterable[tuple[str, str]], body: bytes | None, host: str | None
-) -> bytes:
+def spell_request(method: str, target: str, headers: Headers, body: bytes | None, host: str | None) -> bytes:
     """Spell a request head and its body."""
     lines = [f"{method} {target} HTTP/1.1"]
     lines += [f"Host: {host}"] if host is not None else []
-    lines += [f"{name}: {value}" for name, value in headers]
+    lines += [f"{name}: {value}" for name, value in fields_of(headers)]
     lines += [f"Content-Length: {len(body)}"] if body is not None else []
     return ("\r\n".join(lines) + "\r\n\r\n").encode("latin-1") + (body or b"")

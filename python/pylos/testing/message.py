@@ -3,11 +3,21 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
+from urllib.parse import parse_qs
 
 Fields = list[tuple[str, str]]
 """Header fields in the order and spelling of the wire, decoded as Latin-1 so that no byte is lost."""
+
+Headers = Mapping[str, str] | Iterable[tuple[str, str]]
+"""Header fields as they are given to this package: a mapping, or pairs where a name comes twice."""
+
+
+def fields_of(headers: Headers) -> Fields:
+    """Give header fields as pairs."""
+    return list(headers.items() if isinstance(headers, Mapping) else headers)
 
 
 class ProtocolError(AssertionError):
@@ -56,7 +66,7 @@ class Message:
         return json.loads(self.body)
 
 
-@dataclass
+@dataclass(repr=False)
 class Request(Message):
     """A request as an upstream saw it."""
 
@@ -65,8 +75,21 @@ class Request(Message):
     connection: int = 0
     """Index of the upstream connection that it came over, in the order of accepting."""
 
+    @property
+    def path(self) -> str:
+        """The target without its query."""
+        return self.target.partition("?")[0]
 
-@dataclass
+    @property
+    def query(self) -> dict[str, list[str]]:
+        """The parameters of the query, decoded, with all their values."""
+        return parse_qs(self.target.partition("?")[2], keep_blank_values=True)
+
+    def __repr__(self) -> str:
+        return f"<{self.method} {self.target}{_shown(self.body)}>"
+
+
+@dataclass(repr=False)
 class Response(Message):
     """A response as a client saw it."""
 
@@ -74,3 +97,17 @@ class Response(Message):
     reason: str = ""
     interim: list[Response] = field(default_factory=list)
     """The 1xx responses that came before this one."""
+
+    def __repr__(self) -> str:
+        reasons = "".join(f", pylos-reason: {reason}" for reason in self.header_all("pylos-reason"))
+        return f"<{self.status} {self.reason}{reasons}{_shown(self.body)}>"
+
+
+SHOWN = 60
+"""So many bytes of a body are shown where a test fails."""
+
+
+def _shown(body: bytes) -> str:
+    if not body:
+        return ""
+    return f", {body[:SHOWN]!r}" + (f"... ({len(body)} bytes)" if len(body) > SHOWN else "")

@@ -66,7 +66,9 @@ def test_code_runs(block: Block, tmp_path: Path):
 @each(blocks("python", "test"))
 def test_tests_pass(block: Block, tmp_path: Path):
     (tmp_path / "test_shown.py").write_text(block.text)
-    (tmp_path / "gateway.toml").write_text('[listen.http]\nbind = "127.0.0.1:0"\n')
+    page = block.place.partition(":")[0]
+    shown = next(one.text for one in blocks("toml") if one.place.partition(":")[0] == page)
+    (tmp_path / "gateway.toml").write_text(shown)
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-c", "/dev/null", "--rootdir", "."]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=SECONDS, check=False)
     assert done.returncode == 0, done.stdout + done.stderr

@@ -138,7 +138,10 @@ def test_metrics_elsewhere_in_the_manual_exist():
     names = (ROOT / "crates/proxy/src/telemetry/names.rs").read_text()
     told = {name for path in ROOT.glob("docs/*.md") for name in re.findall(r"\bpylos_[a-z_]+", path.read_text())}
 
-    assert [name for name in sorted(told) if f'"{name}"' not in names] == []
+    assert [name for name in sorted(told - KEYS_OF_PYTEST) if f'"{name}"' not in names] == []
+
+
+KEYS_OF_PYTEST = {"pylos_coverage", "pylos_coverage_floor"}
 
 
 def test_every_event_is_in_a_table():

@@ -44,6 +44,15 @@ def test_where_a_body_ends(sent: bytes, status: int, body: bytes) -> None:
     assert (response.status, response.body, response.complete) == (status, body, True)
 
 
+def test_what_a_failed_test_shows() -> None:
+    refusal = ask(reply(b"x" * 100, 502, {"pylos-reason": "upstream_connect"}))
+    assert repr(refusal) == f"<502 Scripted, pylos-reason: upstream_connect, {b'x' * 60!r}... (100 bytes)>"
+    assert repr(ask(reply(b""))) == "<200 Scripted>"
+    with ScriptedUpstream() as upstream, RawClient(upstream.address) as client:
+        client.request("POST", "/a?b", body=b"body")
+        assert repr(upstream.requests[0]) == "<POST /a?b, b'body'>"
+
+
 def test_head_has_no_body() -> None:
     assert ask(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n", method="HEAD").body == b""
 

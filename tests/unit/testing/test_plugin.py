@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from pylos import Config
+from pylos import Config, testing
 from pylos.testing import EchoUpstream, reply
 from pylos.testing.plugin import ClientFactory, GatewayFactory, UpstreamFactory
 
@@ -43,3 +43,8 @@ def test_two_gateways_of_one_test(gateway: GatewayFactory, client: ClientFactory
     one, two = gateway(answering("one")), gateway(answering("two"))
     assert [client(one).get().text, client(two).get().text] == ["one", "two"]
     assert one.address() != two.address()
+
+
+def test_the_public_names_are_sorted_and_there() -> None:
+    assert testing.__all__ == sorted(testing.__all__)
+    assert [name for name in testing.__all__ if not hasattr(testing, name)] == []

@@ -5,7 +5,9 @@ import threading
 import pytest
 
 from pylos.testing import (
+    Close,
     HalfClose,
+    IncompleteError,
     RawClient,
     Request,
     ScriptedUpstream,
@@ -13,6 +15,7 @@ from pylos.testing import (
     Wait,
     reply,
 )
+from pylos.testing.script import Step
 
 
 def test_replies_go_by_request_and_the_last_stays() -> None:
@@ -61,6 +64,25 @@ def test_a_reply_by_hand() -> None:
 
     with ScriptedUpstream(answer) as upstream, RawClient(upstream.address) as client:
         assert client.request("POST", body=b"abc").body == b"cba"
+
+
+def test_a_reply_that_is_a_function_of_the_request() -> None:
+    def answer(request: Request) -> bytes | list[Step]:
+        if request.path == "/gone":
+            return [reply("a long body")[:-3], Close()]
+        return reply(json={"id": request.path.rpartition("/")[2], **request.query}, status=201)
+
+    with ScriptedUpstream(answer) as upstream, RawClient(upstream.address) as client:
+        response = client.get("/orders/7?full=1&full=&x=%20")
+        assert (response.status, response.header("content-type")) == (201, "application/json")
+        assert response.json() == {"id": "7", "full": ["1", ""], "x": [" "]}
+        with pytest.raises(IncompleteError):
+            client.get("/gone")
+
+
+def test_answers_in_one_call() -> None:
+    assert reply("ä", headers={"X-A": "1"}).endswith(b"X-A: 1\r\nContent-Length: 2\r\n\r\n\xc3\xa4")
+    assert reply(json=None, headers={"content-type": "application/problem+json"}).count(b"ontent-") == 2
 
 
 def test_a_connection_by_hand() -> None:
