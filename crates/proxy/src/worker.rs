@@ -5,6 +5,7 @@ use crate::clock::{self, Clock};
 use crate::connection::accept::{self, Accepted, Listening, Socket};
 use crate::lane::Line;
 use crate::request::Scratch;
+use crate::request::consult::Texts;
 use crate::request::inquiry::FreshId;
 use crate::shared::Shared;
 use crate::snapshot::Snapshot;
@@ -82,6 +83,8 @@ pub(crate) struct Worker {
     scratches: RefCell<Vec<Box<Scratch>>>,
     sockets: RefCell<Vec<Rc<Socket>>>,
     log: RefCell<LogBlock>,
+    /// For what is written for policies in Python.
+    pub(crate) texts: Cell<Texts>,
     random: Cell<[u64; 2]>,
     /// Since when, ms.
     draining: Cell<Option<u64>>,
@@ -129,6 +132,7 @@ impl Worker {
             scratches: RefCell::default(),
             sockets: RefCell::default(),
             log: RefCell::default(),
+            texts: Cell::default(),
             random: Cell::new([seed(1), seed(2)]),
             draining: Cell::new(None),
             connections: Cell::new(0),

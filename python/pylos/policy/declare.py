@@ -17,6 +17,9 @@ from pylos.policy.verdict import Verdict
 Phase = Literal["identity", "authorise", "hooks"]
 PHASES: tuple[Phase, ...] = ("identity", "authorise", "hooks")
 
+MOST_BODY = 256 << 10
+"""Bytes of a body that a policy may ask for: what is handed over lies in memory for each request that waits."""
+
 Plain = Callable[[Request], Verdict | Awaitable[Verdict]]
 """A policy without settings."""
 Set = Callable[[Request, Any], Verdict | Awaitable[Verdict]]
@@ -117,11 +120,14 @@ class Decorator:
         """
         if phase not in PHASES:
             raise ValueError(f"there is no phase {phase!r} for policies; there are {', '.join(PHASES)}")
+        size = None if body is None else SIZE.value(body)
+        if size is not None and size > MOST_BODY:
+            raise ValueError(f"{body} is more of a body than a policy can read: at most 256KiB")
         bare = Policy(
             function=nothing,
             phase=phase,
             settings=settings,
-            body=None if body is None else SIZE.value(body),
+            body=size,
             blocking=blocking,
             lane=lane,
         )

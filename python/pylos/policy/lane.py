@@ -13,7 +13,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import ContextVar
 from functools import partial
-from types import SimpleNamespace
+from types import CoroutineType, SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 from pylos.policy.answer import Kind, encoded
@@ -25,7 +25,9 @@ if TYPE_CHECKING:
     from pylos._core import Call, Lane
 
 CURRENT: ContextVar[Call | None] = ContextVar("current", default=None)
-"""The request that a policy is asked about."""
+"""The request that a coroutine, or a function in a thread, is asked about."""
+here: list[Call | None] = [None]
+"""The request that a `def` is asked about, here and now: cheaper than a context."""
 Report = Callable[["Call", BaseException], None]
 """Tells that a policy failed: about which request, and by what."""
 FINISH = 10.0
@@ -48,7 +50,8 @@ class Room:
         self._report = report
         self._state = SimpleNamespace() if state is None else state
         self._threads = ThreadPoolExecutor(thread_name_prefix="policy")
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks: dict[Call, asyncio.Task[None]] = {}
+        """Under way, by what was asked: the loop itself does not keep them."""
         self._unshown: set[Lane] = set()
         self._calls = [self._caller(one, given) for one, given in zip(policies, settings, strict=True)]
         self._loop = asyncio.get_running_loop()
@@ -63,6 +66,8 @@ class Room:
             except ConnectionError:  # the worker has written what cannot be: it is not listened to any more
                 self._loop.remove_reader(bell)
                 raise
+            finally:
+                here[0] = None
             if more:
                 self._loop.call_soon(rung)
 
@@ -71,7 +76,7 @@ class Room:
     async def finish(self) -> bool:
         """Wait for what is under way, for a while; whether all of it came to its end."""
         if self._tasks:
-            _, late = await asyncio.wait(self._tasks, timeout=FINISH)
+            _, late = await asyncio.wait(list(self._tasks.values()), timeout=FINISH)
             return not late
         return True
 
@@ -82,10 +87,16 @@ class Room:
         state = self._state
 
         def called(call: Call) -> object:
+            here[0] = call
+            return function(Request(call, state), *more)
+
+        def with_context(call: Call) -> object:
             CURRENT.set(call)
             return function(Request(call, state), *more)
 
-        return partial(self._in_thread, called) if policy.blocking else called
+        if policy.blocking:
+            return partial(self._in_thread, with_context)
+        return with_context if policy.is_async else called
 
     async def _in_thread(self, called: Callable[[Call], object], call: Call) -> object:
         def run() -> object:
@@ -98,11 +109,11 @@ class Room:
 
     def _other(self, lane: Lane) -> Callable[[Call, object], None]:
         def other(call: Call, result: object) -> None:
-            if isinstance(result, Awaitable):
+            # The usual question comes first: that of an abstract class costs as much as a small policy.
+            if type(result) is CoroutineType or isinstance(result, Awaitable):
                 task = task_of(self._finish(lane, call, result), self._loop)
                 if not task.done():
-                    self._tasks.add(task)
-                    task.add_done_callback(self._tasks.discard)
+                    self._tasks[call] = task
             else:
                 self._answer(lane, call, result)
 
@@ -115,6 +126,7 @@ class Room:
         except BaseException as error:  # noqa: BLE001 - also sys.exit is the policy's failure, and not the lane's end
             result = error
         self._answer(lane, call, result)
+        self._tasks.pop(call, None)
         if lane not in self._unshown:  # once for all that finish in this turn of the loop
             self._unshown.add(lane)
             self._loop.call_soon(self._show, lane)
@@ -144,14 +156,17 @@ class Room:
             traceback.print_exc()
 
 
+NAME = "policy"
+"""Of all tasks: to make a name for each takes longer than to make the task."""
+
 if sys.version_info >= (3, 12):
 
     def task_of(coroutine: Any, loop: asyncio.AbstractEventLoop) -> asyncio.Task[None]:  # noqa: ANN401 - a coroutine
         """Start it here and now: most policies do not wait, and then no task was needed."""
-        return asyncio.Task(coroutine, loop=loop, eager_start=True)
+        return asyncio.Task(coroutine, loop=loop, name=NAME, eager_start=True)
 
 else:
 
     def task_of(coroutine: Any, loop: asyncio.AbstractEventLoop) -> asyncio.Task[None]:  # noqa: ANN401 - a coroutine
         """Start it in the next turn of the loop."""
-        return loop.create_task(coroutine)
+        return asyncio.Task(coroutine, loop=loop, name=NAME)

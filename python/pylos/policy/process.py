@@ -84,6 +84,8 @@ def main(control: int, line: int | None = None) -> int:
 def confine(memory: int | None) -> None:
     """Give up rights, some of the turns at the processor, and all memory but so many bytes more than there is now."""
     give_up_root([Path.cwd()])
+    with suppress(OSError, AttributeError):  # what is woken as a batch lets the worker go on: it asks more at once
+        os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
     with suppress(OSError):
         os.nice(NICENESS)
     if memory:

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from pylos.policy.lane import CURRENT
+from pylos.policy.lane import CURRENT, here
 
 if TYPE_CHECKING:
     from pylos._core import Call
@@ -49,6 +49,11 @@ class Teller:
         root.setLevel(logging.INFO)
 
 
+def current() -> Call | None:
+    """Give the request that what runs now is about."""
+    return CURRENT.get() or here[0]
+
+
 class Printed(io.TextIOBase):
     """Standard output: whole lines are events."""
 
@@ -64,9 +69,9 @@ class Printed(io.TextIOBase):
         """Tell each whole line."""
         *lines, self._rest = (self._rest + text).split("\n")
         for line in lines:
-            self._teller.tell("info", "policy_print", line, CURRENT.get())
+            self._teller.tell("info", "policy_print", line, current())
         if len(self._rest) > LONGEST:
-            self._teller.tell("info", "policy_print", self._rest, CURRENT.get())
+            self._teller.tell("info", "policy_print", self._rest, current())
             self._rest = ""
         return len(text)
 
@@ -82,6 +87,6 @@ class Logged(logging.Handler):
         """Tell one record."""
         try:
             level = LEVELS.get(record.levelname, "info")
-            self._teller.tell(level, "policy_log", self.format(record), CURRENT.get(), logger=record.name)
+            self._teller.tell(level, "policy_log", self.format(record), current(), logger=record.name)
         except Exception:  # noqa: BLE001 - as logging itself does
             self.handleError(record)

@@ -15,7 +15,8 @@ from pydantic import BaseModel
 from pylos._core import Call, Caller, Lane
 from pylos.policy import Allow, Answer, Deny, Policy, Request, policy
 from pylos.policy.answer import Kind
-from pylos.policy.lane import CURRENT, Room
+from pylos.policy.lane import Room
+from pylos.policy.telling import current
 
 FIELDS = b"host: a.example\r\nX-Tenant: acme\r\nx_tenant: other\r\ncookie: a=1\r\ncookie: b=\xff\r\n"
 Told = dict[int, tuple[Kind, bytes]]
@@ -269,7 +270,7 @@ def test_a_policy_knows_its_request_wherever_it_runs():
     ids: list[str] = []
 
     def note() -> None:
-        call = CURRENT.get()
+        call = current()
         ids.append(call.request_id if call else "none")
 
     @policy

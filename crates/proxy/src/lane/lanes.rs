@@ -2,7 +2,7 @@
 
 use super::breaker::Breaker;
 use super::line::Line;
-use super::link::{Link, Unanswered};
+use super::link::{Asking, Link, Unanswered};
 use crate::clock::Clock;
 use crate::error::Refusal;
 use crate::telemetry::cells::{AskedCells, Came};
@@ -19,6 +19,7 @@ use std::time::Duration;
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 use tokio::task::AbortHandle;
+use tokio::time::Timeout;
 
 /// Bytes of each ring.
 const RING: usize = 1 << 20;
@@ -154,38 +155,66 @@ impl Lanes {
         }
     }
 
-    /// Asks a policy, and waits for its verdict no longer than its time.
-    pub(crate) async fn ask(
-        &self, policy: (PolicyId, &str, &PythonPolicy), job: Job<'_>, clock: &Clock,
-    ) -> Result<Verdict, Silence> {
-        let (id, name, python) = policy;
+    /// Asks a policy; what it gives waits for the verdict.
+    pub(crate) fn ask(
+        &self, id: PolicyId, python: &PythonPolicy, job: Job<'_>, clock: &Clock,
+    ) -> Result<Waiting<'_>, Silence> {
         let Some(seat) = &self.seats[id.index()] else { return Err(Silence::Lost) };
-        if !seat.breaker.admits(clock.ms()) {
-            seat.cells.count(Came::GivenUp);
-            return Err(Silence::GivenUp);
+        let asking = match seat.breaker.admits(clock.ms()) {
+            true => self.groups[seat.group].ask(Job { policy: seat.number, ..job }),
+            false => Err(Silence::GivenUp),
+        };
+        match asking {
+            Ok(asking) => {
+                let asking = tokio::time::timeout(Duration::from_millis(python.timeout_ms), asking);
+                Ok(Waiting { seat, asking, began_us: clock.us() })
+            }
+            Err(silence) => {
+                seat.cells.count(silence.came());
+                Err(silence)
+            }
         }
-        let began = clock.us();
-        let said = self.groups[seat.group].ask(Job { policy: seat.number, ..job }, python.timeout_ms).await;
-        seat.cells.wait.observe(clock.us().saturating_sub(began));
-        let (now, said) = (clock.ms(), said.and_then(|answer| decoded(name, &answer)));
+    }
+}
+
+/// A question under way.
+pub(crate) struct Waiting<'l> {
+    seat: &'l Seat,
+    asking: Timeout<Asking>,
+    began_us: u64,
+}
+
+impl Waiting<'_> {
+    /// Waits for the verdict, no longer than the policy's time.
+    pub(crate) async fn verdict(
+        self, name: &str, python: &PythonPolicy, clock: &Clock,
+    ) -> Result<Verdict, Silence> {
+        let Waiting { seat, asking, began_us } = self;
+        let said = match asking.await {
+            Ok(Ok(answer)) => decoded(name, &answer),
+            Ok(Err(unanswered)) => Err(silence(unanswered)),
+            Err(_) => Err(Silence::Timeout),
+        };
+        seat.cells.wait.observe(clock.us().saturating_sub(began_us));
         seat.cells.count(came(&said));
         match &said {
             Ok(_) => seat.breaker.succeeded(),
-            Err(Silence::TooLong | Silence::Overloaded | Silence::GivenUp) => {}
-            Err(silence) => {
-                if seat.breaker.failed(now) {
-                    events::error(
-                        "policy_given_up",
-                        &[("policy", name), ("reason", &silence.refusal().reason)],
-                    );
-                } else if *silence == Silence::Timeout && now >= seat.told_ms.get() {
-                    seat.told_ms.set(now + QUIET_MS);
-                    let ms = python.timeout_ms.to_string();
-                    events::warn("policy_timeout", &[("policy", name), ("timeout_ms", &ms)]);
-                }
-            }
+            Err(silence) => seat.failed(name, python, *silence, clock.ms()),
         }
         said
+    }
+}
+
+impl Seat {
+    /// Notes a failure, and tells of it.
+    fn failed(&self, name: &str, python: &PythonPolicy, silence: Silence, now_ms: u64) {
+        if self.breaker.failed(now_ms) {
+            events::error("policy_given_up", &[("policy", name), ("reason", &silence.refusal().reason)]);
+        } else if silence == Silence::Timeout && now_ms >= self.told_ms.get() {
+            self.told_ms.set(now_ms + QUIET_MS);
+            let ms = python.timeout_ms.to_string();
+            events::warn("policy_timeout", &[("policy", name), ("timeout_ms", &ms)]);
+        }
     }
 }
 
@@ -214,20 +243,14 @@ fn came(said: &Result<Verdict, Silence>) -> Came {
 
 impl Group {
     /// Asks the lane that has the least to do.
-    async fn ask(&self, job: Job<'_>, timeout_ms: u64) -> Result<super::Answer, Silence> {
-        let link = {
-            let links = self.links.borrow();
-            let well = links.iter().map(|joined| &joined.link).filter(|link| !link.is_lost());
-            Rc::clone(well.min_by_key(|link| link.asked()).ok_or(Silence::Lost)?)
-        };
+    fn ask(&self, job: Job<'_>) -> Result<Asking, Silence> {
+        let links = self.links.borrow();
+        let well = links.iter().map(|joined| &joined.link).filter(|link| !link.is_lost());
+        let link = well.min_by_key(|link| link.asked()).ok_or(Silence::Lost)?;
         if link.asked() >= MOST_ASKED {
             return Err(Silence::Overloaded);
         }
-        let asking = link.ask(job).map_err(silence)?;
-        match tokio::time::timeout(Duration::from_millis(timeout_ms), asking).await {
-            Ok(answer) => answer.map_err(silence),
-            Err(_) => Err(Silence::Timeout),
-        }
+        link.ask(job).map_err(silence)
     }
 }
 

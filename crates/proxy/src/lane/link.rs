@@ -56,6 +56,8 @@ pub struct Link {
     jobs: RefCell<Writer>,
     backlog: RefCell<Backlog>,
     calls: RefCell<Calls>,
+    /// Where a job is written before it goes into the ring.
+    record: RefCell<Vec<u8>>,
     bell: Bell,
     /// There is something to flush.
     dirty: Cell<bool>,
@@ -73,6 +75,7 @@ impl Link {
             jobs: RefCell::new(Writer::new(&jobs)?),
             backlog: RefCell::default(),
             calls: RefCell::default(),
+            record: RefCell::default(),
             bell: rung,
             dirty: Cell::new(false),
             flusher: Cell::new(None),
@@ -82,14 +85,15 @@ impl Link {
     }
 
     /// Asks the lane. Dropping what it gives takes the question back: its answer will be nobody's.
-    pub fn ask(&self, mut job: Job<'_>) -> Result<Asking<'_>, Unanswered> {
+    pub fn ask(self: &Rc<Self>, mut job: Job<'_>) -> Result<Asking, Unanswered> {
         if self.lost.get() {
             return Err(Unanswered::Lost);
         }
         let (place, id) = self.calls.borrow_mut().begin();
-        let asking = Asking { link: self, place, id };
+        let asking = Asking { link: Rc::clone(self), place, id };
         job.id = id;
-        let mut record = Vec::with_capacity(512);
+        let mut record = self.record.borrow_mut();
+        record.clear();
         job.encode(&mut record);
         let mut backlog = self.backlog.borrow_mut();
         let mut jobs = self.jobs.borrow_mut();
@@ -104,8 +108,9 @@ impl Link {
                 return Err(Unanswered::Overloaded);
             }
             backlog.bytes += record.len();
-            backlog.jobs.push_back((id, record));
+            backlog.jobs.push_back((id, record.clone()));
         }
+        record.shrink_to(LONG);
         drop((backlog, jobs));
         self.flush_soon();
         Ok(asking)
@@ -244,13 +249,13 @@ pub struct Listening {
 }
 
 /// A question that waits for its answer.
-pub struct Asking<'l> {
-    link: &'l Link,
+pub struct Asking {
+    link: Rc<Link>,
     place: usize,
     id: u64,
 }
 
-impl Future for Asking<'_> {
+impl Future for Asking {
     type Output = Result<Answer, Unanswered>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
@@ -262,7 +267,7 @@ impl Future for Asking<'_> {
     }
 }
 
-impl Drop for Asking<'_> {
+impl Drop for Asking {
     fn drop(&mut self) {
         self.link.calls.borrow_mut().end(self.place, self.id);
     }

@@ -7,4 +7,4 @@ mod link;
 
 pub(crate) use lanes::{Lanes, Silence};
 pub(crate) use line::Line;
-pub use link::{Answer, Ends, Link, Unanswered};
+pub use link::{Answer, Asking, Ends, Link, Unanswered};

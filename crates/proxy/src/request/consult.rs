@@ -4,7 +4,7 @@
 use super::incoming::Request;
 use super::inquiry::Inquiry;
 use super::rewrite::write_ip;
-use super::{Asked, Exchange};
+use super::{Asked, Exchange, body};
 use crate::error::Refusal;
 use crate::lane::Silence;
 use crate::policy::headers::line;
@@ -15,56 +15,88 @@ use pylos_core::message::names::known;
 use pylos_core::table::{OnError, Part, Policy, PolicyKind, PythonPolicy, UpstreamId};
 use pylos_core::verdict::{Changes, Denial, Reply, Verdict};
 use pylos_lane::Job;
-use std::borrow::Cow;
 use std::rc::Rc;
 
 /// What was heard, or why nothing was.
 pub(crate) type Said = Result<Verdict, Silence>;
 
-/// Asks a policy about the request as it is now.
-pub(crate) async fn consult(x: &mut Exchange<'_>, asked: Asked) -> Said {
+/// Asks a policy about the request as it is now. A refusal is about a body that cannot be shown to it.
+pub(crate) async fn consult(x: &mut Exchange<'_>, asked: Asked) -> Result<Said, Refusal> {
     let snapshot = Rc::clone(&x.snapshot);
     let policy = &snapshot.table.policies[asked.policy.index()];
-    let Some(python) = python(policy) else { return Ok(Verdict::Pass) };
+    let Some(python) = python(policy) else { return Ok(Ok(Verdict::Pass)) };
+    let body = match python.body {
+        Some(most) => Some(Box::pin(body::gather(x, most)).await?),
+        None => None,
+    };
     let request = &x.scratch.request;
-    let (mut fields, mut ip) = (Vec::with_capacity(512), Vec::new());
+    // Lent by the worker: this is done for each request.
+    let mut texts = x.worker.texts.take();
+    let Texts { fields, ip, nameless } = &mut texts;
     request.any_field(&mut |name, value| {
-        line(&mut fields, name, value);
+        line(fields, name, value);
         false
     });
-    request.client_ip().iter().for_each(|address| write_ip(*address, &mut ip));
-    let (id, plan, claims) = client(request);
+    request.client_ip().iter().for_each(|address| write_ip(*address, ip));
+    let (id, plan, claims) = client(request, ip, nameless);
     let job = Job {
         method: request.method(),
         scheme: request.scheme(),
         host: request.host(),
         path: request.path_now(),
         query: request.query_now(),
-        client_ip: &ip,
-        client_id: id.as_bytes(),
+        client_ip: ip,
+        client_id: id,
         client_plan: plan.as_bytes(),
         client_claims: &claims,
         request_id: &request.id,
         route: snapshot.table.routes[asked.route.index()].name.as_bytes(),
-        fields: &fields,
+        fields,
+        body: body.as_deref(),
         ..Job::default()
     };
-    snapshot.lanes.ask((asked.policy, &policy.name, python), job, &x.worker.clock).await
+    let asking = snapshot.lanes.ask(asked.policy, python, job, &x.worker.clock);
+    texts.clear();
+    x.worker.texts.replace(texts);
+    let waiting = match asking {
+        Ok(waiting) => waiting,
+        Err(silence) => return Ok(Err(silence)),
+    };
+    Ok(waiting.verdict(&policy.name, python, &x.worker.clock).await)
 }
 
 fn python(policy: &Policy) -> Option<&PythonPolicy> {
     if let PolicyKind::Python(python) = &policy.kind { Some(python) } else { None }
 }
 
-/// Id, plan and claims.
-fn client(request: &Request) -> (Cow<'_, str>, &str, Vec<u8>) {
-    match request.identity.as_deref() {
-        None => (nameless(request.client_ip()).into(), "", Vec::new()),
-        Some(client) => {
-            let claims = serde_json::to_vec(&client.claims).unwrap_or_default();
-            ((&*client.id).into(), client.plan.as_deref().unwrap_or_default(), claims)
+/// What is written for a policy, and forgotten once it is handed over.
+#[derive(Default)]
+pub(crate) struct Texts {
+    fields: Vec<u8>,
+    ip: Vec<u8>,
+    /// The id of a client without a name.
+    nameless: Vec<u8>,
+}
+
+impl Texts {
+    /// Empties it, without keeping what one large request made grow.
+    fn clear(&mut self) {
+        for text in [&mut self.fields, &mut self.ip, &mut self.nameless] {
+            text.clear();
+            text.shrink_to(crate::buffer::SMALL);
         }
     }
+}
+
+/// Id, plan and claims. As [`nameless`] says, but without the formatting machinery.
+fn client<'r>(request: &'r Request, ip: &[u8], anonymous: &'r mut Vec<u8>) -> (&'r [u8], &'r str, Vec<u8>) {
+    let Some(client) = request.identity.as_deref() else {
+        anonymous.extend_from_slice(if ip.is_empty() { b"unix" } else { b"ip:" });
+        anonymous.extend_from_slice(ip);
+        return (anonymous, "", Vec::new());
+    };
+    let claims = serde_json::to_vec(&client.claims).unwrap_or_default();
+    (client.id.as_bytes(), client.plan.as_deref().unwrap_or_default(), claims)
 }
 
 /// Applies what was heard; gives an answer that the policy makes itself.

@@ -3,6 +3,7 @@
 use super::incoming::Request;
 use crate::buffer::Buffer;
 use crate::error::Refusal;
+use pylos_core::http1::fields::FieldLimits;
 use pylos_core::http1::{FieldError, FramingError, HeadError, HeadLimits, HeadParser, RequestLine, framing};
 use pylos_core::table::Limits;
 
@@ -12,6 +13,12 @@ pub(crate) fn limits(limits: &Limits) -> HeadLimits {
         total: limits.header_bytes as usize,
         fields: limits.fields as usize,
     }
+}
+
+/// Likewise of a trailer section.
+pub(crate) fn trailer_limits(limits: &Limits) -> FieldLimits {
+    let HeadLimits { line, total, fields } = self::limits(limits);
+    FieldLimits { line, total, fields }
 }
 
 /// Takes a head apart that is there in one piece. What was understood of a wrong one is in `request` as well.

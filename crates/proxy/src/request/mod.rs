@@ -8,6 +8,7 @@ pub(crate) mod identify;
 pub(crate) mod guard;
 pub(crate) mod route;
 pub(crate) mod admit;
+pub(crate) mod body;
 pub(crate) mod consult;
 pub(crate) mod rewrite;
 pub(crate) mod forward;
@@ -138,8 +139,10 @@ pub(crate) async fn serve(x: &mut Exchange<'_>) -> End {
         match step {
             Step::Decided(plan) => break plan,
             Step::Ask(asked) => {
-                let said = consult::consult(x, asked).await;
-                step = resume(&mut x.inquiry(), asked, said);
+                step = match consult::consult(x, asked).await {
+                    Ok(said) => resume(&mut x.inquiry(), asked, said),
+                    Err(refusal) => refused((Stage::Admit, refusal)),
+                };
             }
         }
     };

@@ -8,6 +8,7 @@ use super::upload_h1::{Upload, Uploaded};
 use crate::buffer::Buffer;
 use crate::connection::tunnel::TunnelLog;
 use crate::error::Refusal;
+use crate::request::body;
 use crate::request::respond::Telling;
 use crate::request::{Exchange, Tunnelled};
 use crate::stream::{Broken, Wait};
@@ -225,9 +226,7 @@ fn client_failed(uploaded: Uploaded, begun: bool) -> Ran {
     let outcome = match uploaded {
         Uploaded::Refused(refusal) if !begun => Outcome::Refused(refusal),
         Uploaded::Refused(_) => Outcome::Cut("client_error"),
-        Uploaded::TimedOut if !begun => Outcome::Refused(
-            Refusal::client(408, "body_timeout", "The request body came too slowly.").closing(),
-        ),
+        Uploaded::TimedOut if !begun => Outcome::Refused(body::too_slow()),
         Uploaded::TimedOut => Outcome::Cut("client_timeout"),
         Uploaded::UpstreamStuck if !begun => {
             let failure = AnswerFailure::Broken(Broken::Timeout(Slot::Answer));

@@ -6,9 +6,10 @@ use super::relay_h1::Watch;
 use crate::buffer::{Buffer, SMALL};
 use crate::error::Refusal;
 use crate::request::admit::too_large;
+use crate::request::body::{Pace, bad_chunk};
+use crate::request::head;
 use crate::stream::{Broken, ReadHalf, WriteHalf};
 use crate::timer::Slot;
-use pylos_core::http1::fields::FieldLimits;
 use pylos_core::http1::{ChunkedDecoder, Length, Step, chunked};
 use pylos_core::message::head::Fields;
 use std::io::IoSlice;
@@ -80,12 +81,7 @@ impl<'a> Upload<'a> {
     async fn chunked(&mut self) -> Result<(), Uploaded> {
         let mut decoder = ChunkedDecoder::default();
         let mut pace = Pace::default();
-        let limits = &self.course.listener().limits;
-        let limits = FieldLimits {
-            line: limits.line_bytes as usize,
-            total: limits.header_bytes as usize,
-            fields: limits.fields as usize,
-        };
+        let limits = head::trailer_limits(&self.course.listener().limits);
         let mut out = self.head.to_vec();
         loop {
             let step = decoder.step(self.held.bytes(), self.trailers, &limits);
@@ -187,46 +183,9 @@ impl<'a> Upload<'a> {
     }
 }
 
-/// The time that was spent waiting for the client, against the bytes that it sent: who only trickles is cut even
-/// though something always comes. Time in which the upstream held things up does not count.
-#[derive(Default)]
-struct Pace {
-    waited: u64,
-}
-
-impl Pace {
-    /// How long the next wait may take, ms.
-    fn allowance(&self, received: u64, rate: u32, idle_ms: u64) -> u64 {
-        if rate == 0 {
-            return idle_ms;
-        }
-        let earned = idle_ms + received.saturating_mul(1000) / u64::from(rate);
-        earned.saturating_sub(self.waited).min(idle_ms)
-    }
-}
-
 fn unsent(broken: Broken) -> Uploaded {
     match broken {
         Broken::Timeout(_) => Uploaded::UpstreamStuck,
         Broken::Failed(_) => Uploaded::UpstreamDeaf,
-    }
-}
-
-fn bad_chunk() -> Refusal {
-    Refusal::malformed("bad_chunk", "The chunked body is malformed.")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_trickle_uses_up_its_allowance() {
-        let pace = Pace { waited: 0 };
-        assert_eq!(pace.allowance(0, 100, 30_000), 30_000);
-        let pace = Pace { waited: 30_000 };
-        assert_eq!(pace.allowance(30, 100, 30_000), 300);
-        assert_eq!(pace.allowance(1_000_000, 100, 30_000), 30_000);
-        assert_eq!(pace.allowance(30, 0, 30_000), 30_000);
     }
 }
