@@ -159,6 +159,11 @@ class Gateway:
         told = Asker(running["table"], running["secrets"]).ask(method, url, **beside)
         return told.with_health(self.status()["upstreams"])
 
+    def forget(self, policy: str | None = None) -> list[str]:
+        """Forget what is remembered of the decisions of a policy in Python, or of all; gives the policies' names."""
+        policies: list[str] = self._line.ask({"type": "forget", "policy": policy})["policies"]
+        return policies
+
     def reload(self, config: Source | None = None) -> None:
         """Put another configuration into use, or read the same file again; it is in use when this returns.
 

@@ -5,6 +5,7 @@ use crate::message::path::{Normal, normalise};
 use crate::table::{is_own_field, no_field_value};
 use serde::Deserialize;
 use serde_json::{Map, Value};
+use std::sync::Arc;
 
 /// What becomes of the request.
 #[derive(Debug, Clone, PartialEq)]
@@ -12,8 +13,8 @@ pub enum Verdict {
     /// It passes as it is.
     Pass,
     /// It passes, changed.
-    Allow(Box<Changes>),
-    Deny(Box<Denial>),
+    Allow(Arc<Changes>),
+    Deny(Arc<Denial>),
     /// It is answered.
     Answer(Box<Reply>),
     /// The policy raised, or gave what is no verdict.
@@ -86,8 +87,8 @@ impl Verdict {
     pub fn decode(kind: u8, rest: &[u8]) -> Result<Self, String> {
         match kind {
             PASS => Ok(Verdict::Pass),
-            ALLOW => read::<Changes>(rest)?.checked().map(|changes| Verdict::Allow(Box::new(changes))),
-            DENY => read::<Denial>(rest)?.checked().map(|denial| Verdict::Deny(Box::new(denial))),
+            ALLOW => read::<Changes>(rest)?.checked().map(|changes| Verdict::Allow(Arc::new(changes))),
+            DENY => read::<Denial>(rest)?.checked().map(|denial| Verdict::Deny(Arc::new(denial))),
             ANSWER => Reply::decode(rest).map(|reply| Verdict::Answer(Box::new(reply))),
             FAILED => Ok(Verdict::Failed),
             other => Err(format!("{other} is no kind of verdict")),
@@ -97,6 +98,18 @@ impl Verdict {
 
 fn read<'a, T: Deserialize<'a>>(text: &'a [u8]) -> Result<T, String> {
     serde_json::from_slice(text).map_err(|error| error.to_string())
+}
+
+impl Verdict {
+    /// For how long it holds, and for which requests, where it is to be remembered.
+    pub fn memory(&self) -> Option<(u64, &[String])> {
+        let (ms, by) = match self {
+            Verdict::Allow(changes) => (changes.remember_ms, &changes.by),
+            Verdict::Deny(denial) => (denial.remember_ms, &denial.by),
+            Verdict::Pass | Verdict::Answer(_) | Verdict::Failed => (None, const { &Vec::new() }),
+        };
+        ms.map(|ms| (ms, by.as_slice()))
+    }
 }
 
 impl Changes {

@@ -30,6 +30,10 @@ pub(crate) enum Order {
         generation: u64,
         lane: NewLane,
     },
+    /// Forget what was remembered of a policy's decisions, or of all policies'.
+    Forget {
+        policy: Option<String>,
+    },
     /// Take nothing new, finish what is there, end.
     Drain {
         deadline_ms: u64,
@@ -55,10 +59,23 @@ pub(crate) struct NewLane {
 #[derive(Serialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub(crate) enum Report<'a> {
-    Hello { pid: u32, version: &'a str },
-    Applied { generation: u64, workers: usize },
-    Refused { generation: u64, problems: Vec<Problem> },
+    Hello {
+        pid: u32,
+        version: &'a str,
+    },
+    Applied {
+        generation: u64,
+        workers: usize,
+    },
+    Refused {
+        generation: u64,
+        problems: Vec<Problem>,
+    },
     Status(Box<super::server::Status>),
+    /// So many policies have forgotten.
+    Forgot {
+        policies: usize,
+    },
     Drained,
 }
 

@@ -111,6 +111,10 @@ impl Server {
                     self.replace_lane(generation, lane, descriptors);
                     Ok(())
                 }
+                Ok(Order::Forget { policy }) => {
+                    let policies = self.shared.forget(policy.as_deref());
+                    self.channel.report(&Report::Forgot { policies })
+                }
                 Ok(Order::Status) => self.channel.report(&Report::Status(Box::new(self.status()))),
                 Ok(Order::Drain { deadline_ms }) => return self.drain(deadline_ms),
                 Ok(Order::Stop) => return self.stop(),
@@ -255,15 +259,17 @@ impl Server {
         let upstreams = table.upstreams.iter();
         let targets: HashSet<(&str, &str)> =
             upstreams.flat_map(|u| u.targets.iter().map(|t| (&*u.name, &*t.url))).collect();
+        let python = |policy: &str| {
+            table.policies.iter().any(|p| &*p.name == policy && matches!(p.kind, PolicyKind::Python(_)))
+        };
+        self.shared.retain_memories(python);
         self.shared.retain_targets(|upstream, target| targets.contains(&(upstream, target)));
         self.shared.registry.retain(
             |listener| table.listeners.iter().any(|l| &*l.name == listener),
             |route| routes.contains(route),
             |upstream, target| targets.contains(&(upstream, target)),
             |policy| table.policies.iter().any(|p| &*p.name == policy && p.enforce < 100),
-            |policy| {
-                table.policies.iter().any(|p| &*p.name == policy && matches!(p.kind, PolicyKind::Python(_)))
-            },
+            python,
         );
     }
 

@@ -1,6 +1,7 @@
 //! What all workers know of each other: loads, mailboxes, targets, counters of the process.
 
 use crate::bounds::Bounds;
+use crate::lane::Memory;
 use crate::telemetry::registry::Registry;
 use crate::upstream::target::TargetState;
 use crate::worker::Message;
@@ -36,6 +37,8 @@ pub(crate) struct Shared {
     loads: Vec<Load>,
     mail: RwLock<Vec<Option<UnboundedSender<Message>>>>,
     targets: Mutex<BTreeMap<(Box<str>, Box<str>), Arc<TargetState>>>,
+    /// What policies in Python want to be remembered, by their names.
+    memories: Mutex<BTreeMap<Box<str>, Arc<Memory>>>,
 }
 
 impl Shared {
@@ -53,6 +56,7 @@ impl Shared {
             loads: (0..MOST_WORKERS).map(|_| Load::default()).collect(),
             mail: RwLock::new(vec![None; MOST_WORKERS]),
             targets: Mutex::default(),
+            memories: Mutex::default(),
         }
     }
 
@@ -122,6 +126,28 @@ impl Shared {
     pub(crate) fn retain_targets(&self, named: impl Fn(&str, &str) -> bool) {
         let mut targets = self.targets.lock().unwrap_or_else(PoisonError::into_inner);
         targets.retain(|(upstream, url), _| named(upstream, url));
+    }
+
+    /// The memory of a policy: an empty one where its code or its settings have changed.
+    pub(crate) fn memory(&self, policy: &str, version: u64) -> Arc<Memory> {
+        let mut memories = self.memories.lock().unwrap_or_else(PoisonError::into_inner);
+        let memory = memories.entry(policy.into()).or_insert_with(|| Arc::new(Memory::new(version)));
+        if !memory.is_of(version) {
+            *memory = Arc::new(Memory::new(version));
+        }
+        Arc::clone(memory)
+    }
+
+    /// Forgets what is remembered of a policy, or of all; how many there were.
+    pub(crate) fn forget(&self, policy: Option<&str>) -> usize {
+        let memories = self.memories.lock().unwrap_or_else(PoisonError::into_inner);
+        let meant = memories.iter().filter(|(name, _)| policy.is_none_or(|policy| policy == &***name));
+        meant.map(|(_, memory)| memory.forget()).count()
+    }
+
+    /// Lets go of the memories of policies that there are not any more.
+    pub(crate) fn retain_memories(&self, named: impl Fn(&str) -> bool) {
+        self.memories.lock().unwrap_or_else(PoisonError::into_inner).retain(|policy, _| named(policy));
     }
 
     pub(crate) fn states(&self) -> Vec<((Box<str>, Box<str>), Arc<TargetState>)> {

@@ -79,7 +79,8 @@ impl Snapshot {
             }
         });
         let upstreams = upstreams.collect();
-        let lanes = Lanes::new(&table, lanes, |policy| registry.asked(worker.id, policy));
+        let memory = |policy: &str, version| worker.shared.memory(policy, version);
+        let lanes = Lanes::new(&table, lanes, |policy| registry.asked(worker.id, policy), memory);
         let shared = Arc::clone(&worker.shared);
         shared.snapshots.fetch_add(1, Relaxed);
         Snapshot { table, upstreams, cells, listeners, would, lanes, shared }

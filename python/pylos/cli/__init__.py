@@ -16,6 +16,7 @@ from pylos.cli.demo import demo
 from pylos.cli.diff import diff
 from pylos.cli.explain import explain
 from pylos.cli.fmt import fmt
+from pylos.cli.forget import forget
 from pylos.cli.history import history
 from pylos.cli.init import init
 from pylos.cli.output import show_problems
@@ -50,7 +51,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (serve, init, check, explain, routes, fmt, schema, diff, reload, history, rollback, demo):
+for command in (serve, init, check, explain, routes, fmt, schema, diff, reload, history, rollback, forget, demo):
     app.command()(command)
 
 

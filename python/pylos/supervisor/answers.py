@@ -10,6 +10,7 @@ A question is a message with a `type` and an `id` of the asker's; its one answer
     {"type": "document", "number"}      a former document, null = the one in use: {"number", "document"}
     {"type": "table"}                   the table in use, addresses as they really are: {"number", "table", "secrets"}
     {"type": "status"}                  {"status": of the gateway process, "running": of the supervisor}
+    {"type": "forget", "policy"}        forgets what is remembered of a policy's decisions, null = of all: {"policies"}
     {"type": "process", "other_than"}   waits until a gateway process serves that is not this one: {"gateway"}
     {"type": "stop"}                    ends at once, without a drain; no answer but the end
 """
@@ -110,6 +111,8 @@ class Answers:
                 return supervisor.document(question.get("number"))
             case "table":
                 return {"number": supervisor.number, "table": supervisor.table, "secrets": supervisor.secrets}
+            case "forget":
+                return {"policies": await supervisor.forget(question.get("policy"))}
             case "process":
                 return {"gateway": await supervisor.serving(question.get("other_than", 0))}
             case "status":

@@ -130,6 +130,13 @@ class GatewayProcess:
         """Hand over a lane in place of one that was lost."""
         await self._send({"type": "lane", "generation": generation, "lane": order}, [line.fileno()])
 
+    async def forget(self, policy: str | None) -> int:
+        """Make it forget what it remembers of a policy's decisions, or of all; gives of how many policies."""
+        async with self._asking:
+            await self._send({"type": "forget", "policy": policy})
+            answer = await self._must_answer(("forgot",), APPLY_SECONDS)
+        return int(answer["policies"])
+
     async def status(self) -> Message:
         """Ask how it is doing."""
         async with self._asking:

@@ -365,9 +365,23 @@ class Supervisor:
 
     async def status(self) -> Message:
         """Ask the gateway process how it is doing."""
+        return await self._serving_process.status()
+
+    async def forget(self, policy: str | None) -> list[str]:
+        """Forget what is remembered of a policy's decisions, or of all; gives the policies. Raises PylosError."""
+        table = self._applier.checked.table["policy"]
+        python = sorted(name for name, one in table.items() if one["kind"]["type"] == "python")
+        if policy is not None and policy not in python:
+            known = f"known are {', '.join(python)}" if python else "there is none"
+            raise PylosError(f"there is no policy `{policy}` in Python; {known}")
+        await self._serving_process.forget(policy)
+        return python if policy is None else [policy]
+
+    @property
+    def _serving_process(self) -> GatewayProcess:
         if self._process is None:
             raise GatewayLostError("no gateway process serves at the moment")
-        return await self._process.status()
+        return self._process
 
     # -- inside -------------------------------------------------------------------------------------------------------
 

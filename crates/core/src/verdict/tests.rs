@@ -3,7 +3,7 @@ use proptest::prelude::*;
 
 fn allow(json: &str) -> Result<Changes, String> {
     match Verdict::decode(ALLOW, json.as_bytes())? {
-        Verdict::Allow(changes) => Ok(*changes),
+        Verdict::Allow(changes) => Ok(Changes::clone(&changes)),
         other => panic!("{other:?}"),
     }
 }

@@ -46,8 +46,8 @@ impl Given {
     pub(super) fn verdict(&self) -> Result<Verdict, String> {
         match self {
             Given::Allow(changes) if *changes == Changes::default() => Ok(Verdict::Pass),
-            Given::Allow(changes) => changes.clone().checked().map(|c| Verdict::Allow(Box::new(c))),
-            Given::Deny(denial) => denial.clone().checked().map(|d| Verdict::Deny(Box::new(d))),
+            Given::Allow(changes) => changes.clone().checked().map(|c| Verdict::Allow(c.into())),
+            Given::Deny(denial) => denial.clone().checked().map(|d| Verdict::Deny(d.into())),
             Given::Fail => Ok(Verdict::Failed),
         }
     }

@@ -3,8 +3,10 @@
 use super::breaker::Breaker;
 use super::line::Line;
 use super::link::{Asking, Link, Unanswered};
+use super::memory::Memory;
 use crate::clock::Clock;
 use crate::error::Refusal;
+use crate::request::incoming::Request;
 use crate::telemetry::cells::{AskedCells, Came};
 use crate::telemetry::events;
 use pylos_core::table::{PolicyId, PolicyKind, PythonPolicy, Table};
@@ -113,12 +115,16 @@ struct Seat {
     number: u32,
     breaker: Breaker,
     cells: Arc<AskedCells>,
+    memory: Arc<Memory>,
     /// When something about it was told last, ms.
     told_ms: Cell<u64>,
 }
 
 impl Lanes {
-    pub(crate) fn new(table: &Table, lines: &[Arc<Line>], cells: impl Fn(&str) -> Arc<AskedCells>) -> Self {
+    pub(crate) fn new(
+        table: &Table, lines: &[Arc<Line>], cells: impl Fn(&str) -> Arc<AskedCells>,
+        memory: impl Fn(&str, u64) -> Arc<Memory>,
+    ) -> Self {
         let mut groups: Vec<Group> = Vec::new();
         for line in lines {
             if groups.iter().all(|group| group.name != line.group) {
@@ -126,13 +132,14 @@ impl Lanes {
             }
         }
         let seats = table.policies.iter().map(|policy| {
-            let PolicyKind::Python(_) = policy.kind else { return None };
+            let PolicyKind::Python(python) = &policy.kind else { return None };
             let line = lines.iter().find(|line| line.policies.contains(&policy.name))?;
             Some(Seat {
                 group: groups.iter().position(|group| group.name == line.group)?,
                 number: line.policies.iter().position(|name| *name == policy.name)? as u32,
                 breaker: Breaker::default(),
                 cells: cells(&policy.name),
+                memory: memory(&policy.name, python.version),
                 told_ms: Cell::new(0),
             })
         });
@@ -152,6 +159,26 @@ impl Lanes {
             Err(error) => {
                 events::error("lane_not_reached", &[("lane", &group.name), ("error", &error.to_string())])
             }
+        }
+    }
+
+    /// What a policy has decided before, where that holds for this request.
+    pub(crate) fn recall(&self, id: PolicyId, request: &Request, now_ms: u64) -> Option<Verdict> {
+        let seat = self.seats[id.index()].as_ref()?;
+        let verdict = seat.memory.recall(request, now_ms)?;
+        seat.cells.count(Came::Remembered);
+        Some(verdict)
+    }
+
+    /// Remembers a decision that wants to be.
+    pub(crate) fn remember(
+        &self, id: PolicyId, name: &str, verdict: &Verdict, request: &Request, now_ms: u64,
+    ) {
+        let Some(seat) = &self.seats[id.index()] else { return };
+        if let Err(why) = seat.memory.remember(verdict, request, now_ms) {
+            seat.tell(now_ms, || {
+                events::error("policy_not_remembered", &[("policy", name), ("error", &why)])
+            });
         }
     }
 
@@ -210,10 +237,17 @@ impl Seat {
     fn failed(&self, name: &str, python: &PythonPolicy, silence: Silence, now_ms: u64) {
         if self.breaker.failed(now_ms) {
             events::error("policy_given_up", &[("policy", name), ("reason", &silence.refusal().reason)]);
-        } else if silence == Silence::Timeout && now_ms >= self.told_ms.get() {
-            self.told_ms.set(now_ms + QUIET_MS);
+        } else if silence == Silence::Timeout {
             let ms = python.timeout_ms.to_string();
-            events::warn("policy_timeout", &[("policy", name), ("timeout_ms", &ms)]);
+            self.tell(now_ms, || events::warn("policy_timeout", &[("policy", name), ("timeout_ms", &ms)]));
+        }
+    }
+
+    /// Tells something, unless something was told a moment ago.
+    fn tell(&self, now_ms: u64, event: impl FnOnce()) {
+        if now_ms >= self.told_ms.get() {
+            self.told_ms.set(now_ms + QUIET_MS);
+            event();
         }
     }
 }

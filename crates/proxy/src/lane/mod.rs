@@ -4,7 +4,9 @@ mod breaker;
 mod lanes;
 mod line;
 mod link;
+mod memory;
 
 pub(crate) use lanes::{Lanes, Silence};
 pub(crate) use line::Line;
 pub use link::{Answer, Asking, Ends, Link, Unanswered};
+pub(crate) use memory::Memory;

@@ -15,6 +15,7 @@ use pylos_core::message::names::known;
 use pylos_core::table::{OnError, Part, Policy, PolicyKind, PythonPolicy, UpstreamId};
 use pylos_core::verdict::{Changes, Denial, Reply, Verdict};
 use pylos_lane::Job;
+use std::borrow::Cow;
 use std::rc::Rc;
 
 /// What was heard, or why nothing was.
@@ -25,6 +26,9 @@ pub(crate) async fn consult(x: &mut Exchange<'_>, asked: Asked) -> Result<Said, 
     let snapshot = Rc::clone(&x.snapshot);
     let policy = &snapshot.table.policies[asked.policy.index()];
     let Some(python) = python(policy) else { return Ok(Ok(Verdict::Pass)) };
+    if let Some(verdict) = snapshot.lanes.recall(asked.policy, &x.scratch.request, x.worker.clock.ms()) {
+        return Ok(Ok(verdict));
+    }
     let body = match python.body {
         Some(most) => Some(Box::pin(body::gather(x, most)).await?),
         None => None,
@@ -62,7 +66,11 @@ pub(crate) async fn consult(x: &mut Exchange<'_>, asked: Asked) -> Result<Said, 
         Ok(waiting) => waiting,
         Err(silence) => return Ok(Err(silence)),
     };
-    Ok(waiting.verdict(&policy.name, python, &x.worker.clock).await)
+    let said = waiting.verdict(&policy.name, python, &x.worker.clock).await;
+    if let Ok(verdict) = &said {
+        snapshot.lanes.remember(asked.policy, &policy.name, verdict, &x.scratch.request, x.worker.clock.ms());
+    }
+    Ok(said)
 }
 
 fn python(policy: &Policy) -> Option<&PythonPolicy> {
@@ -109,14 +117,14 @@ pub(crate) fn heard(q: &mut Inquiry<'_>, asked: Asked, said: Said) -> Result<Opt
     }
     match said {
         Ok(Verdict::Pass) => Ok(None),
-        Ok(Verdict::Allow(changes)) => match apply(q, asked, *changes) {
+        Ok(Verdict::Allow(changes)) => match apply(q, asked, &changes) {
             Ok(()) => Ok(None),
             Err(why) => {
                 events::error("policy_wrong", &[("policy", &policy.name), ("error", &why)]);
                 silent(Silence::Failed, python)
             }
         },
-        Ok(Verdict::Deny(denial)) => Err(refused(*denial)),
+        Ok(Verdict::Deny(denial)) => Err(refused(&denial)),
         Ok(Verdict::Answer(reply)) => Ok(Some(reply)),
         Ok(Verdict::Failed) => silent(Silence::Failed, python),
         Err(silence) => silent(silence, python),
@@ -142,22 +150,22 @@ fn would(said: &Said, python: &PythonPolicy) -> Option<&'static str> {
     }
 }
 
-fn refused(denied: Denial) -> Refusal {
-    let detail = denied.detail.unwrap_or_else(|| "This request is refused.".to_owned());
+fn refused(denied: &Denial) -> Refusal {
+    let detail = denied.detail.clone().map_or("This request is refused.".into(), Cow::from);
     let refusal = Refusal::client(denied.status, "", "");
-    Refusal { reason: denied.code.into(), detail: detail.into(), fields: denied.headers, ..refusal }
+    Refusal { reason: denied.code.clone().into(), detail, fields: denied.headers.clone(), ..refusal }
 }
 
 /// Changes the request. The error says what cannot be.
-fn apply(q: &mut Inquiry<'_>, asked: Asked, changes: Changes) -> Result<(), String> {
+fn apply(q: &mut Inquiry<'_>, asked: Asked, changes: &Changes) -> Result<(), String> {
     let upstream = changes.upstream.as_deref().map(|name| upstream(q, name)).transpose()?;
     let request = &mut *q.request;
     for name in changes.remove.iter().chain(changes.set.iter().map(|(name, _)| name)) {
         request.fields.drop_for_cgi(request.block.bytes(), name.as_bytes());
     }
     changes.set.iter().for_each(|(name, value)| give_field(request, name.as_bytes(), value.as_bytes()));
-    if let Some(path) = changes.path {
-        request.given.path = Some(path.into_bytes().into());
+    if let Some(path) = &changes.path {
+        request.given.path = Some(path.as_bytes().into());
     }
     if let Some(query) = &changes.query {
         let query = if query.is_empty() { None } else { Some(append(request, query.as_bytes())) };
@@ -165,7 +173,7 @@ fn apply(q: &mut Inquiry<'_>, asked: Asked, changes: Changes) -> Result<(), Stri
     }
     request.given.upstream = upstream.or(request.given.upstream);
     if changes.client.is_some() || changes.plan.is_some() || !changes.claims.is_empty() {
-        identify(request, changes.client, changes.plan, changes.claims);
+        identify(request, changes);
         // Who the client is decides which of the others act.
         q.decide_acting(Some(asked.route));
     }
@@ -197,17 +205,16 @@ fn give_field(request: &mut Request, name: &[u8], value: &[u8]) {
 }
 
 /// Adds to what is known of the client.
-fn identify(
-    request: &mut Request, id: Option<String>, plan: Option<String>,
-    claims: serde_json::Map<String, serde_json::Value>,
-) {
+fn identify(request: &mut Request, changes: &Changes) {
     let address = request.client_ip();
     let client = request.identity.get_or_insert_with(|| {
         Box::new(Client { id: nameless(address).into(), plan: None, claims: serde_json::Map::new() })
     });
-    if let Some(id) = id {
-        client.id = id.into();
+    if let Some(id) = &changes.client {
+        client.id = id.as_str().into();
     }
-    client.plan = plan.map(Into::into).or(client.plan.take());
-    client.claims.extend(claims);
+    if let Some(plan) = &changes.plan {
+        client.plan = Some(plan.as_str().into());
+    }
+    client.claims.extend(changes.claims.clone());
 }

@@ -101,10 +101,12 @@ pub(crate) enum Came {
     Overloaded,
     /// It was not asked: it has failed too often.
     GivenUp,
+    /// It was not asked: an earlier decision holds.
+    Remembered,
 }
 
-pub(crate) const CAME: [&str; 9] =
-    ["pass", "change", "deny", "answer", "failed", "timeout", "lost", "overloaded", "given_up"];
+pub(crate) const CAME: [&str; 10] =
+    ["pass", "change", "deny", "answer", "failed", "timeout", "lost", "overloaded", "given_up", "remembered"];
 
 /// One policy in Python, in one worker.
 #[derive(Default)]
