@@ -48,6 +48,23 @@ def test_a_wrong_configuration_is_wrong_as_told(block: Block):
     assert [problem.code for problem in problems] == block.marks[1:], [problem.render() for problem in problems]
 
 
+@each(blocks("toml", "asks"))
+def test_a_configuration_with_policies_is_sound(block: Block, tmp_path: Path):
+    page, line = block.place.rsplit(":", 1)
+    modules = [one for one in blocks("python", "policies") if one.place.rsplit(":", 1)[0] == page]
+    (tmp_path / "policies.py").write_text(
+        [one for one in modules if int(one.place.rsplit(":", 1)[1]) < int(line)][-1].text
+    )
+    assert [problem.render() for problem in problems_of(block.text, str(tmp_path / "gateway.toml"))] == []
+
+
+@each(blocks("python", "policies"))
+def test_a_policy_is_short(block: Block):
+    """What others need a plugin for takes no more than 15 lines."""
+    code = [line for line in block.text.splitlines() if line.strip() and not line.startswith(("from ", "import "))]
+    assert len(code) <= 15
+
+
 @each(blocks("json", "config"))
 def test_a_configuration_in_json_is_sound(block: Block):
     assert [problem.render() for problem in problems_of(block.text, "gateway.json")] == []

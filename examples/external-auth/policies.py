@@ -1,0 +1,30 @@
+"""Another service decides who may come in; its answer holds for a while."""
+
+from urllib.error import HTTPError
+from urllib.request import Request as Question
+from urllib.request import urlopen
+
+from pydantic import BaseModel
+
+from pylos import Allow, Deny, Request, policy
+
+
+class Service(BaseModel, extra="forbid"):
+    """Who is asked, and for how long an answer holds."""
+
+    url: str
+    remember: str = "60s"
+
+
+@policy(phase="identity", settings=Service, blocking=True)
+def authenticated(request: Request, settings: Service) -> Allow | Deny:
+    token = request.headers.get("authorization")
+    if token is None:
+        return Deny(401, "no_token", headers={"www-authenticate": "Bearer"})
+    by = ["request.headers.authorization"]
+    question = Question(settings.url, headers={"authorization": token})  # noqa: S310 - the configuration's own
+    try:
+        with urlopen(question, timeout=2):  # noqa: S310
+            return Allow(claims={"checked": True}, remember=settings.remember, by=by)
+    except HTTPError as error:
+        return Deny(error.code if error.code in (401, 403) else 503, "refused_by_service", remember="5s", by=by)
