@@ -109,10 +109,14 @@ class TimedProcess(GatewayProcess):
         return started
 
     async def apply(
-        self, generation: int, table: Mapping[str, Any], sockets: Mapping[str, socket.socket]
+        self,
+        generation: int,
+        table: Mapping[str, Any],
+        sockets: Mapping[str, socket.socket],
+        lanes: Sequence[tuple[Mapping[str, Any], socket.socket]] = (),
     ) -> list[dict[str, Any]]:
         began = time.perf_counter()
-        problems = await super().apply(generation, table, sockets)
+        problems = await super().apply(generation, table, sockets, lanes)
         self.taken.append(time.perf_counter() - began)
         return problems
 

@@ -106,6 +106,14 @@ def spins(request: Request) -> None:
 @policy(blocking=True)
 def blocks(request: Request) -> None:
     time.sleep(0.3)
+
+@policy
+def talks(request: Request) -> None:
+    os.write(int(sys.argv[2]), b"x")
+
+@policy(body="1KiB")
+def reads(request: Request) -> Deny:
+    return Deny(code="never")
 """
 POLICIES = {
     "passes": "",
@@ -124,10 +132,12 @@ POLICIES = {
     "leaks": 'timeout = "5s"',
     "spins": 'timeout = "50ms"',
     "blocks": "",
+    "talks": "",
+    "reads": "enforce = 0",
 }
 
 
-def document(echo: EchoUpstream, other: EchoUpstream, more: str = "", lanes: str = "") -> str:
+def document(echo: EchoUpstream, other: EchoUpstream, more: str = "", lanes: str = "", workers: int = 2) -> str:
     policies = "".join(
         f'[policy.{name}]\ntype = "python"\ncall = "mine:{name}"\n{keys}\n' for name, keys in POLICIES.items()
     )
@@ -136,7 +146,7 @@ def document(echo: EchoUpstream, other: EchoUpstream, more: str = "", lanes: str
     )
     return f"""
 [pylos]
-workers = 2
+workers = {workers}
 access_log = false
 {lanes}
 [listen.http]
@@ -236,8 +246,8 @@ def until(holds: Callable[[], bool], seconds: float = 15) -> None:
 def start(tmp_path: Path, echo: EchoUpstream, other: EchoUpstream) -> Iterator[Callable[..., Running]]:
     running: list[Running] = []
 
-    def begin(more: str = "", lanes: str = "") -> Running:
-        running.append(Running(tmp_path, document(echo, other, more, lanes)))
+    def begin(more: str = "", lanes: str = "", workers: int = 2) -> Running:
+        running.append(Running(tmp_path, document(echo, other, more, lanes, workers)))
         return running[-1]
 
     yield begin
@@ -437,7 +447,7 @@ def answered(running: Running, path: str) -> bool:
 
 
 def test_several_lanes_share_the_work(start: Callable[..., Running]) -> None:
-    running = start(lanes="lanes = 3")
+    running = start(lanes="lanes = 3", workers=1)
     with RawClient(running.gateway.address()) as one, RawClient(running.gateway.address()) as another:
         # While one lane is busy, another answers.
         one.send(b"GET /sleeps/x HTTP/1.1\r\nHost: a.example\r\n\r\n")
@@ -462,3 +472,65 @@ def test_without_policies_in_python_there_is_no_lane(echo: EchoUpstream) -> None
     ) as gateway:
         children = Path(f"/proc/{gateway.pid}/task/{gateway.pid}/children").read_text().split()
     assert len(children) == 1
+
+
+def test_one_that_raises_keeps_nobody_from_being_asked(start: Callable[..., Running]) -> None:
+    """Else whoever knows how to make a policy fail could switch it off for all."""
+    running = start()
+    with RawClient(running.gateway.address()) as client:
+        reasons = [client.get("/raises/x").header("pylos-reason") for _ in range(20)]
+    assert reasons == ["policy_failed"] * 20
+    assert running.events("policy_given_up") == []
+    assert len(running.events("policy_failed")) < 5, "the same failure is told once a second"
+
+
+def test_a_lane_that_says_something_where_it_has_nothing_to_say_is_replaced(start: Callable[..., Running]) -> None:
+    running = start()
+    running.get("/talks/x")
+    running.wait_for("lane_started")
+    until(lambda: running.get("/passes/x").status == 200)
+
+
+@pytest.mark.parametrize(
+    "said", ['{"type": "failed"}', '{"type": "ready?"}', "no JSON", '{"type": "failed", "faults": [1]}']
+)
+def test_a_lane_that_says_what_cannot_be_ends_a_reload_and_nothing_else(
+    start: Callable[..., Running], tmp_path: Path, said: str
+) -> None:
+    running = start()
+    hook = f"import os, sys; w = {said!r}.encode(); os.write(int(sys.argv[1]), len(w).to_bytes(4) + w)"
+    (tmp_path / "mine.py").write_text(MODULE.replace("state.started = os.getpid()", hook))
+    with pytest.raises(pylos.PylosError):
+        running.gateway.reload()
+    assert running.get("/says/x").text == "hello"
+
+
+def test_a_lane_that_comes_late_serves(start: Callable[..., Running], tmp_path: Path) -> None:
+    running = start()
+    broken = tmp_path / "broken"
+    gate = f"assert not os.path.exists({str(broken)!r}); state.started = os.getpid()"
+    (tmp_path / "mine.py").write_text(MODULE.replace("state.started = os.getpid()", gate))
+    running.gateway.reload()
+    broken.touch()
+    os.kill(running.gateway.gateway_pid, signal.SIGKILL)
+    running.wait_for("gateway_replaced")
+    running.wait_for("lane_not_started")
+    assert running.get("/plain").status == 200
+    broken.unlink()
+    until(lambda: answered(running, "/passes/x"), seconds=30)
+
+
+def test_one_that_only_watches_refuses_no_body(start: Callable[..., Running], echo: EchoUpstream) -> None:
+    running = start()
+    with RawClient(running.gateway.address()) as client:
+        assert client.request("POST", "/reads/x", [], b"x" * 5000).status == 200
+        assert client.request("POST", "/reads/x", [], b"x" * 500).status == 200
+    assert [len(request.body) for request in echo.requests] == [5000, 500]
+    assert running.metric("reads", "deny") == 1
+
+
+def test_a_lane_whose_supervisor_was_killed_does_not_live_on(start: Callable[..., Running]) -> None:
+    running = start()
+    pid = int(running.get("/knows/x").text.split()[1])
+    os.kill(running.gateway.pid, signal.SIGKILL)
+    until(lambda: not Path(f"/proc/{pid}").exists())

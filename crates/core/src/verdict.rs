@@ -149,7 +149,7 @@ impl Denial {
         if self.code.is_empty() || self.code.len() > 64 || !self.code.bytes().all(allowed) {
             return Err(format!("{:?} is no code", self.code));
         }
-        self.headers.iter().try_for_each(|(name, value)| field(name, value))?;
+        self.headers.iter().try_for_each(|(name, value)| answer_field(name, value))?;
         Ok(self)
     }
 }
@@ -164,9 +164,18 @@ impl Reply {
             return Err(format!("{} is no status of an answer", head.status));
         }
         field("content-type", &head.content_type)?;
-        head.headers.iter().try_for_each(|(name, value)| field(name, value))?;
+        head.headers.iter().try_for_each(|(name, value)| answer_field(name, value))?;
         Ok(Reply { head, body: body.to_vec() })
     }
+}
+
+/// Likewise in an answer, of which some fields are told in another way.
+fn answer_field(name: &str, value: &str) -> Result<(), String> {
+    let told = ["content-type", "date", "pylos-reason", "x-request-id"];
+    if told.iter().any(|own| name.eq_ignore_ascii_case(own)) {
+        return Err(format!("`{name}` is written by the gateway"));
+    }
+    field(name, value)
 }
 
 /// What can stand in a message, and is not the gateway's own to write.

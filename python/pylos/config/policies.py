@@ -6,6 +6,8 @@ It is a lane that serves nobody: it loads all policies and reads their settings,
 from __future__ import annotations
 
 import json
+import os
+import signal
 import socket
 import subprocess
 import sys
@@ -97,13 +99,11 @@ def ask(message: Mapping[str, Any], folder: Path) -> dict[str, Any]:
         except TimeoutError:
             hint = "a module of policies only defines them: what waits belongs into `@policy.start`"
             return {"failed": f"its module was not imported within {SECONDS:g} s", "hint": hint}
-        except (OSError, ValueError):
-            code = process.wait()
-            how = f"was ended by signal {-code}" if code < 0 else f"ended with exit code {code}"
-            return {"failed": f"the process that imports it {how}", "hint": None}
+        except (OSError, ValueError, KeyError, TypeError):
+            return {"failed": f"the process that imports it {end_of(process)}", "hint": None}
         finally:
-            with suppress(ProcessLookupError):
-                process.kill()
+            with suppress(ProcessLookupError, PermissionError):
+                os.killpg(process.pid, signal.SIGKILL)  # with all that it has started
             process.wait()
 
 
@@ -115,13 +115,30 @@ def conversation(sock: socket.socket, message: Mapping[str, Any]) -> dict[str, A
     sock.sendall(len(body).to_bytes(4) + body)
     data = bytearray()
     while len(data) < 4 or len(data) < 4 + int.from_bytes(data[:4]):
+        if len(data) > LONGEST:
+            raise ValueError("it says too much")
         sock.settimeout(max(0.001, deadline - time.monotonic()))
         piece = sock.recv(1 << 16)
         if not piece:
             raise ValueError("it has ended")
         data += piece
     answer: dict[str, Any] = json.loads(data[4:])
+    if answer["type"] not in ("ready", "failed"):
+        raise ValueError("it says what cannot be understood")
     return answer
+
+
+LONGEST = 16 << 20
+"""Bytes of an answer."""
+
+
+def end_of(process: subprocess.Popen[bytes]) -> str:
+    """Say how a process ended that has not answered; one that goes on all the same is killed by who started it."""
+    try:
+        code = process.wait(timeout=1)
+    except subprocess.TimeoutExpired:
+        return "hung up"
+    return f"was ended by signal {-code}" if code < 0 else f"ended with exit code {code}"
 
 
 def touched(routes: Iterable[Mapping[str, Any]], policies: Mapping[str, Any]) -> dict[str, list[str]]:

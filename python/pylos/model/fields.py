@@ -12,8 +12,12 @@ OWN = frozenset(
     {
         "connection",
         "content-length",
+        "expect",
         "host",
+        "http2-settings",
         "keep-alive",
+        "max-forwards",
+        "proxy",
         "proxy-connection",
         "te",
         "trailer",
@@ -22,3 +26,5 @@ OWN = frozenset(
     }
 )
 """They frame a message or belong to one connection: the gateway writes them."""
+OF_ANSWERS = OWN | {"content-type", "date", "pylos-reason", "x-request-id"}
+"""Likewise in an answer of the gateway's own, or told in another way."""

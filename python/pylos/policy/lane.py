@@ -112,6 +112,7 @@ class Room:
             # The usual question comes first: that of an abstract class costs as much as a small policy.
             if type(result) is CoroutineType or isinstance(result, Awaitable):
                 task = task_of(self._finish(lane, call, result), self._loop)
+                CURRENT.set(None)  # the task has a copy; what comes next here is about another request
                 if not task.done():
                     self._tasks[call] = task
             else:

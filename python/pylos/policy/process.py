@@ -19,6 +19,7 @@ tells what its policies are.
 from __future__ import annotations
 
 import asyncio
+import faulthandler
 import hashlib
 import importlib
 import json
@@ -37,7 +38,7 @@ from typing import Any
 
 from pylos._core import Lane
 from pylos.policy.declare import Hook
-from pylos.policy.lane import Room
+from pylos.policy.lane import FINISH, Room
 from pylos.policy.load import Loaded, LoadError, hooks_of, load
 from pylos.policy.telling import Teller
 from pylos.rights import give_up_root
@@ -188,10 +189,14 @@ class Answering:
         self._follow(self._gateway, lambda told, given: attach(room, told, given), closed.set)
         self._follow(self._supervisor, self._pong, lambda: None)
         send(self._supervisor, ready)
+        watchdog = asyncio.create_task(stay_alive())
         await closed.wait()
         ended = await room.finish()
-        for hook in stop:
-            await hook(state)
+        watchdog.cancel()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(FINISH):
+                for hook in stop:
+                    await hook(state)
         if not ended:
             os._exit(HUNG)  # a thread that hangs would hold up a usual exit
         return 0
@@ -225,6 +230,20 @@ class Answering:
             ended()
 
         loop.add_reader(stream, readable)
+
+
+async def stay_alive() -> None:
+    """Say again and again that the loop runs. Where a policy keeps it from that for too long, the process ends.
+
+    A supervisor sees to that sooner; but one that was killed does not.
+    """
+    while True:
+        faulthandler.dump_traceback_later(ORPHANED, exit=True)
+        await asyncio.sleep(ORPHANED / 4)
+
+
+ORPHANED = 20.0
+"""Seconds without a turn of the loop."""
 
 
 async def started(hook: Hook, state: SimpleNamespace) -> None:

@@ -6,6 +6,7 @@ import io
 import json
 import logging
 import sys
+import time
 import traceback
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 
 LEVELS = {"WARNING": "warn", "ERROR": "error", "CRITICAL": "error", "DEBUG": "debug"}
 """By Python's name; all others are "info"."""
+QUIET = 1.0
+"""Seconds: a client that makes a policy fail must not fill the disk."""
 LONGEST = 16 << 10
 """Characters of a message."""
 
@@ -28,6 +31,8 @@ class Teller:
     def __init__(self, policies: Sequence[str]) -> None:
         self._policies = policies
         self._out = sys.stderr
+        self._told: dict[tuple[int, type[BaseException]], tuple[float, int]] = {}
+        """By policy and kind of failure: when it was told last, and how often not since."""
 
     def tell(self, level: str, event: str, message: str, call: Call | None, **more: object) -> None:
         """Write one line."""
@@ -38,8 +43,15 @@ class Teller:
         self._out.flush()
 
     def failed(self, call: Call, failure: BaseException) -> None:
-        """Tell that a policy failed."""
-        self.tell("error", "policy_failed", "".join(traceback.format_exception(failure)).rstrip(), call)
+        """Tell that a policy failed. The same kind of failure of one policy is told once a second, and counted."""
+        key, now = (call.policy, type(failure)), time.monotonic()
+        moment, unsaid = self._told.get(key, (-QUIET, 0))
+        if now - moment < QUIET:
+            self._told[key] = (moment, unsaid + 1)
+            return
+        self._told[key] = (now, 0)
+        more = {"repeated": unsaid} if unsaid else {}
+        self.tell("error", "policy_failed", "".join(traceback.format_exception(failure)).rstrip(), call, **more)
 
     def take_over(self) -> None:
         """From now on, what is printed and logged goes this way."""

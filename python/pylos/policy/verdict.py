@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from http import HTTPStatus
 
-from pylos.model.fields import FIELD_NAME, FIELD_VALUE, OWN
+from pylos.model.fields import FIELD_NAME, FIELD_VALUE, OF_ANSWERS, OWN
 from pylos.model.units import DURATION
 
 
@@ -75,7 +75,7 @@ class Deny:
         if not CODE.fullmatch(self.code):
             raise ValueError(f"{self.code!r} is no code: lower case, digits and _, at most 64 of them")
         for name, value in self.headers.items():
-            check_field(name, value)
+            check_field(name, value, OF_ANSWERS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +99,7 @@ class Answer:
         if self.content_type is not None:
             check_field("content-type", self.content_type)
         for name, value in self.headers.items():
-            check_field(name, value)
+            check_field(name, value, OF_ANSWERS)
 
 
 Verdict = Allow | Deny | Answer | None
@@ -121,15 +121,19 @@ def check_memory(remember: str | None, by: Sequence[str]) -> None:
         raise ValueError("`remember` and `by` belong together: for how long, and for which requests")
 
 
+SURROGATE = re.compile(r"[\ud800-\udfff]")
+"""What stands in a text for a byte that is no UTF-8 (PEP 383)."""
 NAME = re.compile(r"[^\x00-\x1f\x7f]+")
 
 
-def check_field(name: str, value: str | Sequence[str] | None) -> None:
+def check_field(name: str, value: str | Sequence[str] | None, own: frozenset[str] = OWN) -> None:
     """Raise ValueError for a field that cannot be sent (RFC 9110 5)."""
     if not FIELD_NAME.fullmatch(name):
         raise ValueError(f"{name!r} cannot be the name of a field")
-    if name.lower() in OWN:
+    if name.lower() in own:
         raise ValueError(f"{name!r} is written by the gateway")
     for one in () if value is None else [value] if isinstance(value, str) else value:
         if not FIELD_VALUE.fullmatch(one) or one != one.strip(" \t"):
             raise ValueError(f"the value of {name!r} has control characters, or blanks at its ends")
+        if SURROGATE.search(one):
+            raise ValueError(f"the value of {name!r} has bytes that are no UTF-8")

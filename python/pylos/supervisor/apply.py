@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from pylos.errors import ConfigError
+from pylos.errors import ConfigError, GatewayError, PylosError
 from pylos.supervisor.lanes import Lanes
 from pylos.supervisor.process import GatewayProcess
 from pylos.supervisor.sockets import Prepared, Sockets
@@ -36,9 +36,11 @@ class Applier:
             if process is not None:
                 lanes = await Lanes.start(checked.table, checked.folder)
                 await _hand_over(process, generation, prepared, checked, lanes)
-        except BaseException:
+        except BaseException as error:
             prepared.discard()
             await lanes.discard()
+            if isinstance(error, Exception) and not isinstance(error, PylosError):
+                raise GatewayError(f"a defect of Pylos: {error!r}") from error  # what is in use stays in use
             raise
         self._sockets.commit(prepared)
         drain_seconds = self.drain_seconds if self.generation else 0.0

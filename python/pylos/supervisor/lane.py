@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import socket
 import sys
 import time
@@ -129,8 +130,14 @@ class LaneProcess:
             await asyncio.wait([self.ended], timeout=1)
             how = self.describe_end() if self.ended.done() else "hung up"
             raise LaneError(f"a lane {how} before it had its policies")
-        if answer["type"] == "failed":
-            raise ConfigError(self._problem(fault) for fault in answer["faults"])
+        try:
+            problems = [self._problem(fault) for fault in answer["faults"]] if answer["type"] == "failed" else []
+        except (KeyError, TypeError, ValueError, AttributeError):  # code of users shares the process that says it
+            raise LaneError("a lane said what cannot be understood") from None
+        if problems:
+            raise ConfigError(problems)
+        if answer["type"] != "ready":
+            raise LaneError("a lane said what cannot be understood")
 
     def _problem(self, fault: Mapping[str, Any]) -> Problem:
         """Make a problem of what the check before has not found: a hook that failed, or what has changed since."""
@@ -141,24 +148,28 @@ class LaneProcess:
 
     async def _watch(self) -> None:
         """Ask it now and then whether it is there; kill it when it does not say so for too long."""
-        with suppress(OSError):
-            while True:
-                await asyncio.sleep(PING_SECONDS)
+        while await self._answers():  # noqa: ASYNC110 - it is asked now and then
+            await asyncio.sleep(PING_SECONDS)
+        text = f"lane {self.pid} has answered nothing for {STUCK_SECONDS:g} s, or what cannot be, and is killed"
+        log.error("lane_stuck", text, lane=self.kind.group, pid=self.pid)
+        with suppress(ProcessLookupError):
+            self._process.send_signal(SIGKILL)
+
+    async def _answers(self) -> bool:
+        """Whether it answers a ping. One that has ended is waited for here, and not found stuck."""
+        answer: Message | None = None
+        with suppress(OSError, TimeoutError):
+            async with asyncio.timeout(STUCK_SECONDS):
                 await self._channel.send({"type": "ping"})
-                try:
-                    async with asyncio.timeout(STUCK_SECONDS):
-                        answer: Message | None = await self._channel.receive()
-                except TimeoutError:
-                    text = f"lane {self.pid} has answered nothing for {STUCK_SECONDS:g} s and is killed"
-                    log.error("lane_stuck", text, lane=self.kind.group, pid=self.pid)
-                    with suppress(ProcessLookupError):
-                        self._process.send_signal(SIGKILL)
-                    return
-                if answer is None:
-                    return
+                answer = await self._channel.receive()
+        if answer is None:
+            await asyncio.wait([self.ended], timeout=1)
+        return answer is not None
 
     async def _wait(self) -> int:
         code = await self._process.wait()
+        with suppress(ProcessLookupError, PermissionError):
+            os.killpg(self.pid, SIGKILL)  # what its policies have started; the session is its own
         if self._watching is not None:
             self._watching.cancel()
         self._channel.close()
@@ -168,7 +179,7 @@ class LaneProcess:
 def kinds_of(table: Mapping[str, Any], folder: Path) -> list[tuple[Kind, int]]:
     """Give the kinds of lanes that a table needs, and how many there are to be of each."""
     groups: dict[str, list[Mapping[str, Any]]] = {}
-    for name, policy in table["policy"].items():
+    for name, policy in sorted(table["policy"].items()):  # the order in which the gateway counts them
         kind = policy["kind"]
         if kind["type"] == "python":
             wanted = {"name": name, "call": kind["call"], "settings": kind["settings"]}

@@ -122,8 +122,8 @@ class Lanes:
         """Start a lane and give it to the gateway; None where that failed."""
         try:
             lane = await LaneProcess.start(kind)
-        except PylosError as error:
-            log.error("lane_not_started", str(error), lane=kind.group)
+        except Exception as error:  # noqa: BLE001 - whatever it is, it is tried again
+            log.error("lane_not_started", str(error) or repr(error), lane=kind.group)
             return None
         self._running.append(lane)
         with suppress(GatewayError):  # a gateway that is lost is replaced, and has lanes of its own then

@@ -17,7 +17,7 @@ from signal import SIGKILL, Signals
 from typing import Any
 
 from pylos.errors import GatewayError
-from pylos.supervisor.channel import Channel, Message
+from pylos.supervisor.channel import MOST_DESCRIPTORS, Channel, Message
 
 HELLO_SECONDS = 30.0
 APPLY_SECONDS = 30.0
@@ -117,6 +117,8 @@ class GatewayProcess:
             "lanes": [order for order, _ in lanes],
         }
         descriptors = [sockets[address].fileno() for address in new] + [line.fileno() for _, line in lanes]
+        if len(descriptors) > MOST_DESCRIPTORS:
+            raise GatewayError(f"{len(descriptors)} new addresses and lanes at once, at most {MOST_DESCRIPTORS}")
         async with self._asking:
             await self._send(message, descriptors)
             answer = await self._must_answer(("applied", "refused"), APPLY_SECONDS, generation)

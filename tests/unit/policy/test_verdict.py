@@ -7,7 +7,7 @@ from pylos.errors import ConfigError
 from pylos.model.fields import OWN
 
 
-@pytest.mark.parametrize("name", sorted({*OWN, "x-a", "content-type", "content-encoding", "via", "date", "expect"}))
+@pytest.mark.parametrize("name", sorted({*OWN, "x-a", "content-type", "content-encoding", "via", "date"}))
 def test_the_core_keeps_the_same_fields_to_itself(name: str):
     file = f"""
         [listen.http]

@@ -1,6 +1,6 @@
 //! Upstreams and their targets.
 
-use super::{Pool, UpstreamTimeouts};
+use super::{Pool, Table, UpstreamId, UpstreamTimeouts};
 use std::cmp::Ordering;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -18,6 +18,13 @@ pub struct Upstream {
     pub hidden: Vec<(Box<str>, u16)>,
     /// Its targets that other upstreams have too, by numbers of the table, in order.
     pub shared: Vec<u32>,
+}
+
+impl Table {
+    /// The upstream of this name; they are in the order of their names.
+    pub fn upstream(&self, name: &str) -> Option<UpstreamId> {
+        self.upstreams.binary_search_by(|upstream| (*upstream.name).cmp(name)).ok().map(UpstreamId::at)
+    }
 }
 
 impl Upstream {

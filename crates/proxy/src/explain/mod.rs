@@ -41,11 +41,14 @@ pub fn explain(table: &Table, question: &Question) -> Result<Explanation, String
         match step {
             Step::Decided(plan) => break plan,
             Step::Ask(policy) => {
-                let said = given::verdict(&table.policies[policy.policy.index()], question)?;
+                let said = given::verdict(table, &table.policies[policy.policy.index()], question)?;
                 step = resume(&mut asked.inquiry(&mut request, &mut out, &mut record), policy, Ok(said));
             }
         }
     };
+    // Who the client is may have been found out on the way.
+    let mut traced = traced;
+    traced.request.identity.clone_from(&request.identity);
     Ok(Explanation {
         request: asked.understood(&traced.request),
         listener: table.listeners[listener.index()].name.to_string(),

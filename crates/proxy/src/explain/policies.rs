@@ -36,7 +36,7 @@ fn word(asked: &Asked<'_>, policy: &Policy, q: &mut Inquiry<'_>) -> PolicyWord {
                 Err(refusal) => format!("refuses it: {} {}", refusal.status, refusal.reason),
             },
         ),
-        PolicyKind::Python(python) => ("python", given::words(policy, python, asked.question)),
+        PolicyKind::Python(python) => ("python", given::words(asked.table, policy, python, asked.question)),
         PolicyKind::Headers(edits) => {
             request = edits_told(&edits.request);
             if q.request.https {

@@ -1,4 +1,5 @@
-//! A policy that fails again and again is not asked for a while: its requests are not kept waiting for nothing.
+//! A policy that says nothing again and again is not asked for a while: its requests are not kept waiting for nothing.
+//! One that fails at once keeps nobody waiting, and a client may know how to make it fail: that counts for nothing.
 
 use std::cell::Cell;
 

@@ -27,6 +27,8 @@ use tokio::time::Timeout;
 const RING: usize = 1 << 20;
 /// Questions that one link has under way at most.
 const MOST_ASKED: usize = 8192;
+/// Characters that are told of what a policy said.
+const MOST_TOLD: usize = 200;
 /// The same thing about the same policy is told once in so long, ms.
 const QUIET_MS: u64 = 10_000;
 
@@ -92,6 +94,8 @@ pub(crate) struct Lanes {
 /// The lanes with the same policies.
 struct Group {
     name: Box<str>,
+    /// In the order of their numbers.
+    policies: Vec<Box<str>>,
     links: RefCell<Vec<Joined>>,
 }
 
@@ -126,17 +130,18 @@ impl Lanes {
         memory: impl Fn(&str, u64) -> Arc<Memory>,
     ) -> Self {
         let mut groups: Vec<Group> = Vec::new();
-        for line in lines {
-            if groups.iter().all(|group| group.name != line.group) {
-                groups.push(Group { name: line.group.clone(), links: RefCell::default() });
-            }
-        }
+        // Of the table alone: a lane may come later.
         let seats = table.policies.iter().map(|policy| {
             let PolicyKind::Python(python) = &policy.kind else { return None };
-            let line = lines.iter().find(|line| line.policies.contains(&policy.name))?;
+            let known = groups.iter().position(|group| group.name == python.lane);
+            let group = known.unwrap_or_else(|| {
+                groups.push(Group::new(&python.lane));
+                groups.len() - 1
+            });
+            groups[group].policies.push(policy.name.clone());
             Some(Seat {
-                group: groups.iter().position(|group| group.name == line.group)?,
-                number: line.policies.iter().position(|name| *name == policy.name)? as u32,
+                group,
+                number: groups[group].policies.len() as u32 - 1,
                 breaker: Breaker::default(),
                 cells: cells(&policy.name),
                 memory: memory(&policy.name, python.version),
@@ -152,12 +157,17 @@ impl Lanes {
     /// Takes a lane in, and lets go of those that are lost.
     pub(crate) fn join(&self, line: &Arc<Line>) {
         let Some(group) = self.groups.iter().find(|group| group.name == line.group) else { return };
+        if group.policies != line.policies {
+            events::error("lane_not_reached", &[("lane", &group.name), ("error", "it has other policies")]);
+            return line.end();
+        }
         let mut links = group.links.borrow_mut();
         links.retain(|joined| !joined.link.is_lost());
         match joined(line) {
             Ok(joined) => links.push(joined),
             Err(error) => {
-                events::error("lane_not_reached", &[("lane", &group.name), ("error", &error.to_string())])
+                events::error("lane_not_reached", &[("lane", &group.name), ("error", &error.to_string())]);
+                line.end();
             }
         }
     }
@@ -214,11 +224,19 @@ pub(crate) struct Waiting<'l> {
 impl Waiting<'_> {
     /// Waits for the verdict, no longer than the policy's time.
     pub(crate) async fn verdict(
-        self, name: &str, python: &PythonPolicy, clock: &Clock,
+        self, name: &str, python: &PythonPolicy, table: &Table, clock: &Clock,
     ) -> Result<Verdict, Silence> {
         let Waiting { seat, asking, began_us } = self;
+        let now_ms = || clock.ms();
         let said = match asking.await {
-            Ok(Ok(answer)) => decoded(name, &answer),
+            Ok(Ok(answer)) => match Verdict::decode(answer.kind, &answer.rest) {
+                Ok(Verdict::Failed) => Err(Silence::Failed),
+                Ok(verdict) => match fits(table, &verdict) {
+                    Ok(()) => Ok(verdict),
+                    Err(why) => seat.wrong(name, &why, now_ms()),
+                },
+                Err(why) => seat.wrong(name, &why, now_ms()),
+            },
             Ok(Err(unanswered)) => Err(silence(unanswered)),
             Err(_) => Err(Silence::Timeout),
         };
@@ -226,15 +244,24 @@ impl Waiting<'_> {
         seat.cells.count(came(&said));
         match &said {
             Ok(_) => seat.breaker.succeeded(),
-            Err(silence) => seat.failed(name, python, *silence, clock.ms()),
+            Err(Silence::Failed) => seat.breaker.succeeded(), // it does answer
+            Err(silence) => seat.silent(name, python, *silence, now_ms()),
         }
         said
     }
 }
 
 impl Seat {
-    /// Notes a failure, and tells of it.
-    fn failed(&self, name: &str, python: &PythonPolicy, silence: Silence, now_ms: u64) {
+    /// A verdict that cannot be: the policy has failed. A client may have a part in what it says, so little of that is
+    /// told, and not often.
+    fn wrong(&self, name: &str, why: &str, now_ms: u64) -> Result<Verdict, Silence> {
+        let short: String = why.chars().take(MOST_TOLD).collect();
+        self.tell(now_ms, || events::error("policy_wrong", &[("policy", name), ("error", &short)]));
+        Err(Silence::Failed)
+    }
+
+    /// Notes that there was no answer, and tells of it.
+    fn silent(&self, name: &str, python: &PythonPolicy, silence: Silence, now_ms: u64) {
         if self.breaker.failed(now_ms) {
             events::error("policy_given_up", &[("policy", name), ("reason", &silence.refusal().reason)]);
         } else if silence == Silence::Timeout {
@@ -252,15 +279,12 @@ impl Seat {
     }
 }
 
-/// An answer, checked. A lane that writes what is no verdict has failed.
-fn decoded(name: &str, answer: &super::Answer) -> Result<Verdict, Silence> {
-    match Verdict::decode(answer.kind, &answer.rest) {
-        Ok(Verdict::Failed) => Err(Silence::Failed),
-        Ok(verdict) => Ok(verdict),
-        Err(why) => {
-            events::error("policy_wrong", &[("policy", name), ("error", &why)]);
-            Err(Silence::Failed)
-        }
+/// Whether a verdict makes sense with this table.
+pub(crate) fn fits(table: &Table, verdict: &Verdict) -> Result<(), String> {
+    let Verdict::Allow(changes) = verdict else { return Ok(()) };
+    match changes.upstream.as_deref().filter(|name| table.upstream(name).is_none()) {
+        Some(name) => Err(format!("there is no upstream {name:?}")),
+        None => Ok(()),
     }
 }
 
@@ -276,6 +300,10 @@ fn came(said: &Result<Verdict, Silence>) -> Came {
 }
 
 impl Group {
+    fn new(name: &str) -> Self {
+        Group { name: name.into(), policies: Vec::new(), links: RefCell::default() }
+    }
+
     /// Asks the lane that has the least to do.
     fn ask(&self, job: Job<'_>) -> Result<Asking, Silence> {
         let links = self.links.borrow();
@@ -301,11 +329,14 @@ fn joined(line: &Arc<Line>) -> io::Result<Joined> {
     let watch = registered(line.watch()?)?;
     line.attach(&ends)?;
     let running = Rc::clone(&link).run(listening);
+    let lost = Arc::clone(line);
     let running = tokio::task::spawn_local(async move {
         tokio::select! {
             () = running => {}
             _ = watch.readable() => {}
         }
+        // Whatever it was: a lane that one worker has lost is to end, so that another one takes its place.
+        lost.end();
     });
     Ok(Joined { link, running: running.abort_handle(), _line: Arc::clone(line) })
 }

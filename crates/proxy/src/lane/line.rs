@@ -4,7 +4,7 @@
 use super::link::Ends;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
-use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, sendmsg};
+use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, Shutdown, sendmsg, shutdown};
 use std::io::{self, IoSlice};
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, OwnedFd};
@@ -45,6 +45,13 @@ impl Line {
                 Err(error) => return Err(error.into()),
             }
         }
+    }
+
+    /// Ends the connection: the lane finishes what it was asked, and ends.
+    pub(crate) fn end(&self) {
+        let socket = self.socket.lock().unwrap_or_else(PoisonError::into_inner);
+        // Fails only where it has ended already.
+        let _ = shutdown(&*socket, Shutdown::Both);
     }
 
     /// Whether the lane has ended.

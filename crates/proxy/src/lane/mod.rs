@@ -6,7 +6,7 @@ mod line;
 mod link;
 mod memory;
 
-pub(crate) use lanes::{Lanes, Silence};
+pub(crate) use lanes::{Lanes, Silence, fits};
 pub(crate) use line::Line;
 pub use link::{Answer, Asking, Ends, Link, Unanswered};
 pub(crate) use memory::Memory;

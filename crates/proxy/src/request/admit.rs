@@ -46,8 +46,8 @@ pub(crate) fn unrouted(q: &mut Inquiry<'_>) -> Result<(), Refusal> {
     ask(q, None, 0).map(drop)
 }
 
-/// All that act, in their order. Which ones do is decided before: but for who the client is, no policy changes what
-/// another one's `if` sees. What no route takes is nobody's to wait for.
+/// All that act, in their order. Which ones do is decided before, and again when a policy in Python has changed the
+/// request. What no route takes is nobody's to wait for.
 fn ask(q: &mut Inquiry<'_>, route: Option<RouteId>, from: usize) -> Result<Option<usize>, Refusal> {
     for (place, id) in q.effective(route).ids.iter().enumerate().skip(from) {
         let policy = &q.table.policies[id.index()];

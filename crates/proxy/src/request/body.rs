@@ -73,10 +73,8 @@ async fn read(x: &mut Exchange<'_>, pace: &mut Pace, wanted: usize) -> Result<()
     if !client.inbuf.is_lent() {
         client.inbuf = x.worker.buffers.small();
     }
-    while client.inbuf.room().is_empty() {
-        if !client.inbuf.grow(wanted.next_power_of_two()) {
-            client.inbuf.grow(wanted.next_power_of_two() * 2);
-        }
+    if client.inbuf.room().is_empty() {
+        client.inbuf.grow(wanted.next_power_of_two());
     }
     let received = client.inbuf.len() as u64;
     let ms = pace.allowance(received, listener.limits.body_rate, listener.timeouts.body_idle);

@@ -8,11 +8,10 @@ use super::{Asked, Exchange, body};
 use crate::error::Refusal;
 use crate::lane::Silence;
 use crate::policy::headers::line;
-use crate::telemetry::events;
 use pylos_core::facts::{Client, Facts, nameless};
 use pylos_core::message::head::{Field, Span};
-use pylos_core::message::names::known;
-use pylos_core::table::{OnError, Part, Policy, PolicyKind, PythonPolicy, UpstreamId};
+use pylos_core::message::names::known_as_cgi;
+use pylos_core::table::{OnError, Part, Policy, PolicyKind, PythonPolicy};
 use pylos_core::verdict::{Changes, Denial, Reply, Verdict};
 use pylos_lane::Job;
 use std::borrow::Cow;
@@ -30,8 +29,13 @@ pub(crate) async fn consult(x: &mut Exchange<'_>, asked: Asked) -> Result<Said, 
         return Ok(Ok(verdict));
     }
     let body = match python.body {
-        Some(most) => Some(Box::pin(body::gather(x, most)).await?),
         None => None,
+        Some(most) => match Box::pin(body::gather(x, most)).await {
+            Ok(body) => Some(body),
+            // One that only watches refuses nothing.
+            Err(refusal) if refusal.status == 413 && watches(x, asked) => return Ok(Err(Silence::TooLong)),
+            Err(refusal) => return Err(refusal),
+        },
     };
     let request = &x.scratch.request;
     // Lent by the worker: this is done for each request.
@@ -66,11 +70,15 @@ pub(crate) async fn consult(x: &mut Exchange<'_>, asked: Asked) -> Result<Said, 
         Ok(waiting) => waiting,
         Err(silence) => return Ok(Err(silence)),
     };
-    let said = waiting.verdict(&policy.name, python, &x.worker.clock).await;
+    let said = waiting.verdict(&policy.name, python, &snapshot.table, &x.worker.clock).await;
     if let Ok(verdict) = &said {
         snapshot.lanes.remember(asked.policy, &policy.name, verdict, &x.scratch.request, x.worker.clock.ms());
     }
     Ok(said)
+}
+
+fn watches(x: &Exchange<'_>, asked: Asked) -> bool {
+    x.scratch.request.acting.part(asked.place) == Part::Watches
 }
 
 fn python(policy: &Policy) -> Option<&PythonPolicy> {
@@ -117,13 +125,10 @@ pub(crate) fn heard(q: &mut Inquiry<'_>, asked: Asked, said: Said) -> Result<Opt
     }
     match said {
         Ok(Verdict::Pass) => Ok(None),
-        Ok(Verdict::Allow(changes)) => match apply(q, asked, &changes) {
-            Ok(()) => Ok(None),
-            Err(why) => {
-                events::error("policy_wrong", &[("policy", &policy.name), ("error", &why)]);
-                silent(Silence::Failed, python)
-            }
-        },
+        Ok(Verdict::Allow(changes)) => {
+            apply(q, asked, &changes);
+            Ok(None)
+        }
         Ok(Verdict::Deny(denial)) => Err(refused(&denial)),
         Ok(Verdict::Answer(reply)) => Ok(Some(reply)),
         Ok(Verdict::Failed) => silent(Silence::Failed, python),
@@ -156,9 +161,9 @@ fn refused(denied: &Denial) -> Refusal {
     Refusal { reason: denied.code.clone().into(), detail, fields: denied.headers.clone(), ..refusal }
 }
 
-/// Changes the request. The error says what cannot be.
-fn apply(q: &mut Inquiry<'_>, asked: Asked, changes: &Changes) -> Result<(), String> {
-    let upstream = changes.upstream.as_deref().map(|name| upstream(q, name)).transpose()?;
+/// Changes the request.
+fn apply(q: &mut Inquiry<'_>, asked: Asked, changes: &Changes) {
+    let upstream = changes.upstream.as_deref().and_then(|name| q.table.upstream(name));
     let request = &mut *q.request;
     for name in changes.remove.iter().chain(changes.set.iter().map(|(name, _)| name)) {
         request.fields.drop_for_cgi(request.block.bytes(), name.as_bytes());
@@ -174,15 +179,9 @@ fn apply(q: &mut Inquiry<'_>, asked: Asked, changes: &Changes) -> Result<(), Str
     request.given.upstream = upstream.or(request.given.upstream);
     if changes.client.is_some() || changes.plan.is_some() || !changes.claims.is_empty() {
         identify(request, changes);
-        // Who the client is decides which of the others act.
-        q.decide_acting(Some(asked.route));
     }
-    Ok(())
-}
-
-fn upstream(q: &Inquiry<'_>, name: &str) -> Result<UpstreamId, String> {
-    let found = q.table.upstreams.binary_search_by(|upstream| (*upstream.name).cmp(name));
-    found.map(UpstreamId::at).map_err(|_| format!("there is no upstream `{name}`"))
+    // Which of the others act depends on the request as it is now.
+    q.decide_acting(Some(asked.route));
 }
 
 fn append(request: &mut Request, bytes: &[u8]) -> Span {
@@ -197,7 +196,8 @@ fn give_field(request: &mut Request, name: &[u8], value: &[u8]) {
     append(request, b": ");
     let value_at = append(request, value);
     append(request, b"\r\n");
-    let known = known(name);
+    // What an application behind CGI takes for another name counts as that.
+    let known = known_as_cgi(name);
     request.fields.seen = request.fields.seen.with(known);
     let underscore = name.contains(&b'_');
     let field = Field { name: name_at, value: value_at, known, underscore, dropped: false, given: true };

@@ -1,4 +1,4 @@
-//! What conditions see of a request: what its upstream will get, before a policy changes it.
+//! What conditions see of a request: what its upstream will get, as far as policies in Python have changed it so far.
 
 use super::incoming::Request;
 use super::rewrite::PROTECTED;
@@ -25,10 +25,10 @@ impl Facts for Request {
         self.host()
     }
     fn path(&self) -> &[u8] {
-        self.path()
+        self.path_now()
     }
     fn query(&self) -> Option<&[u8]> {
-        self.query()
+        self.query_now()
     }
     fn https(&self) -> bool {
         self.https

@@ -39,11 +39,15 @@ pub(super) fn fields(
 }
 
 /// They frame a message or belong to one connection: the gateway writes them (RFC 9110 7.6.1, RFC 9112 6).
-const OWN: [&str; 9] = [
+const OWN: [&str; 13] = [
     "connection",
     "content-length",
+    "expect",
     "host",
+    "http2-settings",
     "keep-alive",
+    "max-forwards",
+    "proxy",
     "proxy-connection",
     "te",
     "trailer",
