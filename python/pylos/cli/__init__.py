@@ -11,6 +11,7 @@ import typer
 from typer.core import TyperGroup
 
 from pylos._core import version
+from pylos.cli.bench import bench
 from pylos.cli.check import check
 from pylos.cli.demo import demo
 from pylos.cli.diff import diff
@@ -53,6 +54,7 @@ app = typer.Typer(
 )
 for command in (serve, init, check, explain, routes, fmt, schema, diff, reload, history, rollback, forget, demo):
     app.command()(command)
+app.add_typer(bench, name="bench")
 
 
 def show_version(*, wanted: bool) -> None:
