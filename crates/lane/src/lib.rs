@@ -4,15 +4,21 @@
 //! shares. The gateway therefore copies what it reads before it looks at it, keeps its own positions to itself, and
 //! takes a position that cannot be for the end of the lane.
 //!
-//! For Linux alone: elsewhere there is no memory that nobody can make smaller, and policies in Python do not run.
-#![cfg(target_os = "linux")]
+//! But for the records, for Linux alone: elsewhere there is no memory that nobody can make smaller, and policies in
+//! Python do not run.
 
+#[cfg(target_os = "linux")]
 mod memory;
+#[cfg(target_os = "linux")]
 mod ring;
 mod job;
+#[cfg(target_os = "linux")]
 mod wake;
 
 pub use job::Job;
+#[cfg(target_os = "linux")]
 pub use memory::Memory;
+#[cfg(target_os = "linux")]
 pub use ring::{Broken, NotPushed, Reader, Writer, memory_of};
+#[cfg(target_os = "linux")]
 pub use wake::Bell;

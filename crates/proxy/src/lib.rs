@@ -12,7 +12,6 @@ mod connection;
 mod explain;
 mod request;
 mod policy;
-#[cfg(target_os = "linux")]
 #[doc(hidden)]
 pub mod lane;
 mod upstream;

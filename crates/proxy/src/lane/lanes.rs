@@ -1,9 +1,8 @@
 //! A worker's links to the lanes of one configuration, and how a policy is asked over them.
 
 use super::breaker::Breaker;
-use super::line::Line;
-use super::link::{Asking, Link, Unanswered};
 use super::memory::Memory;
+use super::{Asking, Line, Link, Unanswered, join};
 use crate::clock::Clock;
 use crate::error::Refusal;
 use crate::request::incoming::Request;
@@ -13,18 +12,12 @@ use pylos_core::table::{PolicyId, PolicyKind, PythonPolicy, Table};
 use pylos_core::verdict::Verdict;
 use pylos_lane::Job;
 use std::cell::{Cell, RefCell};
-use std::io;
-use std::os::fd::OwnedFd;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::io::Interest;
-use tokio::io::unix::AsyncFd;
 use tokio::task::AbortHandle;
 use tokio::time::Timeout;
 
-/// Bytes of each ring.
-const RING: usize = 1 << 20;
 /// Questions that one link has under way at most.
 const MOST_ASKED: usize = 8192;
 /// Characters that are told of what a policy said.
@@ -163,8 +156,8 @@ impl Lanes {
         }
         let mut links = group.links.borrow_mut();
         links.retain(|joined| !joined.link.is_lost());
-        match joined(line) {
-            Ok(joined) => links.push(joined),
+        match join(line) {
+            Ok((link, running)) => links.push(Joined { link, running, _line: Arc::clone(line) }),
             Err(error) => {
                 events::error("lane_not_reached", &[("lane", &group.name), ("error", &error.to_string())]);
                 line.end();
@@ -322,27 +315,4 @@ fn silence(unanswered: Unanswered) -> Silence {
         Unanswered::TooLong => Silence::TooLong,
         Unanswered::Overloaded => Silence::Overloaded,
     }
-}
-
-fn joined(line: &Arc<Line>) -> io::Result<Joined> {
-    let (link, listening, ends) = Link::new(RING)?;
-    let watch = registered(line.watch()?)?;
-    line.attach(&ends)?;
-    let running = Rc::clone(&link).run(listening);
-    let lost = Arc::clone(line);
-    let running = tokio::task::spawn_local(async move {
-        tokio::select! {
-            () = running => {}
-            _ = watch.readable() => {}
-        }
-        // Whatever it was: a lane that one worker has lost is to end, so that another one takes its place.
-        lost.end();
-    });
-    Ok(Joined { link, running: running.abort_handle(), _line: Arc::clone(line) })
-}
-
-#[expect(unsafe_code, reason = "the event loop asks for a promise about the descriptor")]
-fn registered(socket: OwnedFd) -> io::Result<AsyncFd<OwnedFd>> {
-    // SAFETY: it owns the descriptor, and nobody takes it out.
-    Ok(unsafe { AsyncFd::register_with_interest(socket, Interest::READABLE)? })
 }

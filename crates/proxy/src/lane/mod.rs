@@ -1,12 +1,26 @@
 //! Policies in Python run in processes of their own, the lanes. A worker reaches one by shared memory.
 
 mod breaker;
+#[cfg(not(target_os = "linux"))]
+mod elsewhere;
+#[cfg(target_os = "linux")]
+mod join;
 mod lanes;
+#[cfg(target_os = "linux")]
 mod line;
+#[cfg(target_os = "linux")]
 mod link;
 mod memory;
 
+#[cfg(not(target_os = "linux"))]
+use elsewhere::join;
+#[cfg(not(target_os = "linux"))]
+pub(crate) use elsewhere::{Asking, Line, Link, Unanswered};
+#[cfg(target_os = "linux")]
+use join::join;
 pub(crate) use lanes::{Lanes, Silence, fits};
+#[cfg(target_os = "linux")]
 pub(crate) use line::Line;
+#[cfg(target_os = "linux")]
 pub use link::{Answer, Asking, Ends, Link, Unanswered};
 pub(crate) use memory::Memory;
