@@ -149,11 +149,12 @@ def own_files(folder: Path) -> list[str]:
 
 
 def digest_of(files: Sequence[str]) -> str:
-    """Give a digest of what files hold."""
-    digest = hashlib.sha256()
-    for file in files:
+    """Give a digest of what files hold, wherever the folder is in which they lie."""
+    digest, folder = hashlib.sha256(), Path.cwd()
+    for file in map(Path, files):
+        name = file.relative_to(folder) if file.is_relative_to(folder) else Path(file.name)
         with suppress(OSError):
-            digest.update(file.encode() + b"\0" + Path(file).read_bytes() + b"\0")
+            digest.update(str(name).encode() + b"\0" + file.read_bytes() + b"\0")
     return digest.hexdigest()[:16]
 
 
