@@ -139,7 +139,8 @@ pub(crate) async fn serve(x: &mut Exchange<'_>) -> End {
         match step {
             Step::Decided(plan) => break plan,
             Step::Ask(asked) => {
-                step = match consult::consult(x, asked).await {
+                // Boxed, so that requests which ask nobody need no room for it.
+                step = match Box::pin(consult::consult(x, asked)).await {
                     Ok(said) => resume(&mut x.inquiry(), asked, said),
                     Err(refusal) => refused((Stage::Admit, refusal)),
                 };
