@@ -11,6 +11,7 @@ from pylos.cli.explain import field_of
 from pylos.cli.options import ConfigFile, Json, chosen
 from pylos.cli.output import show_json
 from pylos.config import load
+from pylos.config.policies import find_python, wanted
 from pylos.errors import PylosError
 from pylos.policy.measure import Measured, MeasureError, Question, measure
 
@@ -49,19 +50,12 @@ def policy(  # noqa: PLR0913 - each is an option
       pylos bench policy staff --in-flight 1 -H 'x-role: staff' --json
     """
     loaded = load(chosen(config))
-    table = loaded.table["policy"]
-    kind = table[name]["kind"] if name in table else {}
-    if kind.get("type") != "python":
-        known = [one for one, policy in table.items() if policy["kind"]["type"] == "python"]
-        raise PylosError(
-            f"there is no policy `{name}` in Python; " + (f"known are {', '.join(known)}" if known else "none is")
-        )
+    kind = find_python(loaded.table["policy"], name)
     fields = [field_of(text) for text in header or []]
     lines = b"".join(f"{field}: {value}\r\n".encode() for field, value in [("host", "localhost"), *fields])
-    wanted = {"name": name, "call": kind["call"], "settings": kind["settings"]}
     question = Question(method, target, lines)
     try:
-        told = measure(wanted, loaded.folder, question, seconds=seconds, in_flight=in_flight)
+        told = measure(wanted(name, kind), loaded.folder, question, seconds=seconds, in_flight=in_flight)
     except MeasureError as error:
         raise PylosError(f"`{name}` cannot be measured: {error}") from None
     if json:

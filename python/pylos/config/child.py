@@ -17,7 +17,6 @@ import linecache
 import os
 import signal
 import sys
-import sysconfig
 import traceback
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -31,6 +30,7 @@ from pylos.config.problems import Report
 from pylos.config.program import FOREIGN
 from pylos.config.twin import CallPlaces, Config
 from pylos.errors import ConfigError, Place
+from pylos.imported import is_foreign, own_files
 from pylos.rights import give_up_root
 
 USUAL_NAME = "config"
@@ -126,17 +126,9 @@ def module_of(path: Path) -> ModuleType:
 
 
 def files_below(folder: Path, program: str | None) -> list[str]:
-    """List the program and what it imported from its own folder; what is installed there is not its own."""
-    installed = {Path(place) for place in sysconfig.get_paths().values()}
-    files = [Path(file) for module in list(sys.modules.values()) if (file := getattr(module, "__file__", None))]
-    own = {
-        file
-        for file in files
-        if file.is_relative_to(folder)
-        and "site-packages" not in file.parts
-        and not any(file.is_relative_to(place) for place in installed)
-    }
-    return [*([program] if program else []), *sorted(str(file) for file in own if str(file) != program_path(program))]
+    """List the program and what it imported from its own folder."""
+    own = {str(file) for file in own_files() if file.is_relative_to(folder)}
+    return [*([program] if program else []), *sorted(own - {program_path(program)})]
 
 
 def program_path(program: str | None) -> str | None:
@@ -177,13 +169,8 @@ def from_here(file: str) -> str:
 
 def own_frames(trace: TracebackType | None) -> list[traceback.FrameSummary]:
     """Give the frames that are neither ours nor Python's nor an installed package's."""
-    return [frame for frame in traceback.extract_tb(trace) if not is_foreign(frame.filename)]
-
-
-def is_foreign(file: str) -> bool:
-    """Whether a file is code that the user did not write."""
-    places = [Path(twin.__file__).parents[1], *map(Path, sysconfig.get_paths().values())]
-    return file.startswith("<frozen") or any(Path(file).is_relative_to(place) for place in places)
+    frames = traceback.extract_tb(trace)
+    return [one for one in frames if not (one.filename.startswith("<frozen") or is_foreign(Path(one.filename)))]
 
 
 def place_of(frame: traceback.FrameSummary) -> Place:

@@ -5,13 +5,10 @@ It is a lane that serves nobody: it loads all policies and reads their settings,
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import socket
 import subprocess
-import sys
-import time
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -19,11 +16,12 @@ from pathlib import Path
 from typing import Any
 
 from pylos.config.problems import Report
+from pylos.errors import PylosError
 from pylos.model import Document, Python
+from pylos.policy.wire import receive, send, start
 
 SECONDS = 10.0
 """How long they may take to be imported."""
-COMMAND = (sys.executable, "-P", "-m", "pylos.policy.process")
 
 
 @dataclass(frozen=True)
@@ -59,7 +57,8 @@ def inspect(document: Document, folder: Path, report: Report) -> Inspected:
     policies = {name: policy for name, policy in document.policy.items() if isinstance(policy, Python)}
     if not policies:
         return Inspected()
-    told = ask(setup(policies), folder)
+    asked = [wanted(name, {"call": one.call, "settings": one.settings}) for name, one in policies.items()]
+    told = ask({"type": "setup", "policies": asked}, folder)
     for fault in told.get("faults", ()):
         message, _, more = fault["message"].partition("\n")
         hint = "\n".join(filter(None, [fault["hint"], more])) or None
@@ -75,61 +74,26 @@ def inspect(document: Document, folder: Path, report: Report) -> Inspected:
     return Inspected(traits, [Path(file) for file in told.get("files", ())])
 
 
-def setup(policies: Mapping[str, Python]) -> dict[str, Any]:
-    """Say which policies a lane is to have."""
-    wanted = [{"name": name, "call": one.call, "settings": one.settings} for name, one in policies.items()]
-    return {"type": "setup", "policies": wanted}
-
-
 def ask(message: Mapping[str, Any], folder: Path) -> dict[str, Any]:
     """Start a process for a message, and give its answer; `failed` and `hint` where there is none."""
     ours, theirs = socket.socketpair()
-    with ours, theirs:
-        process = subprocess.Popen(  # noqa: S603 - our own module
-            [*COMMAND, str(theirs.fileno())],
-            cwd=folder if folder.is_dir() else None,
-            pass_fds=[theirs.fileno()],
-            stdin=subprocess.DEVNULL,
-            stdout=2,  # what a module prints while it is imported
-            start_new_session=True,
-        )
-        theirs.close()
+    with ours:
+        process = start(folder if folder.is_dir() else None, theirs)
         try:
-            return conversation(ours, message)
+            ours.settimeout(SECONDS)
+            with suppress(ConnectionError, ValueError, KeyError, TypeError):  # code of users shares the process
+                send(ours, message)
+                told = receive(ours, SECONDS)
+                if told is not None and told[0]["type"] in ("ready", "failed"):
+                    return told[0]
+            return {"failed": f"the process that imports it {end_of(process)}", "hint": None}
         except TimeoutError:
             hint = "a module of policies only defines them: what waits belongs into `@policy.start`"
             return {"failed": f"its module was not imported within {SECONDS:g} s", "hint": hint}
-        except (OSError, ValueError, KeyError, TypeError):
-            return {"failed": f"the process that imports it {end_of(process)}", "hint": None}
         finally:
             with suppress(ProcessLookupError, PermissionError):
                 os.killpg(process.pid, signal.SIGKILL)  # with all that it has started
             process.wait()
-
-
-def conversation(sock: socket.socket, message: Mapping[str, Any]) -> dict[str, Any]:
-    """Send a message and wait for its answer. Raises TimeoutError, and ValueError where there is none."""
-    deadline = time.monotonic() + SECONDS
-    sock.settimeout(SECONDS)
-    body = json.dumps(message).encode()
-    sock.sendall(len(body).to_bytes(4) + body)
-    data = bytearray()
-    while len(data) < 4 or len(data) < 4 + int.from_bytes(data[:4]):
-        if len(data) > LONGEST:
-            raise ValueError("it says too much")
-        sock.settimeout(max(0.001, deadline - time.monotonic()))
-        piece = sock.recv(1 << 16)
-        if not piece:
-            raise ValueError("it has ended")
-        data += piece
-    answer: dict[str, Any] = json.loads(data[4:])
-    if answer["type"] not in ("ready", "failed"):
-        raise ValueError("it says what cannot be understood")
-    return answer
-
-
-LONGEST = 16 << 20
-"""Bytes of an answer."""
 
 
 def end_of(process: subprocess.Popen[bytes]) -> str:
@@ -141,9 +105,29 @@ def end_of(process: subprocess.Popen[bytes]) -> str:
     return f"was ended by signal {-code}" if code < 0 else f"ended with exit code {code}"
 
 
+def python_of(policies: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
+    """Give those of a table's policies that are in Python, by name: their call, settings, lane and so on."""
+    kinds = {name: policy["kind"] for name, policy in sorted(policies.items())}
+    return {name: kind for name, kind in kinds.items() if kind["type"] == "python"}
+
+
+def find_python(policies: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    """Give one of them. Raises PylosError, which tells those that there are."""
+    python = python_of(policies)
+    if name not in python:
+        known = f"known are {', '.join(python)}" if python else "none is"
+        raise PylosError(f"there is no policy `{name}` in Python; {known}")
+    return python[name]
+
+
+def wanted(name: str, kind: Mapping[str, Any]) -> dict[str, Any]:
+    """Say to a lane which policy it is to have."""
+    return {"name": name, "call": kind["call"], "settings": kind["settings"]}
+
+
 def touched(routes: Iterable[Mapping[str, Any]], policies: Mapping[str, Any]) -> dict[str, list[str]]:
     """Give, by route, the policies in Python that its requests meet."""
-    python = {name for name, policy in policies.items() if policy["kind"]["type"] == "python"}
+    python = python_of(policies)
     found: dict[str, list[str]] = {}
     for row in routes:
         met = [name for name in row["policies"] if name in python]

@@ -8,6 +8,15 @@ from pydantic import AfterValidator, Field, Tag, model_validator
 
 from pylos.model.base import Table, branch, one_of_shapes, wrong
 
+Fields = dict[
+    str,
+    Annotated[
+        Annotated[str, Tag(branch("text"))] | Annotated[Literal[False], Tag(branch("absent"))],
+        one_of_shapes("must be a string or false", text=str, absent=lambda value: value is False),
+    ],
+]
+"""By name; `false` for one that is not there."""
+
 
 class Identity(Table):
     """Who sends the request of a test, as if a policy had found it out."""
@@ -52,13 +61,7 @@ class Expect(Table):
     Default: absent. Example: `path = "/orders/7"`.
     """
 
-    headers: dict[
-        str,
-        Annotated[
-            Annotated[str, Tag(branch("text"))] | Annotated[Literal[False], Tag(branch("absent"))],
-            one_of_shapes("must be a string or false", text=str, absent=lambda value: value is False),
-        ],
-    ] = Field(default_factory=dict)
+    headers: Fields = Field(default_factory=dict)
     """Fields that the upstream gets, in any letter case; `false`: it does not get this field.
 
     Default: none. Example: `headers = { x-tenant = "shop", x-debug = false }`.
@@ -105,13 +108,7 @@ class Given(Table):
     Default: 403. Example: `status = 402`.
     """
 
-    headers: dict[
-        str,
-        Annotated[
-            Annotated[str, Tag(branch("text"))] | Annotated[Literal[False], Tag(branch("absent"))],
-            one_of_shapes("must be a string or false", text=str, absent=lambda value: value is False),
-        ],
-    ] = Field(default_factory=dict)
+    headers: Fields = Field(default_factory=dict)
     """Fields that it sets; `false`: it removes them.
 
     Default: none. Example: `headers = { x-fraud-score = "0.1" }`.

@@ -5,7 +5,6 @@ from __future__ import annotations
 import select
 import socket
 import subprocess
-import sys
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -16,7 +15,7 @@ from typing import Any
 
 from pylos._core import Caller
 from pylos.policy.answer import Kind
-from pylos.policy.process import receive, send
+from pylos.policy.wire import receive, send, start
 
 READY_SECONDS = 30.0
 SILENT_SECONDS = 30.0
@@ -94,23 +93,16 @@ def measure(policy: Mapping[str, Any], folder: Path, question: Question, *, seco
 def lane(policy: Mapping[str, Any], folder: Path) -> Iterator[tuple[subprocess.Popen[bytes], Caller]]:
     """Have a lane with one policy, for a while."""
     (control, theirs), (line, its) = socket.socketpair(), socket.socketpair()
-    with control, theirs, line, its:
-        fds = [theirs.fileno(), its.fileno()]
-        command = [sys.executable, "-P", "-m", "pylos.policy.process", *map(str, fds)]
-        process = subprocess.Popen(  # noqa: S603 - our own module
-            command, cwd=folder, pass_fds=fds, stdin=subprocess.DEVNULL, stdout=2, start_new_session=True
-        )
+    with control, line:
+        process = start(folder, theirs, its)
         try:
-            theirs.close()
-            its.close()
             control.settimeout(READY_SECONDS)
             send(control, {"type": "setup", "policies": [policy], "memory": None})
-            told = receive(control)
+            told = receive(control, READY_SECONDS)
             if told is None or told[0]["type"] != "ready":
                 raise MeasureError("it cannot be used" if told is None else told[0]["faults"][0]["message"])
             caller = Caller()
-            message = b'{"type":"attach"}'
-            socket.send_fds(line, [len(message).to_bytes(4) + message], list(caller.descriptors()))
+            send(line, {"type": "attach"}, caller.descriptors())
             yield process, caller
         except TimeoutError:
             raise MeasureError(f"it was not there within {READY_SECONDS:g} s") from None

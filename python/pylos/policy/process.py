@@ -1,6 +1,5 @@
 """A lane's process: it is told which policies it has, and then which workers it answers.
 
-Two Unix streams. Each message is a length (4 bytes, big-endian) and JSON; descriptors travel beside the first byte.
 With the supervisor:
 
     {"type": "setup", "policies": [{"name", "call", "settings"}], "memory"}
@@ -22,14 +21,12 @@ import asyncio
 import faulthandler
 import hashlib
 import importlib
-import json
 import os
 import resource
 import socket
 import sys
-import sysconfig
 import traceback
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
@@ -37,18 +34,14 @@ from types import SimpleNamespace
 from typing import Any
 
 from pylos._core import Lane
+from pylos.imported import own_files
 from pylos.policy.declare import Hook
 from pylos.policy.lane import FINISH, Room
 from pylos.policy.load import Loaded, LoadError, hooks_of, load
 from pylos.policy.telling import Teller
+from pylos.policy.wire import RINGS, receive, send
 from pylos.rights import give_up_root
 
-LENGTH = 4
-"""Bytes of a message's length."""
-LONGEST = 64 << 20
-"""Bytes of a message."""
-RINGS = 4
-"""Descriptors of a worker."""
 NICENESS = 5
 """Policies give way to traffic that needs none."""
 OUT_OF_MEMORY = 71
@@ -63,7 +56,6 @@ def main(control: int, line: int | None = None) -> int:
     with socket.socket(fileno=control) as supervisor:
         for one in (supervisor, *filter(None, [gateway])):
             one.set_inheritable(False)  # what a policy starts must not keep them open
-            one.settimeout(None)
         setup = receive(supervisor)
         if setup is None:
             return 0
@@ -119,7 +111,7 @@ def load_all(wanted: list[Mapping[str, Any]]) -> tuple[list[Loaded], dict[str, A
     if faults:
         raise FaultyError(faults)
     told = [{"name": one["name"], **traits(each)} for one, each in zip(wanted, loaded, strict=True)]
-    files = own_files(Path.cwd())
+    files = sorted(map(str, own_files({one["call"].partition(":")[0].partition(".")[0] for one in wanted})))
     return loaded, {"type": "ready", "policies": told, "files": files, "code": digest_of(files)}
 
 
@@ -135,20 +127,7 @@ def traits(loaded: Loaded) -> dict[str, object]:
     }
 
 
-def own_files(folder: Path) -> list[str]:
-    """List what was imported and is neither Python's own nor an installed package's, sorted."""
-    installed = [Path(place) for place in sysconfig.get_paths().values()]
-    files = {Path(file) for module in list(sys.modules.values()) if (file := getattr(module, "__file__", None))}
-    own = Path(__file__).parents[1]
-
-    def is_own(file: Path) -> bool:
-        foreign = file.is_relative_to(own) or any(file.is_relative_to(place) for place in installed)
-        return file.is_relative_to(folder) or not (foreign or "site-packages" in file.parts)
-
-    return sorted(str(file) for file in files if is_own(file) and not file.is_relative_to(own))
-
-
-def digest_of(files: Sequence[str]) -> str:
+def digest_of(files: Iterable[str]) -> str:
     """Give a digest of what files hold, wherever the folder is in which they lie."""
     digest, folder = hashlib.sha256(), Path.cwd()
     for file in map(Path, files):
@@ -220,8 +199,7 @@ class Answering:
 
         def readable() -> None:
             try:
-                stream.settimeout(1)  # a message that has begun is there at once
-                told = receive(stream)
+                told = receive(stream, 1)  # a message that has begun is there at once
                 if told is not None:
                     heard(*told)
                     return
@@ -267,35 +245,6 @@ def attach(room: Room, told: Mapping[str, Any], descriptors: list[int]) -> None:
         os.set_inheritable(one, False)  # noqa: FBT003 - it takes no keyword
     jobs, answers, bell, back = descriptors
     room.attach(Lane(jobs, answers, bell, back), bell)
-
-
-def receive(stream: socket.socket) -> tuple[dict[str, Any], list[int]] | None:
-    """Wait for a message and its descriptors; None when the other side has closed."""
-    head, descriptors, _, _ = socket.recv_fds(stream, LENGTH, RINGS)
-    rest = read(stream, LENGTH - len(head)) if head else b""
-    body = read(stream, int.from_bytes(head + rest)) if head and rest is not None else None
-    if body is None:
-        for one in descriptors:
-            os.close(one)
-        return None
-    return json.loads(body), descriptors
-
-
-def read(stream: socket.socket, length: int) -> bytes | None:
-    """Read so many bytes; None when there are fewer, or they are too many."""
-    data = bytearray()
-    while len(data) < length <= LONGEST:
-        piece = stream.recv(length - len(data))
-        if not piece:
-            return None
-        data += piece
-    return bytes(data) if len(data) == length else None
-
-
-def send(stream: socket.socket, message: Mapping[str, object]) -> None:
-    """Send a message."""
-    body = json.dumps(message).encode()
-    stream.sendall(len(body).to_bytes(LENGTH) + body)
 
 
 if __name__ == "__main__":

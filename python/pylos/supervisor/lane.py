@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
-import sys
 import time
 from collections.abc import Mapping
 from contextlib import suppress
@@ -14,12 +13,13 @@ from pathlib import Path
 from signal import SIGKILL
 from typing import Any
 
+from pylos.config.policies import python_of, wanted
 from pylos.errors import ConfigError, GatewayError, Place, Problem
+from pylos.policy.wire import COMMAND
 from pylos.supervisor import log
 from pylos.supervisor.channel import Channel, Message
 from pylos.supervisor.process import described
 
-COMMAND = (sys.executable, "-P", "-m", "pylos.policy.process")
 READY_SECONDS = 30.0
 """How long its policies and their hooks may take to be there."""
 PING_SECONDS = 1.0
@@ -179,11 +179,8 @@ class LaneProcess:
 def kinds_of(table: Mapping[str, Any], folder: Path) -> list[tuple[Kind, int]]:
     """Give the kinds of lanes that a table needs, and how many there are to be of each."""
     groups: dict[str, list[Mapping[str, Any]]] = {}
-    for name, policy in sorted(table["policy"].items()):  # the order in which the gateway counts them
-        kind = policy["kind"]
-        if kind["type"] == "python":
-            wanted = {"name": name, "call": kind["call"], "settings": kind["settings"]}
-            groups.setdefault(kind["lane"], []).append(wanted)
+    for name, kind in python_of(table["policy"]).items():  # sorted by name, as the gateway counts them
+        groups.setdefault(kind["lane"], []).append(wanted(name, kind))
     memory, count = table["pylos"]["lane_memory"], table["pylos"]["lanes"]
     return [
         (Kind(group, tuple(policies), folder, memory), 1 if group else count)

@@ -13,6 +13,7 @@ from signal import SIGHUP, SIGINT, SIGTERM, Signals
 from typing import Any, TypedDict
 
 from pylos.config.diff import Change, names_of
+from pylos.config.policies import find_python, python_of
 from pylos.errors import ConfigError, GatewayError, PylosError
 from pylos.supervisor import log
 from pylos.supervisor.apply import Applier
@@ -369,13 +370,11 @@ class Supervisor:
 
     async def forget(self, policy: str | None) -> list[str]:
         """Forget what is remembered of a policy's decisions, or of all; gives the policies. Raises PylosError."""
-        table = self._applier.checked.table["policy"]
-        python = sorted(name for name, one in table.items() if one["kind"]["type"] == "python")
-        if policy is not None and policy not in python:
-            known = f"known are {', '.join(python)}" if python else "there is none"
-            raise PylosError(f"there is no policy `{policy}` in Python; {known}")
+        policies = self._applier.checked.table["policy"]
+        if policy is not None:
+            find_python(policies, policy)
         await self._serving_process.forget(policy)
-        return python if policy is None else [policy]
+        return list(python_of(policies)) if policy is None else [policy]
 
     @property
     def _serving_process(self) -> GatewayProcess:

@@ -159,3 +159,28 @@ def test_an_open_policy_protects_nobody(folder: Path):
     )
 
     assert {code for code, _, _ in problems(folder, text)} == {"P212"}
+
+
+def test_an_environment_in_its_folder_is_not_its_own(folder: Path):
+    installed = folder / ".venv" / "lib" / "site-packages"
+    installed.mkdir(parents=True)
+    (installed / "foreign.py").write_text("")
+    (folder / "beside.py").write_text(f"import sys\nsys.path.append({str(installed)!r})\nimport foreign\n")
+
+    assert {file.name for file in load(written(folder)).watch} == {"gateway.toml", "mine.py", "beside.py"}
+
+
+def test_the_package_that_a_policy_comes_from_is_watched_wherever_it_is(folder: Path):
+    package = folder / "site-packages" / "bought"
+    package.mkdir(parents=True)
+    (package / "__init__.py").write_text("")
+    (package / "rules.py").write_text("from pylos import policy\nimport bought.more\n@policy\ndef one(request): ...")
+    (package / "more.py").write_text("")
+    (folder / "beside.py").write_text(f"import sys\nsys.path.append({str(package.parent)!r})\n")
+    first = load(written(folder, FILE + '[policy.zoned]\ntype = "python"\ncall = "bought.rules:one"\n'))
+    (package / "more.py").write_text("changed = True")
+    second = load(written(folder, FILE + '[policy.zoned]\ntype = "python"\ncall = "bought.rules:one"\n'))
+
+    assert {file.name for file in first.watch} > {"rules.py", "more.py"}
+    codes = [loaded.table["policy"]["zoned"]["kind"]["code"] for loaded in (first, second)]
+    assert codes[0] != codes[1]

@@ -7,6 +7,7 @@ use pylos_core::message::head::same_for_cgi;
 use pylos_core::verdict::Verdict;
 use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
+use std::net::IpAddr;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
@@ -74,10 +75,11 @@ impl By {
                 Some(client) => text(key, Some(client.id.as_bytes())),
                 None => text(key, Some(nameless(request.client_ip()).as_bytes())),
             },
-            By::ClientIp => text(
-                key,
-                request.client_ip().map(|ip| ip.to_canonical().to_string()).as_deref().map(str::as_bytes),
-            ),
+            By::ClientIp => match request.client_ip().map(|ip| ip.to_canonical()) {
+                Some(IpAddr::V4(ip)) => text(key, Some(&ip.octets())),
+                Some(IpAddr::V6(ip)) => text(key, Some(&ip.octets())),
+                None => text(key, None),
+            },
             By::ClientPlan => text(key, client.and_then(|client| client.plan.as_deref()).map(str::as_bytes)),
             By::Claim(name) => {
                 let claim = client.and_then(|client| client.claims.get(&**name)).map(ToString::to_string);

@@ -1,0 +1,85 @@
+"""How a lane's process is started and spoken to.
+
+Over Unix streams. Each message is a length (4 bytes, big-endian) and JSON; descriptors travel beside the first byte.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+COMMAND = (sys.executable, "-P", "-m", "pylos.policy.process")
+"""And then the descriptors of the supervisor's socket and of the gateway's."""
+LENGTH = 4
+"""Bytes of a message's length."""
+LONGEST = 64 << 20
+"""Bytes of a message."""
+RINGS = 4
+"""Descriptors of a worker, the most that come with a message."""
+
+
+def start(folder: Path | None, *sockets: socket.socket) -> subprocess.Popen[bytes]:
+    """Start a lane that has these sockets, in a folder and a session of its own; they are closed here."""
+    descriptors = [one.fileno() for one in sockets]
+    try:
+        return subprocess.Popen(  # noqa: S603 - our own module
+            [*COMMAND, *map(str, descriptors)],
+            cwd=folder,
+            pass_fds=descriptors,
+            stdin=subprocess.DEVNULL,
+            stdout=2,  # what a module prints while it is imported
+            start_new_session=True,
+        )
+    finally:
+        for one in sockets:
+            one.close()
+
+
+def send(stream: socket.socket, message: Mapping[str, object], descriptors: Sequence[int] = ()) -> None:
+    """Send a message."""
+    body = json.dumps(message).encode()
+    data = len(body).to_bytes(LENGTH) + body
+    sent = socket.send_fds(stream, [data], descriptors) if descriptors else 0
+    stream.sendall(data[sent:])
+
+
+def receive(stream: socket.socket, seconds: float | None = None) -> tuple[dict[str, Any], list[int]] | None:
+    """Wait for a message and its descriptors, so long at most; None when the other side has closed.
+
+    Raises TimeoutError, and ValueError for what is no message.
+    """
+    deadline = None if seconds is None else time.monotonic() + seconds
+    stream.settimeout(seconds)
+    head, descriptors, _, _ = socket.recv_fds(stream, LENGTH, RINGS)
+    message = None
+    try:
+        rest = read(stream, LENGTH - len(head), deadline) if head else None
+        body = read(stream, int.from_bytes(head + rest), deadline) if rest is not None else None
+        message = None if body is None else json.loads(body)
+    finally:
+        if message is None:
+            for one in descriptors:
+                os.close(one)
+    return None if message is None else (message, descriptors)
+
+
+def read(stream: socket.socket, length: int, deadline: float | None) -> bytes | None:
+    """Read so many bytes; None when there are fewer. Raises ValueError for too many: nothing that long is said."""
+    if length > LONGEST:
+        raise ValueError(f"a message of {length} bytes")
+    data = bytearray()
+    while len(data) < length:
+        if deadline is not None:
+            stream.settimeout(max(0.001, deadline - time.monotonic()))  # of users' code, which may trickle
+        piece = stream.recv(length - len(data))
+        if not piece:
+            return None
+        data += piece
+    return bytes(data)
