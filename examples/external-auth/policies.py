@@ -1,8 +1,8 @@
 """Another service decides who may come in; its answer holds for a while."""
 
 from urllib.error import HTTPError
+from urllib.request import HTTPRedirectHandler, build_opener
 from urllib.request import Request as Question
-from urllib.request import urlopen
 
 from pydantic import BaseModel
 
@@ -16,6 +16,16 @@ class Service(BaseModel, extra="forbid"):
     remember: str = "60s"
 
 
+class NoRedirect(HTTPRedirectHandler):
+    """A redirect, to a login page for instance, is no yes; and the token is for nobody else to see."""
+
+    def redirect_request(self, *_: object) -> None:
+        return None
+
+
+ask = build_opener(NoRedirect).open
+
+
 @policy(phase="identity", settings=Service, blocking=True)
 def authenticated(request: Request, settings: Service) -> Allow | Deny:
     token = request.headers.get("authorization")
@@ -24,7 +34,7 @@ def authenticated(request: Request, settings: Service) -> Allow | Deny:
     by = ["request.headers.authorization"]
     question = Question(settings.url, headers={"authorization": token})  # noqa: S310 - the configuration's own
     try:
-        with urlopen(question, timeout=2):  # noqa: S310
-            return Allow(claims={"checked": True}, remember=settings.remember, by=by)
+        with ask(question, timeout=2):
+            return Allow(remember=settings.remember, by=by)
     except HTTPError as error:
         return Deny(error.code if error.code in (401, 403) else 503, "refused_by_service", remember="5s", by=by)

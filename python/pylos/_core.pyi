@@ -112,10 +112,10 @@ class Caller:
     def descriptors(self) -> list[int]:
         """Give what the lane takes over, to be given to it as copies: jobs, answers, its bell, the caller's."""
 
-    def ask(self, number: int, policy: int, method: str, target: str, fields: bytes) -> None:
+    def ask(self, number: int, policy: int, method: str, target: str, fields: bytes, body: bytes | None = None) -> None:
         """Ask policy number `policy` about a request; `fields` are lines that each end with CR and LF.
 
-        Raises BlockingIOError while the lane has to catch up.
+        Raises BlockingIOError while the lane has to catch up, and ValueError for more than it can take.
         """
 
     def flush(self) -> None:
@@ -123,6 +123,9 @@ class Caller:
 
     def answers(self) -> list[tuple[int, int, bytes]]:
         """Take all answers that are there: id, kind, and what else belongs to it. After it, the bell rings for more."""
+
+def check_by(by: list[str]) -> None:
+    """Raise ValueError for a list in `by` of a verdict that no requests can be told apart with."""
 
 def run_gateway(control_fd: int) -> int:
     """Run the gateway process over a control socket until it ends; give its exit code."""

@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
+from system.rig import NEXT, Front, Refusal, Served, configuration
 
 from pylos import Gateway
 from pylos.testing import GatewayUnderTest, RawClient, Response, ScriptedUpstream
 from pylos.testing.plugin import GatewayFactory
-
-sys.path.insert(0, str(Path(__file__).parent.parent))  # for `probes` and `system.rig`
-
-from system.rig import NEXT, Front, Refusal, Served, configuration
 
 
 @pytest.fixture

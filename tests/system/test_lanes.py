@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from system.processes import is_running
+from system.rig import until
 
 import pylos
 from pylos import Gateway
@@ -61,6 +63,15 @@ def says(request: Request, settings: Settings) -> Answer:
 @policy.start
 async def start(state: SimpleNamespace) -> None:
     state.started = os.getpid()
+
+@policy.start
+async def start_child(state: SimpleNamespace) -> None:
+    # In a session of its own it would be the policy's own matter.
+    state.child = await asyncio.create_subprocess_exec("sleep", "600")
+
+@policy
+def parents(request: Request) -> Answer:
+    return Answer(body=f"{os.getpid()} {request.state.child.pid}")
 
 @policy
 def knows(request: Request) -> Answer:
@@ -123,6 +134,7 @@ POLICIES = {
     "staff": "",
     "says": 'settings = { word = "hello" }',
     "knows": "",
+    "parents": "",
     "raises": "",
     "word": "",
     "sleeps": 'timeout = "50ms"',
@@ -232,14 +244,6 @@ class Running:
             page = client.get("/metrics").text
         wanted = f'pylos_policy_asked_total{{policy="{policy}",result="{result}"}} '
         return next(int(line.removeprefix(wanted)) for line in page.splitlines() if line.startswith(wanted))
-
-
-def until(holds: Callable[[], bool], seconds: float = 15) -> None:
-    """Wait until something holds."""
-    deadline = time.monotonic() + seconds
-    while not holds():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
 
 
 @pytest.fixture
@@ -463,6 +467,22 @@ def test_nothing_is_left_behind(start: Callable[..., Running]) -> None:
     running.gateway.stop()
     until(lambda: not any(Path(f"/proc/{pid}").exists() for pid in pids))
     assert running.events("lane_lost") == []
+
+
+@pytest.mark.parametrize("how", ["it dies", "a reload", "the end"])
+def test_what_a_policy_has_started_ends_with_its_lane(start: Callable[..., Running], tmp_path: Path, how: str) -> None:
+    running = start()
+    lane, child = map(int, running.get("/parents/x").text.split())
+    assert is_running(child)
+    match how:
+        case "it dies":
+            os.kill(lane, signal.SIGKILL)
+        case "a reload":
+            (tmp_path / "mine.py").write_text(MODULE + "# changed")
+            running.gateway.reload()
+        case _:
+            running.gateway.stop()
+    until(lambda: not is_running(lane) and not is_running(child))
 
 
 def test_without_policies_in_python_there_is_no_lane(echo: EchoUpstream) -> None:

@@ -13,20 +13,55 @@ from pylos.testing import EchoUpstream, RawClient
 
 REMEMBERED = """
 import asyncio
-from pylos import Allow, Deny, Request, policy
+from pylos import Allow, Answer, Deny, Request, policy
 
 asked = 0
+waits, goes_on = asyncio.Event(), asyncio.Event()
 
 @policy
 async def counts(request: Request) -> Allow | Deny:
     global asked
     asked += 1
     who = request.headers.get("x-user", "nobody")
-    if who == "broken":
-        raise RuntimeError("not today")
+    if who == "lost":
+        return Allow(upstream="nowhere", remember="1m", by=["request.headers.x-user"])
+    if who == "large":
+        claims = {"long": "x" * 3000}
+        return Allow(headers={"x-asked": str(asked)}, claims=claims, remember="1m", by=["request.headers.x-user"])
+    if who == "slow":
+        now = asked
+        waits.set()
+        await goes_on.wait()
+        return Allow(headers={"x-asked": str(now)}, remember="1m", by=["request.headers.x-user"])
+    if who == "is slow asked":
+        await waits.wait()
+        return Answer(204)
+    if who == "go on":
+        goes_on.set()
+        return Answer(204)
     if who == "evil":
         return Deny(code="evil", remember="1m", by=["request.headers.x-user"])
     return Allow(headers={"x-asked": str(asked)}, remember="1m", by=["request.headers.x-user"])
+
+@policy
+def moves(request: Request) -> Allow:
+    return Allow(upstream="blue", remember="1m", by=["client.ip"])
+
+@policy(phase="identity")
+def who(request: Request) -> Allow:
+    return Allow(claims={"org": {"id": request.headers["x-org"]}})
+
+@policy(phase="authorise")
+def member(request: Request) -> Allow | Deny:
+    by = ["client.claims.org.id", "request.route"]
+    if request.client.claims["org"]["id"] == "good":
+        return Allow(remember="1m", by=by)
+    return Deny(code="bad_org", remember="1m", by=by)
+"""
+BLUE = """
+[upstream.blue]
+targets = ["http://127.0.0.1:1"]
+health = false
 """
 
 
@@ -39,6 +74,7 @@ def remembering(tmp_path: Path, echo: EchoUpstream) -> Iterator[Gateway]:
 [pylos]
 access_log = false
 workers = 2
+lanes = 1
 [listen.http]
 bind = "127.0.0.1:0"
 [listen.ops]
@@ -47,9 +83,29 @@ serve = ["metrics", "health"]
 [upstream.app]
 targets = ["{echo.url}"]
 health = false
+{BLUE}
 [policy.counts]
 type = "python"
 call = "remembered:counts"
+timeout = "10s"
+[policy.moves]
+type = "python"
+call = "remembered:moves"
+[policy.who]
+type = "python"
+call = "remembered:who"
+[policy.member]
+type = "python"
+call = "remembered:member"
+if = "client.claims.org.id != ''"
+[route.moved]
+match = "/moved"
+to = "app"
+use = ["moves"]
+[route.members]
+match = "/members"
+to = "app"
+use = ["who", "member"]
 [route.all]
 match = "/{{rest:path}}"
 to = "app"
@@ -75,19 +131,48 @@ def test_a_decision_is_remembered_for_requests_that_are_alike(remembering: Gatew
     assert 'pylos_policy_asked_total{policy="counts",result="remembered"} 4' in page
 
 
-def test_an_error_is_never_remembered(remembering: Gateway, echo: EchoUpstream) -> None:
-    assert [asked_by(remembering, echo, "broken") for _ in range(2)] == [503, 503]
-    assert asked_by(remembering, echo, "a") == "3"
+def test_what_makes_no_sense_or_is_large_is_not_remembered(remembering: Gateway, echo: EchoUpstream) -> None:
+    assert [asked_by(remembering, echo, "lost") for _ in range(2)] == [503, 503]
+    assert [asked_by(remembering, echo, "large") for _ in range(2)] == ["3", "4"]
+
+
+def test_a_decision_about_one_client_holds_for_no_other(remembering: Gateway) -> None:
+    with RawClient(remembering.address()) as client:
+        found = [client.get("/members", [("x-org", org)]).status for org in ("evil", "good", "evil", "good")]
+    assert found == [403, 200, 403, 200]
+
+
+def test_one_that_leads_to_an_upstream_that_is_gone_holds_no_more(remembering: Gateway, tmp_path: Path) -> None:
+    def moved() -> tuple[int, str | None]:
+        with RawClient(remembering.address()) as client:
+            answer = client.get("/moved")
+        return answer.status, answer.header("pylos-reason")
+
+    assert moved() == (502, "upstream_connect_failed")
+    file = tmp_path / "remembered.toml"
+    file.write_text(file.read_text().replace(BLUE, ""))
+    remembering.reload()
+    assert moved() == (503, "policy_failed"), "and the request does not go to the route's own upstream"
+
+
+def test_what_is_being_asked_while_it_forgets_is_not_remembered(remembering: Gateway, echo: EchoUpstream) -> None:
+    with RawClient(remembering.address()) as client:
+        client.send(b"GET / HTTP/1.1\r\nHost: a.example\r\nX-User: slow\r\n\r\n")
+        assert asked_by(remembering, echo, "is slow asked") == 204
+        remembering.forget("counts")
+        assert asked_by(remembering, echo, "go on") == 204
+        assert client.read_response().status == 200
+    assert [asked_by(remembering, echo, "slow") for _ in range(2)] == ["4", "4"]
 
 
 def test_it_is_forgotten_when_told_and_when_the_policy_changes(
     remembering: Gateway, echo: EchoUpstream, tmp_path: Path
 ) -> None:
     assert [asked_by(remembering, echo, "a") for _ in range(2)] == ["1", "1"]
-    assert remembering.forget() == ["counts"]
+    assert remembering.forget() == ["counts", "member", "moves", "who"]
     assert asked_by(remembering, echo, "a") == "2"
     assert remembering.forget("counts") == ["counts"]
-    with pytest.raises(pylos.PylosError, match="no policy `other` in Python; known are counts"):
+    with pytest.raises(pylos.PylosError, match="no policy `other` in Python; known are counts, member"):
         remembering.forget("other")
     assert asked_by(remembering, echo, "a") == "3"
     (tmp_path / "remembered.py").write_text(REMEMBERED.replace("asked = 0", "asked = 40", 1))

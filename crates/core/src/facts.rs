@@ -4,7 +4,8 @@ use crate::message::names::{Known, NameSet, known};
 use serde_json::{Map, Value};
 use std::net::IpAddr;
 
-/// A request as its client sent it, understood: what the upstream will get, before a policy changes it.
+/// A request as its client sent it, understood, and as policies in Python have changed it so far: what the upstream
+/// would get.
 pub trait Facts {
     fn method(&self) -> &[u8];
     /// Lower case, without a port; may be empty.

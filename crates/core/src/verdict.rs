@@ -1,5 +1,9 @@
 //! What a policy in Python says about a request, checked: nothing of it is taken for sound because a policy wrote it.
 
+mod by;
+
+pub use by::By;
+
 use crate::http1::is_token;
 use crate::message::path::{Normal, normalise};
 use crate::table::{is_own_field, no_field_value};
@@ -41,7 +45,7 @@ pub struct Changes {
     /// For how long this holds for requests that are alike, ms.
     pub remember_ms: Option<u64>,
     /// What makes them alike.
-    pub by: Vec<String>,
+    pub by: Vec<By>,
 }
 
 /// A refusal.
@@ -57,7 +61,7 @@ pub struct Denial {
     #[serde(default)]
     pub remember_ms: Option<u64>,
     #[serde(default)]
-    pub by: Vec<String>,
+    pub by: Vec<By>,
 }
 
 /// An answer of the policy's own.
@@ -102,7 +106,7 @@ fn read<'a, T: Deserialize<'a>>(text: &'a [u8]) -> Result<T, String> {
 
 impl Verdict {
     /// For how long it holds, and for which requests, where it is to be remembered.
-    pub fn memory(&self) -> Option<(u64, &[String])> {
+    pub fn memory(&self) -> Option<(u64, &[By])> {
         let (ms, by) = match self {
             Verdict::Allow(changes) => (changes.remember_ms, &changes.by),
             Verdict::Deny(denial) => (denial.remember_ms, &denial.by),
@@ -135,6 +139,7 @@ impl Changes {
                 return Err(format!("{text:?} names nobody: it is empty or has control characters"));
             }
         }
+        memorable(self.remember_ms, &self.by)?;
         Ok(self)
     }
 }
@@ -150,6 +155,7 @@ impl Denial {
             return Err(format!("{:?} is no code", self.code));
         }
         self.headers.iter().try_for_each(|(name, value)| answer_field(name, value))?;
+        memorable(self.remember_ms, &self.by)?;
         Ok(self)
     }
 }
@@ -167,6 +173,21 @@ impl Reply {
         head.headers.iter().try_for_each(|(name, value)| answer_field(name, value))?;
         Ok(Reply { head, body: body.to_vec() })
     }
+}
+
+/// What holds for nobody, or for everybody, is a mistake.
+fn memorable(ms: Option<u64>, by: &[By]) -> Result<(), String> {
+    match by.len() {
+        0 if ms.is_some() => Err("it says for how long it holds, and not for which requests".to_owned()),
+        length if length > by::MOST => Err(format!("`by` has {length} entries, at most {}", by::MOST)),
+        _ => Ok(()),
+    }
+}
+
+/// What a list in `by` says. The error says what is wrong with it.
+pub fn check_by(by: Vec<String>) -> Result<(), String> {
+    let by: Vec<By> = by.into_iter().map(By::try_from).collect::<Result<_, _>>()?;
+    memorable(None, &by)
 }
 
 /// Likewise in an answer, of which some fields are told in another way.

@@ -59,23 +59,11 @@ pub(crate) struct NewLane {
 #[derive(Serialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub(crate) enum Report<'a> {
-    Hello {
-        pid: u32,
-        version: &'a str,
-    },
-    Applied {
-        generation: u64,
-        workers: usize,
-    },
-    Refused {
-        generation: u64,
-        problems: Vec<Problem>,
-    },
+    Hello { pid: u32, version: &'a str },
+    Applied { generation: u64, workers: usize },
+    Refused { generation: u64, problems: Vec<Problem> },
     Status(Box<super::server::Status>),
-    /// So many policies have forgotten.
-    Forgot {
-        policies: usize,
-    },
+    Forgot,
     Drained,
 }
 

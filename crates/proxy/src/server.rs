@@ -111,10 +111,7 @@ impl Server {
                     self.replace_lane(generation, lane, descriptors);
                     Ok(())
                 }
-                Ok(Order::Forget { policy }) => {
-                    let policies = self.shared.forget(policy.as_deref());
-                    self.channel.report(&Report::Forgot { policies })
-                }
+                Ok(Order::Forget { policy }) => self.forget(policy.as_deref()),
                 Ok(Order::Status) => self.channel.report(&Report::Status(Box::new(self.status()))),
                 Ok(Order::Drain { deadline_ms }) => return self.drain(deadline_ms),
                 Ok(Order::Stop) => return self.stop(),
@@ -127,6 +124,11 @@ impl Server {
                 events::warn("report_failed", &[("error", &error.to_string())]);
             }
         }
+    }
+
+    fn forget(&self, policy: Option<&str>) -> std::io::Result<()> {
+        self.shared.forget(policy);
+        self.channel.report(&Report::Forgot)
     }
 
     fn apply_and_report(&mut self, generation: u64, raw: RawTable, new: New) -> std::io::Result<()> {
@@ -343,6 +345,10 @@ impl Server {
             Ok(Some((Ok(Order::Stop), _))) => true,
             Ok(Some((Ok(Order::Status), _))) => {
                 let _ = self.channel.report(&Report::Status(Box::new(self.status())));
+                false
+            }
+            Ok(Some((Ok(Order::Forget { policy }), _))) => {
+                let _ = self.forget(policy.as_deref());
                 false
             }
             Ok(Some(_)) => false,

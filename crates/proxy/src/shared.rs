@@ -138,11 +138,11 @@ impl Shared {
         Arc::clone(memory)
     }
 
-    /// Forgets what is remembered of a policy, or of all; how many there were.
-    pub(crate) fn forget(&self, policy: Option<&str>) -> usize {
+    /// Forgets what is remembered of a policy, or of all.
+    pub(crate) fn forget(&self, policy: Option<&str>) {
         let memories = self.memories.lock().unwrap_or_else(PoisonError::into_inner);
         let meant = memories.iter().filter(|(name, _)| policy.is_none_or(|policy| policy == &***name));
-        meant.map(|(_, memory)| memory.forget()).count()
+        meant.for_each(|(_, memory)| memory.forget());
     }
 
     /// Lets go of the memories of policies that there are not any more.

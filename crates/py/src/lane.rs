@@ -189,7 +189,10 @@ impl Caller {
     }
 
     /// Asks policy number `policy` about a request. `fields` are lines that each end with CR and LF.
-    fn ask(&self, number: u64, policy: u32, method: &str, target: &str, fields: &[u8]) -> PyResult<()> {
+    #[pyo3(signature = (number, policy, method, target, fields, body=None))]
+    fn ask(
+        &self, number: u64, policy: u32, method: &str, target: &str, fields: &[u8], body: Option<&[u8]>,
+    ) -> PyResult<()> {
         let (path, query) =
             target.split_once('?').map_or((target, None), |(path, query)| (path, Some(query)));
         let (mut record, request_id) = (Vec::new(), number.to_string());
@@ -205,6 +208,7 @@ impl Caller {
             client_id: b"ip:127.0.0.1",
             request_id: request_id.as_bytes(),
             fields,
+            body,
             ..Job::default()
         };
         job.encode(&mut record);

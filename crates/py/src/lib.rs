@@ -8,6 +8,7 @@ mod toml;
 
 use mimalloc::MiMalloc;
 use pylos_core::table::RawTable;
+use pylos_core::verdict;
 use pyo3::exceptions::{PyOSError, PyValueError};
 use pyo3::prelude::*;
 use serde::Serialize;
@@ -27,7 +28,7 @@ mod core_module {
     #[pymodule_export]
     use super::toml::{TomlError, parse_toml};
     #[pymodule_export]
-    use super::{run_gateway, version};
+    use super::{check_by, run_gateway, version};
 }
 
 /// Runs the gateway process over its control socket, which it takes over; returns the exit code.
@@ -46,6 +47,12 @@ fn run_gateway(py: Python<'_>, control_fd: i32) -> PyResult<i32> {
 #[pyfunction]
 fn version() -> &'static str {
     env!("CARGO_PKG_VERSION")
+}
+
+/// Raises ValueError for a list in `by` of a verdict that no request can be told apart with.
+#[pyfunction]
+fn check_by(by: Vec<String>) -> PyResult<()> {
+    verdict::check_by(by).map_err(PyValueError::new_err)
 }
 
 /// The shape is checked by the configuration language: an error here is a mistake of ours.

@@ -37,6 +37,7 @@ def policy(  # noqa: PLR0913 - each is an option
     method: Annotated[str, typer.Option(help="The request's method.")] = "GET",
     target: Annotated[str, typer.Option(help="Its path and query.")] = "/",
     header: Annotated[list[str] | None, typer.Option("--header", "-H", help="A field of it, `name: value`.")] = None,
+    data: Annotated[str | None, typer.Option(help="The body, for a policy that reads one.")] = None,
     json: Json = False,
 ) -> None:
     """Ask a policy in Python about one request, again and again, and tell what a call costs.
@@ -53,7 +54,7 @@ def policy(  # noqa: PLR0913 - each is an option
     kind = find_python(loaded.table["policy"], name)
     fields = [field_of(text) for text in header or []]
     lines = b"".join(f"{field}: {value}\r\n".encode() for field, value in [("host", "localhost"), *fields])
-    question = Question(method, target, lines)
+    question = Question(method, target, lines, None if data is None else data.encode())
     try:
         told = measure(wanted(name, kind), loaded.folder, question, seconds=seconds, in_flight=in_flight)
     except MeasureError as error:

@@ -5,10 +5,7 @@ It is a lane that serves nobody: it loads all policies and reads their settings,
 
 from __future__ import annotations
 
-import os
-import signal
 import socket
-import subprocess
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -18,7 +15,7 @@ from typing import Any
 from pylos.config.problems import Report
 from pylos.errors import PylosError
 from pylos.model import Document, Python
-from pylos.policy.wire import receive, send, start
+from pylos.policy.wire import end_of, receive, send, started
 
 SECONDS = 10.0
 """How long they may take to be imported."""
@@ -50,6 +47,8 @@ class Inspected:
     traits: dict[str, Traits] = field(default_factory=dict)
     files: list[Path] = field(default_factory=list)
     """What was imported: to change one of these is to change the configuration."""
+    faults: list[tuple[tuple[str, ...], str, str | None]] = field(default_factory=list)
+    """Path, message and hint of what cannot be used."""
 
 
 def inspect(document: Document, folder: Path, report: Report) -> Inspected:
@@ -59,50 +58,55 @@ def inspect(document: Document, folder: Path, report: Report) -> Inspected:
         return Inspected()
     asked = [wanted(name, {"call": one.call, "settings": one.settings}) for name, one in policies.items()]
     told = ask({"type": "setup", "policies": asked}, folder)
-    for fault in told.get("faults", ()):
-        message, _, more = fault["message"].partition("\n")
-        hint = "\n".join(filter(None, [fault["hint"], more])) or None
-        path = ("policy", fault["name"], *fault["path"])
-        report.add("P121", path, message, hint=hint, part="key" if message == "unknown key" else "value")
-    if "failed" in told:
+    if isinstance(told, Silent):
         for name in policies:
-            report.add("P121", ("policy", name, "call"), told["failed"], hint=told["hint"])
-    traits = {
-        one["name"]: Traits(one["phase"], one["body"], one["lane"], told["code"], one["is_async"], one["blocking"])
-        for one in told.get("policies", ())
-    }
-    return Inspected(traits, [Path(file) for file in told.get("files", ())])
+            report.add("P121", ("policy", name, "call"), told.why, hint=told.hint)
+        return Inspected()
+    for path, text, more in told.faults:
+        message, _, rest = text.partition("\n")
+        hint = "\n".join(filter(None, [more, rest])) or None
+        report.add("P121", path, message, hint=hint, part="key" if message == "unknown key" else "value")
+    return told
 
 
-def ask(message: Mapping[str, Any], folder: Path) -> dict[str, Any]:
-    """Start a process for a message, and give its answer; `failed` and `hint` where there is none."""
+@dataclass(frozen=True)
+class Silent:
+    """Nothing was found out."""
+
+    why: str
+    hint: str | None = None
+
+
+def ask(message: Mapping[str, Any], folder: Path) -> Inspected | Silent:
+    """Start a process for a message, and give its answer."""
     ours, theirs = socket.socketpair()
-    with ours:
-        process = start(folder if folder.is_dir() else None, theirs)
+    with ours, started(folder if folder.is_dir() else None, theirs) as process:
         try:
             ours.settimeout(SECONDS)
-            with suppress(ConnectionError, ValueError, KeyError, TypeError):  # code of users shares the process
+            # What is read is said by a process that it shares with code of users.
+            with suppress(ConnectionError, ValueError, KeyError, TypeError, AttributeError):
                 send(ours, message)
                 told = receive(ours, SECONDS)
                 if told is not None and told[0]["type"] in ("ready", "failed"):
-                    return told[0]
-            return {"failed": f"the process that imports it {end_of(process)}", "hint": None}
+                    return understood(told[0])
+            return Silent(f"the process that imports it {end_of(process)}")
         except TimeoutError:
             hint = "a module of policies only defines them: what waits belongs into `@policy.start`"
-            return {"failed": f"its module was not imported within {SECONDS:g} s", "hint": hint}
-        finally:
-            with suppress(ProcessLookupError, PermissionError):
-                os.killpg(process.pid, signal.SIGKILL)  # with all that it has started
-            process.wait()
+            return Silent(f"its module was not imported within {SECONDS:g} s", hint)
 
 
-def end_of(process: subprocess.Popen[bytes]) -> str:
-    """Say how a process ended that has not answered; one that goes on all the same is killed by who started it."""
-    try:
-        code = process.wait(timeout=1)
-    except subprocess.TimeoutExpired:
-        return "hung up"
-    return f"was ended by signal {-code}" if code < 0 else f"ended with exit code {code}"
+def understood(told: Mapping[str, Any]) -> Inspected:
+    """Read an answer."""
+    code = str(told.get("code", ""))
+    traits = {
+        str(one["name"]): Traits(one["phase"], one["body"], one["lane"], code, one["is_async"], one["blocking"])
+        for one in told.get("policies", ())
+    }
+    faults = [
+        (("policy", str(one["name"]), *map(str, one["path"])), str(one["message"]), one["hint"])
+        for one in told.get("faults", ())
+    ]
+    return Inspected(traits, [Path(file) for file in told.get("files", ())], faults)
 
 
 def python_of(policies: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:

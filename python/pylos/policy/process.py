@@ -70,7 +70,8 @@ def main(control: int, line: int | None = None) -> int:
         except FaultyError as error:
             send(supervisor, {"type": "failed", "faults": error.faults})
             return 1
-        send(supervisor, ready)
+        with suppress(BrokenPipeError):  # who has asked may be gone
+            send(supervisor, ready)
         return 0
 
 

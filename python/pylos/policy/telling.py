@@ -23,6 +23,8 @@ QUIET = 1.0
 """Seconds: a client that makes a policy fail must not fill the disk."""
 LONGEST = 16 << 10
 """Characters of a message."""
+MOST_KINDS = 1000
+"""Kinds of failures that are told apart: a policy may make classes of its own as it runs."""
 
 
 class Teller:
@@ -31,7 +33,7 @@ class Teller:
     def __init__(self, policies: Sequence[str]) -> None:
         self._policies = policies
         self._out = sys.stderr
-        self._told: dict[tuple[int, type[BaseException]], tuple[float, int]] = {}
+        self._told: dict[tuple[int, str], tuple[float, int]] = {}
         """By policy and kind of failure: when it was told last, and how often not since."""
 
     def tell(self, level: str, event: str, message: str, call: Call | None, **more: object) -> None:
@@ -44,7 +46,9 @@ class Teller:
 
     def failed(self, call: Call, failure: BaseException) -> None:
         """Tell that a policy failed. The same kind of failure of one policy is told once a second, and counted."""
-        key, now = (call.policy, type(failure)), time.monotonic()
+        if len(self._told) >= MOST_KINDS:
+            self._told.clear()
+        key, now = (call.policy, type(failure).__qualname__), time.monotonic()
         moment, unsaid = self._told.get(key, (-QUIET, 0))
         if now - moment < QUIET:
             self._told[key] = (moment, unsaid + 1)

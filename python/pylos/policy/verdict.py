@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from http import HTTPStatus
 
+from pylos._core import check_by
 from pylos.model.fields import FIELD_NAME, FIELD_VALUE, OF_ANSWERS, OWN
 from pylos.model.units import DURATION
 
@@ -36,7 +37,7 @@ class Allow:
     remember: str | None = None
     """For how long the decision holds for requests that are alike, a duration: "60s"."""
     by: Sequence[str] = ()
-    """What makes requests alike: "client.id", "request.path", "request.headers.x-tenant"."""
+    """What makes requests alike: "client.id", "request.path", "request.headers.x-tenant", "client.claims.org"."""
 
     def __post_init__(self) -> None:
         for name, value in self.headers.items():
@@ -115,6 +116,8 @@ def check_memory(remember: str | None, by: Sequence[str]) -> None:
     """Raise ValueError for a decision that cannot be remembered so."""
     if isinstance(by, str):
         raise ValueError(f'`by` is a list: by=["{by}"]')  # noqa: TRY004 - as all else that is wrong with a verdict
+    if by:
+        check_by(list(by))
     if remember is not None:
         DURATION.value(remember)
     if bool(by) != (remember is not None):

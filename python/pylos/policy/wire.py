@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -25,11 +27,12 @@ RINGS = 4
 """Descriptors of a worker, the most that come with a message."""
 
 
-def start(folder: Path | None, *sockets: socket.socket) -> subprocess.Popen[bytes]:
-    """Start a lane that has these sockets, in a folder and a session of its own; they are closed here."""
+@contextmanager
+def started(folder: Path | None, *sockets: socket.socket) -> Iterator[subprocess.Popen[bytes]]:
+    """Have a lane that has these sockets, for a while, in a folder and a session of its own; they are closed here."""
     descriptors = [one.fileno() for one in sockets]
     try:
-        return subprocess.Popen(  # noqa: S603 - our own module
+        process = subprocess.Popen(  # noqa: S603 - our own module
             [*COMMAND, *map(str, descriptors)],
             cwd=folder,
             pass_fds=descriptors,
@@ -40,6 +43,21 @@ def start(folder: Path | None, *sockets: socket.socket) -> subprocess.Popen[byte
     finally:
         for one in sockets:
             one.close()
+    try:
+        yield process
+    finally:
+        with suppress(ProcessLookupError, PermissionError):
+            os.killpg(process.pid, signal.SIGKILL)  # with all that it has started
+        process.wait()
+
+
+def end_of(process: subprocess.Popen[bytes]) -> str:
+    """Say how a process ended that has hung up; one that goes on all the same is killed by who started it."""
+    try:
+        code = process.wait(timeout=1)
+    except subprocess.TimeoutExpired:
+        return "hung up"
+    return f"was ended by signal {-code}" if code < 0 else f"ended with exit code {code}"
 
 
 def send(stream: socket.socket, message: Mapping[str, object], descriptors: Sequence[int] = ()) -> None:
@@ -62,12 +80,23 @@ def receive(stream: socket.socket, seconds: float | None = None) -> tuple[dict[s
     try:
         rest = read(stream, LENGTH - len(head), deadline) if head else None
         body = read(stream, int.from_bytes(head + rest), deadline) if rest is not None else None
-        message = None if body is None else json.loads(body)
+        message = None if body is None else parsed(body)
     finally:
         if message is None:
             for one in descriptors:
                 os.close(one)
     return None if message is None else (message, descriptors)
+
+
+def parsed(body: bytes) -> dict[str, Any]:
+    """Read a message. Raises ValueError for what is none."""
+    try:
+        message = json.loads(body)
+    except RecursionError as error:  # of what is nested too deep
+        raise ValueError(str(error)) from None
+    if isinstance(message, dict) and isinstance(message.get("type"), str):
+        return message
+    raise ValueError(f"no message: {body[:100]!r}")
 
 
 def read(stream: socket.socket, length: int, deadline: float | None) -> bytes | None:

@@ -132,12 +132,11 @@ class GatewayProcess:
         """Hand over a lane in place of one that was lost."""
         await self._send({"type": "lane", "generation": generation, "lane": order}, [line.fileno()])
 
-    async def forget(self, policy: str | None) -> int:
-        """Make it forget what it remembers of a policy's decisions, or of all; gives of how many policies."""
+    async def forget(self, policy: str | None) -> None:
+        """Make it forget what it remembers of a policy's decisions, or of all."""
         async with self._asking:
             await self._send({"type": "forget", "policy": policy})
-            answer = await self._must_answer(("forgot",), APPLY_SECONDS)
-        return int(answer["policies"])
+            await self._must_answer(("forgot",), APPLY_SECONDS)
 
     async def status(self) -> Message:
         """Ask how it is doing."""

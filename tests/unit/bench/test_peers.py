@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from system.processes import is_running
 
 from bench import process, stage
 from bench.job import Job, Site
@@ -114,12 +115,5 @@ def test_what_ignores_the_request_to_end_is_killed_with_its_children(site: Site,
     assert len(family) >= 2
     started.stop()
     # The kernel ends them in its own time; the test's time limit is the bound.
-    while any(_runs(pid) for pid in family):
+    while any(is_running(pid) for pid in family):
         os.sched_yield()
-
-
-def _runs(pid: int) -> bool:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in {"Z", "X"}
-    except (FileNotFoundError, ProcessLookupError):
-        return False

@@ -4,6 +4,8 @@ import json
 from pathlib import Path
 
 import pytest
+from system.processes import is_running
+from system.rig import until
 from typer.testing import CliRunner
 
 from pylos.cli import app
@@ -17,16 +19,37 @@ call = "mine:staff"
 [policy.slow]
 type = "python"
 call = "mine:slow"
+[policy.reads]
+type = "python"
+call = "mine:reads"
+[policy.ends]
+type = "python"
+call = "mine:ends"
 [policy.shield]
 type = "filter"
 """
 MODULE = """
-import asyncio
+import asyncio, os, subprocess
 from pylos import Deny, policy
 
 @policy
 def staff(request):
     return None if request.headers.get("x-role") == "staff" else Deny(code="staff_only")
+
+@policy(body="64KiB")
+def reads(request):
+    return Deny() if request.body == b"0123456789" else None
+
+@policy
+def ends(request):
+    os._exit(3)
+
+@policy.start
+async def start(state):
+    if "CHILD" in os.environ:
+        child = subprocess.Popen(["sleep", "60"])
+        with open(os.environ["CHILD"], "w") as told:
+            told.write(str(child.pid))
 
 @policy
 async def slow(request):
@@ -76,4 +99,38 @@ def test_what_is_not_in_python_is_not_measured(name: str):
     code, told = run(name)
 
     assert code == 1
-    assert f"there is no policy `{name}` in Python; known are slow, staff" in told
+    assert f"there is no policy `{name}` in Python; known are ends, reads, slow, staff" in told
+
+
+def test_more_questions_than_the_ring_takes_wait():
+    found = json.loads(run("staff", "--json", "--in-flight", "1024", "-H", f"x-long: {'x' * 4000}")[1])
+
+    assert found["calls"] > 100
+
+
+def test_a_policy_that_reads_bodies_gets_one():
+    found = json.loads(run("reads", "--json", "--data", "0123456789")[1])
+
+    assert found["verdicts"] == {"deny": found["calls"]}
+
+
+def test_one_that_ends_its_process_is_told_at_once():
+    code, told = run("ends")
+
+    assert (code, told) == (1, "pylos: `ends` cannot be measured: its process ended with exit code 3\n")
+
+
+def test_what_it_cannot_be_asked_is_told():
+    code, told = run("staff", "-H", f"x-long: {'x' * 10_000_000}")
+
+    assert code == 1
+    assert "`staff` cannot be measured: the request is longer than a ring takes" in told
+
+
+def test_nothing_is_left_running(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    child = tmp_path / "child"
+    child.touch(mode=0o666)
+    monkeypatch.setenv("CHILD", str(child))
+
+    assert run("staff")[0] == 0
+    until(lambda: not is_running(int(child.read_text())), 5)

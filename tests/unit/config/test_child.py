@@ -9,6 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
+from system.processes import is_running
 
 from pylos.config import load, load_text, program
 from pylos.errors import ConfigError
@@ -278,15 +279,9 @@ def test_a_process_in_a_session_of_its_own_is_not_waited_for(monkeypatch):
 def gone(pid):
     """Whether a process ends, if perhaps nobody asks for its exit code. A killed one may take a moment."""
     deadline = time.monotonic() + 5
-    while time.monotonic() < deadline:
-        try:
-            state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
-        except (FileNotFoundError, ProcessLookupError):
-            return True
-        if state == "Z":
-            return True
+    while is_running(pid) and time.monotonic() < deadline:
         time.sleep(0.01)
-    return False
+    return not is_running(pid)
 
 
 # -- rights ----------------------------------------------------------------------------------------------------------

@@ -3,6 +3,8 @@
 from pathlib import Path
 
 import pytest
+from system.processes import is_running
+from system.rig import until
 
 from pylos.config import load
 from pylos.config.explain import Asker
@@ -184,3 +186,48 @@ def test_the_package_that_a_policy_comes_from_is_watched_wherever_it_is(folder: 
     assert {file.name for file in first.watch} > {"rules.py", "more.py"}
     codes = [loaded.table["policy"]["zoned"]["kind"]["code"] for loaded in (first, second)]
     assert codes[0] != codes[1]
+
+
+def test_what_a_module_starts_ends_with_the_check(folder: Path, monkeypatch: pytest.MonkeyPatch):
+    child = folder / "child"
+    child.touch(mode=0o666)
+    monkeypatch.setenv("CHILD", str(child))
+    starts = "child = subprocess.Popen(['sleep', '600'])\nopen(os.environ['CHILD'], 'w').write(str(child.pid))\n"
+    (folder / "beside.py").write_text("import os, subprocess\n" + starts)
+    load(written(folder))
+
+    until(lambda: not is_running(int(child.read_text())), 5)
+
+
+SAME = """
+[listen.http]
+bind = "127.0.0.1:0"
+[upstream.a]
+targets = ["http://127.0.0.1:1"]
+[policy.moves]
+type = "python"
+call = "mine:tenant"
+settings = { header = "x" }
+[policy.before]
+type = "filter"
+if = "request.path == '/old'"
+deny_path = ["/nothing"]
+[policy.marks]
+type = "headers"
+if = "request.path == '/new' && client.plan == 'gold'"
+request = { set = { x-marked = "1" } }
+[route.site]
+match = "/{rest:path}"
+to = "a"
+use = ["before", "moves", "marks"]
+"""
+
+
+def test_what_comes_behind_a_policy_is_told_of_the_request_as_it_is_then(folder: Path):
+    given = {"moves": {"path": "/new", "plan": "gold"}}
+    told = Asker(load(written(folder, SAME)).table).ask("GET", "/old", given=given)
+
+    assert {policy.name: policy.acts for policy in told.policies} == {"before": True, "moves": True, "marks": True}
+    assert told.request.path == "/old"
+    assert told.sent is not None
+    assert dict(told.sent.headers)["x-marked"] == "1"

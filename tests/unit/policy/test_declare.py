@@ -53,6 +53,10 @@ async def coroutine(request: Request) -> None: ...
         (lambda: Allow(query="a b"), "is no query"),
         (lambda: Allow(remember="60s"), "belong together"),
         (lambda: Allow(by=["client.id"]), "belong together"),
+        (lambda: Allow(remember="1s", by=["client.shoe"]), "is nothing of a request or its client"),
+        (lambda: Allow(remember="1s", by=["request.headers.host"]), "the host is not asked for as a field"),
+        (lambda: Deny(remember="1s", by=["request.headers.x y"]), "no name of a field"),
+        (lambda: Deny(remember="1s", by=["client.id"] * 17), "at most 16"),
         (lambda: Allow(remember="60", by=["client.id"]), "has no unit"),
     ],
 )

@@ -6,7 +6,7 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -44,11 +44,11 @@ def plain(request): ...
 class Running:
     """A lane's process, the socket of its supervisor and that of its gateway."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, program: Sequence[str]) -> None:
         self.control, first = socket.socketpair()
         self.line, second = socket.socketpair()
         fds = [first.fileno(), second.fileno()]
-        command = [sys.executable, "-m", "pylos.policy.process", *map(str, fds)]
+        command = [sys.executable, *program, *map(str, fds)]
         self.process = subprocess.Popen(command, pass_fds=fds, cwd=folder, stderr=subprocess.PIPE, text=True)
         first.close()
         second.close()
@@ -87,13 +87,13 @@ def answer_of(caller: Caller, policy: int) -> tuple[Kind, bytes]:
 
 
 @pytest.fixture
-def start(tmp_path: Path) -> Iterator[Callable[[], Running]]:
+def start(tmp_path: Path) -> Iterator[Callable[..., Running]]:
     (tmp_path / "mine.py").write_text(MODULE)
     (tmp_path / "broken.py").write_text("import sys\nsys.exit('no licence')\n")
     running: list[Running] = []
 
-    def begin() -> Running:
-        running.append(Running(tmp_path))
+    def begin(*program: str) -> Running:
+        running.append(Running(tmp_path, program or ("-m", "pylos.policy.process")))
         return running[-1]
 
     yield begin
@@ -104,7 +104,7 @@ def start(tmp_path: Path) -> Iterator[Callable[[], Running]]:
         one.process.communicate()
 
 
-def test_it_answers_each_worker_and_ends_with_the_line(start: Callable[[], Running]) -> None:
+def test_it_answers_each_worker_and_ends_with_the_line(start: Callable[..., Running]) -> None:
     lane = start()
     told = lane.setup(("mine:hello", {}), ("mine:limited", {"most": 2}), ("mine:fails", {}))
     plain = {"phase": "hooks", "body": None, "is_async": False, "blocking": False, "lane": None}
@@ -147,7 +147,7 @@ def test_it_answers_each_worker_and_ends_with_the_line(start: Callable[[], Runni
     ],
 )
 def test_what_it_cannot_have_is_told_with_its_key(
-    start: Callable[[], Running], call: str, settings: dict[str, Any], path: list[str], words: str
+    start: Callable[..., Running], call: str, settings: dict[str, Any], path: list[str], words: str
 ) -> None:
     lane = start()
     told = lane.setup(("mine:hello", {}), (call, settings))
@@ -160,9 +160,35 @@ def test_what_it_cannot_have_is_told_with_its_key(
     assert lane.process.wait(timeout=10) == 1
 
 
-def test_a_lane_that_dies_closes_its_line(start: Callable[[], Running]) -> None:
+def test_a_lane_that_dies_closes_its_line(start: Callable[..., Running]) -> None:
     lane = start()
     lane.setup(("mine:hello", {}))
     lane.process.send_signal(signal.SIGKILL)
 
     assert lane.line.recv(1) == b""
+
+
+SPINS = """
+from pylos import policy
+
+@policy
+def spins(request):
+    while True:
+        pass
+"""
+
+
+def test_one_that_is_stuck_ends_even_if_nobody_is_there_to_see_to_it(
+    start: Callable[..., Running], tmp_path: Path
+) -> None:
+    (tmp_path / "spinning.py").write_text(SPINS)
+    hurried = "import sys; sys.path.insert(0, '.'); from pylos.policy import process; process.ORPHANED = 0.5; "
+    lane = start("-c", hurried + "sys.exit(process.main(*map(int, sys.argv[1:])))")
+    lane.setup(("spinning:spins", {}))
+    caller = lane.attach()
+    caller.ask(1, 0, "GET", "/", b"")
+    caller.flush()
+
+    _, said = lane.process.communicate(timeout=20)
+    assert lane.process.returncode == 1
+    assert "spinning.py" in said, "and it tells where"

@@ -23,10 +23,13 @@ pub enum Part {
 pub struct Acting(SmallVec<[Part; 8]>);
 
 impl Acting {
-    /// `draw` is the request's id, which decides what `enforce` leaves to chance; without one, what is enforced at
-    /// all is enforced.
-    pub fn decide(table: &Table, list: &[PolicyId], draw: Option<&[u8]>, facts: &dyn Facts) -> Self {
-        Acting(list.iter().map(|id| table.policies[id.index()].part(draw, facts)).collect())
+    /// Decides it for all from a place of the list on. `draw` is the request's id, which decides what `enforce` leaves
+    /// to chance; without one, what is enforced at all is enforced.
+    pub fn decide(
+        &mut self, table: &Table, list: &[PolicyId], from: usize, draw: Option<&[u8]>, facts: &dyn Facts,
+    ) {
+        self.0.truncate(from);
+        self.0.extend(list.iter().skip(from).map(|id| table.policies[id.index()].part(draw, facts)));
     }
 
     pub fn part(&self, place: usize) -> Part {

@@ -12,8 +12,8 @@ pub use question::Question;
 use crate::request::incoming::Request;
 use crate::request::inquiry::{FreshId, Inquiry};
 use crate::request::record::Record;
-use crate::request::{Plan, Stage, Step, decide, guard, head, identify, resume, route};
-use answer::{Chosen, Outcome, Sent, Understood};
+use crate::request::{Plan, Stage, Step, admit, decide, guard, head, identify, resume, route};
+use answer::{Chosen, Other, Outcome, Sent, Understood};
 use pylos_core::facts::nameless;
 use pylos_core::route::Captures;
 use pylos_core::table::{Action, BindAddress, ListenerId, RouteId, Serve, Table};
@@ -31,7 +31,10 @@ pub fn explain(table: &Table, question: &Question) -> Result<Explanation, String
     let limits = &table.listeners[listener.index()].limits;
     let bytes = question.head(&url)?;
     let asked = Asked { table, question, listener, secure: url.secure };
-    let traced = asked.trace(&bytes);
+    let mut traced = asked.trace(&bytes);
+    let (understood, others) = (asked.understood(&traced.request), traced.others(table, question.nearest));
+    let chosen = traced.route.map(|route| chosen(table, route, &traced.request));
+    let mut policies = policies::words(&asked, &mut traced, 0);
     let (mut request, mut out, mut record) = (asked.fresh(), Vec::new(), Record::default());
     let mut step = match head::whole(&bytes, limits, &mut request) {
         Ok(()) => decide(&mut asked.inquiry(&mut request, &mut out, &mut record)),
@@ -42,23 +45,19 @@ pub fn explain(table: &Table, question: &Question) -> Result<Explanation, String
             Step::Decided(plan) => break plan,
             Step::Ask(policy) => {
                 let said = given::verdict(table, &table.policies[policy.policy.index()], question)?;
+                // What comes behind it sees the request as it is then.
+                policies.truncate(policy.place + 1);
+                policies.extend(policies::after(&asked, &mut traced, policy, said.clone()));
                 step = resume(&mut asked.inquiry(&mut request, &mut out, &mut record), policy, Ok(said));
             }
         }
     };
-    // Who the client is may have been found out on the way.
-    let mut traced = traced;
-    traced.request.identity.clone_from(&request.identity);
     Ok(Explanation {
-        request: asked.understood(&traced.request),
+        request: understood,
         listener: table.listeners[listener.index()].name.to_string(),
-        others: if traced.sound {
-            nearest::nearest(table, &traced.request, traced.route, question.nearest)
-        } else {
-            Vec::new()
-        },
-        route: traced.route.map(|route| chosen(table, route, &traced.request)),
-        policies: policies::words(&asked, traced),
+        others,
+        route: chosen,
+        policies,
         outcome: asked.outcome(&plan, &request),
         sent: matches!(plan, Plan::Forward(_)).then(|| sent(out, &record)),
     })
@@ -87,6 +86,15 @@ struct Traced {
     route: Option<RouteId>,
     /// The message was sound.
     sound: bool,
+}
+
+impl Traced {
+    fn others(&self, table: &Table, most: usize) -> Vec<Other> {
+        match self.sound {
+            true => nearest::nearest(table, &self.request, self.route, most),
+            false => Vec::new(),
+        }
+    }
 }
 
 impl<'q> Asked<'q> {
@@ -125,6 +133,9 @@ impl<'q> Asked<'q> {
         let sound = whole.and_then(|()| guard::guard(q.request)).is_ok();
         let serves = listener.serve == Serve::Proxy;
         let route = if sound && serves { route::find(&mut q).ok() } else { None };
+        if let Some(route) = route {
+            admit::begin(&mut q, route);
+        }
         Traced { request, route, sound }
     }
 

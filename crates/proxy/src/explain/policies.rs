@@ -2,19 +2,33 @@
 
 use super::answer::{ConditionWord, PolicyWord};
 use super::{Asked, Traced, given, text};
-use crate::request::admit;
 use crate::request::inquiry::Inquiry;
+use crate::request::record::Record;
+use crate::request::{self, admit, consult};
 use pylos_core::condition::CannotTell;
 use pylos_core::table::{FieldEdits, Part, Policy, PolicyKind};
+use pylos_core::verdict::Verdict;
 
-pub(super) fn words(asked: &Asked<'_>, mut traced: Traced) -> Vec<PolicyWord> {
+/// Those from a place of the list on, about the request as it is now.
+pub(super) fn words(asked: &Asked<'_>, traced: &mut Traced, from: usize) -> Vec<PolicyWord> {
     if !traced.sound {
         return Vec::new();
     }
-    let (mut out, mut record) = (Vec::new(), crate::request::record::Record::default());
+    let (mut out, mut record) = (Vec::new(), Record::default());
     let mut q = asked.inquiry(&mut traced.request, &mut out, &mut record);
-    let effective = q.effective(traced.route);
-    effective.ids.iter().map(|id| word(asked, &asked.table.policies[id.index()], &mut q)).collect()
+    let ids = q.effective(traced.route).ids.iter().skip(from);
+    ids.map(|id| word(asked, &asked.table.policies[id.index()], &mut q)).collect()
+}
+
+/// Those behind one that has said something.
+pub(super) fn after(
+    asked: &Asked<'_>, traced: &mut Traced, policy: request::Asked, said: Verdict,
+) -> Vec<PolicyWord> {
+    let (mut out, mut record) = (Vec::new(), Record::default());
+    let mut q = asked.inquiry(&mut traced.request, &mut out, &mut record);
+    // What it refuses, or answers, is told as the outcome.
+    drop(consult::heard(&mut q, policy, Ok(said)));
+    words(asked, traced, policy.place + 1)
 }
 
 fn word(asked: &Asked<'_>, policy: &Policy, q: &mut Inquiry<'_>) -> PolicyWord {

@@ -14,23 +14,37 @@ pub(crate) struct Breaker {
     failures: Cell<u32>,
     /// When it may be asked again, ms; 0 = now.
     until_ms: Cell<u64>,
+    /// One request finds out whether it is well again.
+    trying: Cell<bool>,
+}
+
+/// Someone waits for an answer. A client that goes away before there is one has found out nothing.
+pub(crate) struct Waiter<'b>(&'b Breaker);
+
+impl Drop for Waiter<'_> {
+    fn drop(&mut self) {
+        if self.0.trying.replace(false) {
+            self.0.until_ms.set(1);
+        }
+    }
 }
 
 impl Breaker {
     /// Whether it is asked. Of those who come after its rest only the first one asks.
-    pub(crate) fn admits(&self, now_ms: u64) -> bool {
+    pub(crate) fn admits(&self, now_ms: u64) -> Option<Waiter<'_>> {
         let until = self.until_ms.get();
-        if until == 0 {
-            return true;
-        }
         if now_ms < until {
-            return false;
+            return None;
         }
-        self.until_ms.set(now_ms + REST_MS);
-        true
+        if until > 0 {
+            self.until_ms.set(now_ms + REST_MS);
+            self.trying.set(true);
+        }
+        Some(Waiter(self))
     }
 
     pub(crate) fn succeeded(&self) {
+        self.trying.set(false);
         self.failures.set(0);
         self.until_ms.set(0);
     }
@@ -38,6 +52,7 @@ impl Breaker {
     /// True: it is given up with this failure.
     #[must_use]
     pub(crate) fn failed(&self, now_ms: u64) -> bool {
+        self.trying.set(false);
         let failures = self.failures.get().saturating_add(1);
         self.failures.set(failures);
         if failures < MOST {
@@ -52,19 +67,33 @@ impl Breaker {
 mod tests {
     use super::*;
 
-    #[test]
-    fn it_opens_rests_and_tries_again() {
+    fn given_up() -> Breaker {
         let breaker = Breaker::default();
         for _ in 1..MOST {
-            assert!(breaker.admits(10) && !breaker.failed(10));
+            assert!(breaker.admits(10).is_some() && !breaker.failed(10));
         }
         assert!(breaker.failed(10), "now it is given up");
-        assert!(!breaker.admits(10 + REST_MS - 1));
-        assert!(breaker.admits(10 + REST_MS), "one may try");
-        assert!(!breaker.admits(10 + REST_MS), "the others wait for what comes of it");
+        assert!(breaker.admits(10 + REST_MS - 1).is_none());
+        breaker
+    }
+
+    #[test]
+    fn it_opens_rests_and_tries_again() {
+        let breaker = given_up();
+        let trying = breaker.admits(10 + REST_MS);
+        assert!(trying.is_some(), "one may try");
+        assert!(breaker.admits(10 + REST_MS).is_none(), "the others wait for what comes of it");
         assert!(!breaker.failed(10 + REST_MS), "told once");
-        assert!(!breaker.admits(10 + REST_MS + 1));
+        drop(trying);
+        assert!(breaker.admits(10 + REST_MS + 1).is_none());
         breaker.succeeded();
-        assert!(breaker.admits(10 + REST_MS + 1));
+        assert!(breaker.admits(10 + REST_MS + 1).is_some());
+    }
+
+    #[test]
+    fn a_client_that_goes_away_does_not_keep_it_given_up() {
+        let breaker = given_up();
+        drop(breaker.admits(10 + REST_MS));
+        assert!(breaker.admits(10 + REST_MS).is_some(), "the next one tries at once");
     }
 }

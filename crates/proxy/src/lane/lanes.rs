@@ -1,11 +1,10 @@
 //! A worker's links to the lanes of one configuration, and how a policy is asked over them.
 
-use super::breaker::Breaker;
-use super::memory::Memory;
-use super::{Asking, Line, Link, Unanswered, join};
+use super::breaker::{Breaker, Waiter};
+use super::memory::{About, Memory};
+use super::{Answer, Asking, Line, Link, Unanswered, join};
 use crate::clock::Clock;
 use crate::error::Refusal;
-use crate::request::incoming::Request;
 use crate::telemetry::cells::{AskedCells, Came};
 use crate::telemetry::events;
 use pylos_core::table::{PolicyId, PolicyKind, PythonPolicy, Table};
@@ -165,24 +164,15 @@ impl Lanes {
         }
     }
 
-    /// What a policy has decided before, where that holds for this request.
-    pub(crate) fn recall(&self, id: PolicyId, request: &Request, now_ms: u64) -> Option<Verdict> {
+    /// What a policy has decided before, where that holds for this request. What made sense with another table and does
+    /// not with this one, holds no more.
+    pub(crate) fn recall(
+        &self, id: PolicyId, table: &Table, about: About<'_>, now_ms: u64,
+    ) -> Option<Verdict> {
         let seat = self.seats[id.index()].as_ref()?;
-        let verdict = seat.memory.recall(request, now_ms)?;
+        let verdict = seat.memory.recall(about, now_ms).filter(|verdict| fits(table, verdict).is_ok())?;
         seat.cells.count(Came::Remembered);
         Some(verdict)
-    }
-
-    /// Remembers a decision that wants to be.
-    pub(crate) fn remember(
-        &self, id: PolicyId, name: &str, verdict: &Verdict, request: &Request, now_ms: u64,
-    ) {
-        let Some(seat) = &self.seats[id.index()] else { return };
-        if let Err(why) = seat.memory.remember(verdict, request, now_ms) {
-            seat.tell(now_ms, || {
-                events::error("policy_not_remembered", &[("policy", name), ("error", &why)])
-            });
-        }
     }
 
     /// Asks a policy; what it gives waits for the verdict.
@@ -190,14 +180,14 @@ impl Lanes {
         &self, id: PolicyId, python: &PythonPolicy, job: Job<'_>, clock: &Clock,
     ) -> Result<Waiting<'_>, Silence> {
         let Some(seat) = &self.seats[id.index()] else { return Err(Silence::Lost) };
-        let asking = match seat.breaker.admits(clock.ms()) {
-            true => self.groups[seat.group].ask(Job { policy: seat.number, ..job }),
-            false => Err(Silence::GivenUp),
-        };
+        let asking = seat.breaker.admits(clock.ms()).ok_or(Silence::GivenUp).and_then(|waiter| {
+            let asking = self.groups[seat.group].ask(Job { policy: seat.number, ..job })?;
+            Ok((asking, waiter))
+        });
         match asking {
-            Ok(asking) => {
+            Ok((asking, _waiter)) => {
                 let asking = tokio::time::timeout(Duration::from_millis(python.timeout_ms), asking);
-                Ok(Waiting { seat, asking, began_us: clock.us() })
+                Ok(Waiting { seat, asking, began_us: clock.us(), age: seat.memory.age(), _waiter })
             }
             Err(silence) => {
                 seat.cells.count(silence.came());
@@ -212,22 +202,26 @@ pub(crate) struct Waiting<'l> {
     seat: &'l Seat,
     asking: Timeout<Asking>,
     began_us: u64,
+    /// Of the memory when it was asked.
+    age: u64,
+    _waiter: Waiter<'l>,
 }
 
 impl Waiting<'_> {
-    /// Waits for the verdict, no longer than the policy's time.
+    /// Waits for the verdict, no longer than the policy's time, and remembers it where it wants to be.
     pub(crate) async fn verdict(
-        self, name: &str, python: &PythonPolicy, table: &Table, clock: &Clock,
+        self, name: &str, python: &PythonPolicy, table: &Table, about: About<'_>, clock: &Clock,
     ) -> Result<Verdict, Silence> {
-        let Waiting { seat, asking, began_us } = self;
+        let Waiting { seat, asking, began_us, age, _waiter } = self;
         let now_ms = || clock.ms();
         let said = match asking.await {
-            Ok(Ok(answer)) => match Verdict::decode(answer.kind, &answer.rest) {
+            Ok(Ok(answer)) => match understood(table, &answer) {
                 Ok(Verdict::Failed) => Err(Silence::Failed),
-                Ok(verdict) => match fits(table, &verdict) {
-                    Ok(()) => Ok(verdict),
-                    Err(why) => seat.wrong(name, &why, now_ms()),
-                },
+                Ok(verdict) => {
+                    let remembered = seat.memory.remember(&verdict, answer.rest.len(), about, age, now_ms());
+                    remembered.unwrap_or_else(|why| seat.not_remembered(name, &why, now_ms()));
+                    Ok(verdict)
+                }
                 Err(why) => seat.wrong(name, &why, now_ms()),
             },
             Ok(Err(unanswered)) => Err(silence(unanswered)),
@@ -253,6 +247,10 @@ impl Seat {
         Err(Silence::Failed)
     }
 
+    fn not_remembered(&self, name: &str, why: &str, now_ms: u64) {
+        self.tell(now_ms, || events::error("policy_not_remembered", &[("policy", name), ("error", why)]));
+    }
+
     /// Notes that there was no answer, and tells of it.
     fn silent(&self, name: &str, python: &PythonPolicy, silence: Silence, now_ms: u64) {
         if self.breaker.failed(now_ms) {
@@ -270,6 +268,11 @@ impl Seat {
             event();
         }
     }
+}
+
+fn understood(table: &Table, answer: &Answer) -> Result<Verdict, String> {
+    let verdict = Verdict::decode(answer.kind, &answer.rest)?;
+    fits(table, &verdict).map(|()| verdict)
 }
 
 /// Whether a verdict makes sense with this table.

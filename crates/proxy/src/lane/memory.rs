@@ -4,106 +4,51 @@
 use crate::request::incoming::Request;
 use pylos_core::facts::{Facts, nameless};
 use pylos_core::message::head::same_for_cgi;
-use pylos_core::verdict::Verdict;
+use pylos_core::verdict::{By, Verdict};
+use serde_json::{Map, Value};
 use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
 use std::net::IpAddr;
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 /// Decisions that one policy may have remembered.
 const MOST: usize = 16_384;
 const SHARDS: usize = 16;
+/// Bytes of a decision: what is remembered is bounded by this and by their number alone.
+const LONGEST: usize = 2048;
 /// Different lists in `by`: each one is looked up for each request.
 const MOST_SHAPES: usize = 4;
+/// A full memory is rid of what holds no more once in so long, ms.
+const SWEEP_MS: u64 = 1000;
 
-/// What requests are alike in.
-#[derive(Debug, Clone, PartialEq, Eq)]
-enum By {
-    Method,
-    Scheme,
-    Host,
-    Path,
-    Query,
-    Header(Box<[u8]>),
-    ClientId,
-    ClientIp,
-    ClientPlan,
-    Claim(Box<str>),
+/// What a decision is about.
+#[derive(Clone, Copy)]
+pub(crate) struct About<'r> {
+    pub(crate) request: &'r Request,
+    /// The name of its route.
+    pub(crate) route: &'r str,
 }
 
-impl By {
-    fn parse(text: &str) -> Option<Self> {
-        Some(match text {
-            "request.method" => By::Method,
-            "request.scheme" => By::Scheme,
-            "request.host" => By::Host,
-            "request.path" => By::Path,
-            "request.query" => By::Query,
-            "client.id" => By::ClientId,
-            "client.ip" => By::ClientIp,
-            "client.plan" => By::ClientPlan,
-            other => match (other.strip_prefix("request.headers."), other.strip_prefix("client.claims.")) {
-                (Some(name), _) if !name.is_empty() => By::Header(name.as_bytes().into()),
-                (_, Some(name)) if !name.is_empty() => By::Claim(name.into()),
-                _ => return None,
-            },
-        })
-    }
-
-    /// Appends the value, so that no two requests that differ in it have the same key.
-    fn write(&self, request: &Request, key: &mut Vec<u8>) {
-        let client = request.identity.as_deref();
-        match self {
-            By::Method => text(key, Some(request.method())),
-            By::Scheme => text(key, Some(request.scheme())),
-            By::Host => text(key, Some(request.host())),
-            By::Path => text(key, Some(request.path_now())),
-            By::Query => text(key, request.query_now()),
-            By::Header(name) => {
-                let mut lines = 0u32;
-                request.any_field(&mut |known, value| {
-                    if same_for_cgi(known, name) {
-                        lines += 1;
-                        text(key, Some(value));
-                    }
-                    false
-                });
-                key.extend_from_slice(&lines.to_ne_bytes());
-            }
-            By::ClientId => match client {
-                Some(client) => text(key, Some(client.id.as_bytes())),
-                None => text(key, Some(nameless(request.client_ip()).as_bytes())),
-            },
-            By::ClientIp => match request.client_ip().map(|ip| ip.to_canonical()) {
-                Some(IpAddr::V4(ip)) => text(key, Some(&ip.octets())),
-                Some(IpAddr::V6(ip)) => text(key, Some(&ip.octets())),
-                None => text(key, None),
-            },
-            By::ClientPlan => text(key, client.and_then(|client| client.plan.as_deref()).map(str::as_bytes)),
-            By::Claim(name) => {
-                let claim = client.and_then(|client| client.claims.get(&**name)).map(ToString::to_string);
-                text(key, claim.as_deref().map(str::as_bytes));
-            }
-        }
-    }
-}
-
-/// Its length and itself; of what is not there a length that nothing has.
-fn text(key: &mut Vec<u8>, value: Option<&[u8]>) {
-    let length = value.map_or(u32::MAX, |value| value.len() as u32);
-    key.extend_from_slice(&length.to_ne_bytes());
-    key.extend_from_slice(value.unwrap_or_default());
-}
+/// Of all in which requests have to be alike, 128 bits that no client can foresee: what clients have sent is not kept.
+type Key = [u64; 2];
 
 pub(crate) struct Memory {
     /// Of the policy's code and settings.
     version: u64,
     /// Anything was ever remembered.
     used: AtomicBool,
+    /// Raised when all is forgotten: what was asked before that is not remembered behind it.
+    age: AtomicU64,
     shapes: RwLock<Vec<Arc<[By]>>>,
-    shards: [Mutex<HashMap<Box<[u8]>, Remembered>>; SHARDS],
+    shards: [Mutex<Shard>; SHARDS],
     hashing: RandomState,
+}
+
+#[derive(Default)]
+struct Shard {
+    known: HashMap<Key, Remembered>,
+    swept_ms: u64,
 }
 
 struct Remembered {
@@ -116,6 +61,7 @@ impl Memory {
         Memory {
             version,
             used: AtomicBool::new(false),
+            age: AtomicU64::new(0),
             shapes: RwLock::default(),
             shards: Default::default(),
             hashing: RandomState::new(),
@@ -126,133 +72,367 @@ impl Memory {
         self.version == version
     }
 
+    /// To be told when what is asked now is remembered.
+    pub(crate) fn age(&self) -> u64 {
+        self.age.load(Relaxed)
+    }
+
     /// The decision that holds for this request, if there is one.
-    pub(crate) fn recall(&self, request: &Request, now_ms: u64) -> Option<Verdict> {
+    pub(crate) fn recall(&self, about: About<'_>, now_ms: u64) -> Option<Verdict> {
         if !self.used.load(Relaxed) {
             return None;
         }
         let shapes = self.shapes.read().unwrap_or_else(PoisonError::into_inner);
-        let mut key = Vec::with_capacity(64);
+        let mut text = Vec::with_capacity(128);
         for (number, shape) in shapes.iter().enumerate() {
-            write(&mut key, number, shape, request);
-            let shard = self.shard(&key);
-            if let Some(found) = shard.get(key.as_slice()).filter(|found| now_ms < found.until_ms) {
+            let key = self.key(number, shape, about, &mut text);
+            let shard = self.shard(key);
+            if let Some(found) = shard.known.get(&key).filter(|found| now_ms < found.until_ms) {
                 return Some(found.verdict.clone());
             }
         }
         None
     }
 
-    /// Remembers a decision that wants to be. The error says why it cannot be.
-    pub(crate) fn remember(&self, verdict: &Verdict, request: &Request, now_ms: u64) -> Result<(), String> {
+    /// Remembers a decision that wants to be, `length` bytes long, asked for when this was so old. The error says why
+    /// it cannot be.
+    pub(crate) fn remember(
+        &self, verdict: &Verdict, length: usize, about: About<'_>, age: u64, now_ms: u64,
+    ) -> Result<(), String> {
         let Some((ms, by)) = verdict.memory() else { return Ok(()) };
-        let (number, shape) = self.shape(by)?;
-        let mut key = Vec::with_capacity(64);
-        write(&mut key, number, &shape, request);
-        let mut shard = self.shard(&key);
-        if shard.len() >= MOST / SHARDS && !shard.contains_key(key.as_slice()) {
-            shard.retain(|_, known| now_ms < known.until_ms);
-            // Whichever comes first in a table of random keys: as good as any other.
-            let any = shard.keys().next().filter(|_| shard.len() >= MOST / SHARDS).cloned();
-            any.into_iter().for_each(|key| drop(shard.remove(&key)));
+        if length > LONGEST {
+            return Err(format!("its decision is {length} bytes long, at most {LONGEST} are remembered"));
         }
-        let remembered = Remembered { verdict: verdict.clone(), until_ms: now_ms.saturating_add(ms) };
-        shard.insert(key.into(), remembered);
-        self.used.store(true, Relaxed);
+        let (number, shape) = self.shape(by)?;
+        let key = self.key(number, &shape, about, &mut Vec::new());
+        let mut shard = self.shard(key);
+        // Under the lock, which forgetting waits for after it has raised the age.
+        if self.age() == age {
+            shard.make_room(key, now_ms);
+            let until_ms = now_ms.saturating_add(ms);
+            shard.known.insert(key, Remembered { verdict: verdict.clone(), until_ms });
+            self.used.store(true, Relaxed);
+        }
         Ok(())
     }
 
-    /// Forgets all.
+    /// Forgets all, and what is being asked.
     pub(crate) fn forget(&self) {
-        (0..SHARDS).for_each(|place| self.locked(place).clear());
+        self.age.fetch_add(1, Relaxed);
+        self.shards.iter().for_each(|shard| locked(shard).known.clear());
     }
 
-    fn shape(&self, by: &[String]) -> Result<(usize, Arc<[By]>), String> {
-        let parse = |text: &String| {
-            By::parse(text).ok_or_else(|| format!("{text:?} is nothing that requests can be alike in"))
+    /// The number of a list in `by`.
+    fn shape(&self, by: &[By]) -> Result<(usize, Arc<[By]>), String> {
+        let find = |shapes: &[Arc<[By]>]| {
+            let number = shapes.iter().position(|known| **known == *by)?;
+            Some((number, Arc::clone(&shapes[number])))
         };
-        let shape: Vec<By> = by.iter().map(parse).collect::<Result<_, _>>()?;
+        if let Some(known) = find(&self.shapes.read().unwrap_or_else(PoisonError::into_inner)) {
+            return Ok(known);
+        }
         let mut shapes = self.shapes.write().unwrap_or_else(PoisonError::into_inner);
-        if let Some(number) = shapes.iter().position(|known| **known == *shape) {
-            return Ok((number, Arc::clone(&shapes[number])));
+        if let Some(known) = find(&shapes) {
+            return Ok(known);
         }
         if shapes.len() == MOST_SHAPES {
             return Err(format!("its decisions have more than {MOST_SHAPES} different `by`"));
         }
-        shapes.push(shape.into());
+        shapes.push(by.into());
         Ok((shapes.len() - 1, Arc::clone(&shapes[shapes.len() - 1])))
     }
 
-    fn shard(&self, key: &[u8]) -> MutexGuard<'_, HashMap<Box<[u8]>, Remembered>> {
-        self.locked(self.hashing.hash_one(key) as usize % SHARDS)
+    fn key(&self, number: usize, shape: &[By], about: About<'_>, text: &mut Vec<u8>) -> Key {
+        text.clear();
+        text.push(number as u8);
+        shape.iter().for_each(|by| write(by, about, text));
+        [0u8, 1].map(|half| self.hashing.hash_one((half, &**text)))
     }
 
-    fn locked(&self, place: usize) -> MutexGuard<'_, HashMap<Box<[u8]>, Remembered>> {
-        self.shards[place].lock().unwrap_or_else(PoisonError::into_inner)
+    fn shard(&self, key: Key) -> MutexGuard<'_, Shard> {
+        locked(&self.shards[key[0] as usize % SHARDS])
     }
 }
 
-fn write(key: &mut Vec<u8>, number: usize, shape: &[By], request: &Request) {
-    key.clear();
-    key.push(number as u8);
-    shape.iter().for_each(|by| by.write(request, key));
+fn locked(shard: &Mutex<Shard>) -> MutexGuard<'_, Shard> {
+    shard.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Shard {
+    fn make_room(&mut self, key: Key, now_ms: u64) {
+        const MOST_HERE: usize = MOST / SHARDS;
+        if self.known.len() < MOST_HERE || self.known.contains_key(&key) {
+            return;
+        }
+        if now_ms >= self.swept_ms + SWEEP_MS {
+            self.swept_ms = now_ms;
+            self.known.retain(|_, known| now_ms < known.until_ms);
+        }
+        if self.known.len() >= MOST_HERE {
+            // Whichever comes first in a table of random keys: as good as any other.
+            let any = self.known.keys().next().copied();
+            any.map(|key| self.known.remove(&key));
+        }
+    }
+}
+
+/// Appends what is asked for, so that no two requests that differ in it have the same text.
+fn write(by: &By, about: About<'_>, out: &mut Vec<u8>) {
+    let About { request, route } = about;
+    let client = request.identity.as_deref();
+    match by {
+        By::Method => text(out, Some(request.method())),
+        By::Scheme => text(out, Some(request.scheme())),
+        By::Host => text(out, Some(request.host())),
+        By::Path => text(out, Some(request.path_now())),
+        By::Query => text(out, request.query_now()),
+        By::Route => text(out, Some(route.as_bytes())),
+        By::Header(name) => {
+            request.any_field(&mut |known, value| {
+                if same_for_cgi(known, name) {
+                    text(out, Some(value));
+                }
+                false
+            });
+            text(out, None);
+        }
+        By::ClientId => match client {
+            Some(client) => text(out, Some(client.id.as_bytes())),
+            None => text(out, Some(nameless(request.client_ip()).as_bytes())),
+        },
+        By::ClientIp => match request.client_ip().map(|ip| ip.to_canonical()) {
+            Some(IpAddr::V4(ip)) => text(out, Some(&ip.octets())),
+            Some(IpAddr::V6(ip)) => text(out, Some(&ip.octets())),
+            None => text(out, None),
+        },
+        By::ClientPlan => text(out, client.and_then(|client| client.plan.as_deref()).map(str::as_bytes)),
+        By::Claim(name) => match client {
+            Some(client) => claim(out, &client.claims, name),
+            None => claim(out, &Map::new(), name),
+        },
+    }
+}
+
+/// All that a name with dots can mean: a claim of that very name, and one inside of others.
+fn claim(out: &mut Vec<u8>, claims: &Map<String, Value>, name: &str) {
+    text(out, claims.get(name).map(ToString::to_string).as_deref().map(str::as_bytes));
+    for (dot, _) in name.match_indices('.') {
+        if let Some(inner) = claims.get(&name[..dot]).and_then(Value::as_object) {
+            text(out, Some(&name.as_bytes()[..dot]));
+            claim(out, inner, &name[dot + 1..]);
+        }
+    }
+    text(out, None);
+}
+
+/// Its length and itself; of what is not there a length that nothing has.
+fn text(out: &mut Vec<u8>, value: Option<&[u8]>) {
+    let length = value.map_or(u32::MAX, |value| value.len() as u32);
+    out.extend_from_slice(&length.to_ne_bytes());
+    out.extend_from_slice(value.unwrap_or_default());
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use pylos_core::facts::Client;
+    use pylos_core::http1::{HeadLimits, HeadParser, RequestLine};
+    use pylos_core::message::forwarded::ClientAddress;
     use pylos_core::verdict::Denial;
+    use serde_json::json;
+    use smallvec::SmallVec;
 
-    fn from(id: &str) -> Request {
-        let client = Client { id: id.into(), plan: None, claims: serde_json::Map::new() };
-        Request { identity: Some(Box::new(client)), ..Request::default() }
+    fn client(id: &str) -> Client {
+        Client { id: id.into(), plan: None, claims: Map::new() }
     }
 
-    fn denial(by: &[&str]) -> Verdict {
-        let by = by.iter().map(ToString::to_string).collect();
-        let (status, code) = (403, "no".to_owned());
-        Verdict::Deny(Arc::new(Denial {
-            status,
-            code,
-            detail: None,
-            headers: Vec::new(),
-            remember_ms: Some(100),
-            by,
-        }))
+    fn from(id: &str) -> Request {
+        Request { identity: Some(Box::new(client(id))), ..Request::default() }
+    }
+
+    fn about(request: &Request) -> About<'_> {
+        About { request, route: "site" }
+    }
+
+    fn by(texts: &[&str]) -> Vec<By> {
+        texts.iter().map(|text| By::try_from((*text).to_owned()).expect(text)).collect()
+    }
+
+    fn denial(texts: &[&str]) -> Verdict {
+        let (code, headers) = ("no".to_owned(), Vec::new());
+        let denial =
+            Denial { status: 403, code, detail: None, headers, remember_ms: Some(100), by: by(texts) };
+        Verdict::Deny(Arc::new(denial))
     }
 
     #[test]
     fn a_decision_holds_for_its_time_and_for_requests_that_are_alike() {
         let memory = Memory::new(1);
-        assert_eq!(memory.recall(&from("a"), 0), None);
-        memory.remember(&denial(&["client.id"]), &from("a"), 0).expect("remembered");
-        assert_eq!(memory.recall(&from("a"), 99), Some(denial(&["client.id"])));
-        assert_eq!(memory.recall(&from("a"), 100), None);
-        assert_eq!(memory.recall(&from("b"), 50), None);
-        assert_eq!(memory.recall(&Request::default(), 50), None);
+        let recall = |request: Request, now| memory.recall(about(&request), now);
+        assert_eq!(recall(from("a"), 0), None);
+        memory.remember(&denial(&["client.id"]), 10, about(&from("a")), 0, 0).expect("remembered");
+        assert_eq!(recall(from("a"), 99), Some(denial(&["client.id"])));
+        assert_eq!(recall(from("a"), 100), None);
+        assert_eq!(recall(from("b"), 50), None);
+        assert_eq!(recall(Request::default(), 50), None);
         memory.forget();
-        assert_eq!(memory.recall(&from("a"), 50), None);
+        assert_eq!(recall(from("a"), 50), None);
+    }
+
+    #[test]
+    fn what_was_asked_before_it_forgot_is_not_remembered_behind_that() {
+        let memory = Memory::new(1);
+        let asked = memory.age();
+        memory.forget();
+        memory.remember(&denial(&["client.id"]), 10, about(&from("a")), asked, 0).expect("no error");
+        assert_eq!(memory.recall(about(&from("a")), 50), None);
+        memory.remember(&denial(&["client.id"]), 10, about(&from("a")), memory.age(), 0).expect("remembered");
+        assert!(memory.recall(about(&from("a")), 50).is_some());
     }
 
     #[test]
     fn it_never_grows_beyond_its_bound() {
         let memory = Memory::new(1);
         for n in 0..3 * MOST {
-            memory.remember(&denial(&["client.id"]), &from(&n.to_string()), 0).expect("remembered");
+            let request = from(&n.to_string());
+            memory.remember(&denial(&["client.id"]), 10, about(&request), 0, 0).expect("remembered");
         }
-        let count: usize = (0..SHARDS).map(|place| memory.locked(place).len()).sum();
+        let count: usize = memory.shards.iter().map(|shard| locked(shard).known.len()).sum();
         assert!(count <= MOST && count > MOST / 2, "{count}");
+        let long = memory.remember(&denial(&["client.id"]), LONGEST + 1, about(&from("a")), 0, 0);
+        assert!(long.is_err_and(|why| why.contains("2049 bytes")));
     }
 
     #[test]
-    fn what_cannot_be_told_apart_is_not_remembered() {
-        let memory = Memory::new(1);
-        assert!(memory.remember(&denial(&["client.shoe_size"]), &from("a"), 0).is_err());
-        for by in ["client.id", "client.ip", "request.path", "request.headers.x"] {
-            memory.remember(&denial(&[by]), &from("a"), 0).expect("remembered");
+    fn what_holds_no_more_makes_room_first() {
+        let (memory, mut lasting) = (Memory::new(1), denial(&["client.id"]));
+        let Verdict::Deny(denial) = &mut lasting else { panic!() };
+        Arc::make_mut(denial).remember_ms = Some(1_000_000);
+        for n in 0..MOST / 2 {
+            memory.remember(&lasting, 10, about(&from(&format!("lasting {n}"))), 0, 0).expect("remembered");
         }
-        assert!(memory.remember(&denial(&["client.plan"]), &from("a"), 0).is_err(), "one too many");
-        assert_eq!(memory.recall(&from("a"), 1), Some(denial(&["client.id"])));
+        for n in 0..2 * MOST {
+            let now = 10 * n as u64;
+            memory
+                .remember(&self::denial(&["client.id"]), 10, about(&from(&n.to_string())), 0, now)
+                .expect("remembered");
+        }
+        let left =
+            (0..MOST / 2).filter(|n| memory.recall(about(&from(&format!("lasting {n}"))), 1000).is_some());
+        assert_eq!(left.count(), MOST / 2, "it holds for longer than all that came after it");
+    }
+
+    #[test]
+    fn more_lists_than_are_looked_up_are_an_error() {
+        let memory = Memory::new(1);
+        for by in ["client.id", "client.ip", "request.path", "request.headers.x"] {
+            memory.remember(&denial(&[by]), 10, about(&from("a")), 0, 0).expect("remembered");
+        }
+        assert!(
+            memory.remember(&denial(&["client.plan"]), 10, about(&from("a")), 0, 0).is_err(),
+            "one too many"
+        );
+        assert!(memory.remember(&denial(&["client.ip"]), 10, about(&from("b")), 0, 0).is_ok());
+        assert_eq!(memory.recall(about(&from("a")), 1), Some(denial(&["client.id"])));
+    }
+
+    /// Requests as they come, and their text for a list in `by`.
+    fn told(texts: &[&str], request: &Request, route: &str) -> Vec<u8> {
+        let mut out = Vec::new();
+        by(texts).iter().for_each(|by| write(by, About { request, route }, &mut out));
+        out
+    }
+
+    fn read(head: &str) -> Request {
+        let mut request = Request::default();
+        request.block.push(head.as_bytes());
+        let limits = HeadLimits { line: 1000, total: 1000, fields: 20 };
+        let mut parser = HeadParser::<RequestLine>::new();
+        parser.feed(head.as_bytes(), &mut request.fields, &limits).expect("sound");
+        let line = parser.line().expect("whole");
+        (request.method, request.target, request.version) = (line.method, line.target, line.version);
+        crate::request::guard::guard(&mut request).expect("sound");
+        request
+    }
+
+    fn with(client: Client) -> Request {
+        Request { identity: Some(Box::new(client)), ..Request::default() }
+    }
+
+    fn claiming(claims: Value) -> Request {
+        with(Client { claims: claims.as_object().cloned().expect("an object"), ..client("a") })
+    }
+
+    #[test]
+    fn requests_that_differ_in_it_are_never_alike() {
+        let plan = |plan: Option<&str>| with(Client { plan: plan.map(Into::into), ..client("a") });
+        let get = |rest: &str| read(&format!("GET / HTTP/1.1\r\nhost: a\r\n{rest}\r\n"));
+        let line = |line: &str| read(&format!("{line}\r\nhost: a\r\n\r\n"));
+        let peer = |ip: &str| {
+            let ip = Some(ip.parse().expect("an address"));
+            Request {
+                client: Some(ClientAddress { ip, peer_trusted: false, hops: SmallVec::new() }),
+                ..get("")
+            }
+        };
+        let all = [
+            ("request.method", vec![line("GET / HTTP/1.1"), line("POST / HTTP/1.1")]),
+            ("request.host", vec![get(""), read("GET / HTTP/1.1\r\nhost: b\r\n\r\n")]),
+            ("request.path", vec![line("GET / HTTP/1.1"), line("GET /a HTTP/1.1")]),
+            (
+                "request.query",
+                vec![line("GET / HTTP/1.1"), line("GET /? HTTP/1.1"), line("GET /?a HTTP/1.1")],
+            ),
+            ("request.scheme", vec![get(""), Request { https: true, ..get("") }]),
+            (
+                "request.headers.x-tenant",
+                vec![
+                    get(""),
+                    get("x-tenant:\r\n"),
+                    get("x-tenant: a\r\n"),
+                    get("X_Tenant: a\r\nx-tenant: a\r\n"),
+                    get("x-tenant: ab\r\n"),
+                    get("x-tenant: a\r\nx-tenant: b\r\n"),
+                ],
+            ),
+            ("client.id", vec![from("a"), from("b"), peer("192.0.2.1"), peer("192.0.2.2"), get("")]),
+            ("client.ip", vec![peer("192.0.2.1"), peer("192.0.2.2"), peer("2001:db8::1"), get("")]),
+            ("client.plan", vec![plan(None), plan(Some("gold")), plan(Some(""))]),
+            (
+                "client.claims.org.id",
+                vec![
+                    from("a"),
+                    claiming(json!({"org": {"id": "x"}})),
+                    claiming(json!({"org": {"id": "y"}})),
+                    claiming(json!({"org": {"id": ["y"]}})),
+                    claiming(json!({"org.id": "x"})),
+                    claiming(json!({"org.id": "x", "org": {"id": "x"}})),
+                ],
+            ),
+            (
+                "client.claims.https://a.example/app.role.name",
+                vec![
+                    claiming(json!({"https://a.example/app": {"role": {"name": "x"}}})),
+                    claiming(json!({"https://a.example/app": {"role.name": "x"}})),
+                    claiming(json!({"https://a.example/app.role": {"name": "x"}})),
+                    claiming(json!({"https://a.example/app": {"role": {"name": "y"}}})),
+                ],
+            ),
+        ];
+        for (by, requests) in &all {
+            let mut found: Vec<_> = requests.iter().map(|request| told(&[by], request, "site")).collect();
+            found.sort();
+            found.dedup();
+            assert_eq!(found.len(), requests.len(), "{by}");
+        }
+        assert_ne!(told(&["request.route"], &get(""), "a"), told(&["request.route"], &get(""), "b"));
+    }
+
+    #[test]
+    fn requests_that_differ_in_something_else_are_alike() {
+        let one = read("GET /a HTTP/1.1\r\nhost: a\r\nX_Tenant: 1\r\nother: 1\r\n\r\n");
+        let other = read("GET /a HTTP/1.1\r\nhost: a\r\nsecond: 1\r\nx-tenant: 1\r\n\r\n");
+        let by = ["request.path", "request.headers.X-TENANT"];
+        assert_eq!(told(&by, &one, "a"), told(&by, &other, "b"));
     }
 }

@@ -15,7 +15,7 @@ mod memory;
 #[cfg(not(target_os = "linux"))]
 use elsewhere::join;
 #[cfg(not(target_os = "linux"))]
-pub(crate) use elsewhere::{Asking, Line, Link, Unanswered};
+pub(crate) use elsewhere::{Answer, Asking, Line, Link, Unanswered};
 #[cfg(target_os = "linux")]
 use join::join;
 pub(crate) use lanes::{Lanes, Silence, fits};
@@ -23,4 +23,4 @@ pub(crate) use lanes::{Lanes, Silence, fits};
 pub(crate) use line::Line;
 #[cfg(target_os = "linux")]
 pub use link::{Answer, Asking, Ends, Link, Unanswered};
-pub(crate) use memory::Memory;
+pub(crate) use memory::{About, Memory};

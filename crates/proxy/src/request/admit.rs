@@ -9,7 +9,7 @@ use pylos_core::table::{Denied, FilterPolicy, Part, Policy, PolicyKind, RouteId}
 /// Before the first policy is asked.
 pub(crate) fn begin(q: &mut Inquiry<'_>, route: RouteId) {
     q.request.body_bound = q.listener().limits.body_bytes;
-    q.decide_acting(Some(route));
+    q.decide_acting(Some(route), 0);
 }
 
 /// Asks the policies from a place of the list on; gives the place of one that is to be waited for.
@@ -42,7 +42,7 @@ pub(crate) fn within_bound(request: &Request) -> Result<(), Refusal> {
 
 /// For what has no route: the filters of the listener.
 pub(crate) fn unrouted(q: &mut Inquiry<'_>) -> Result<(), Refusal> {
-    q.decide_acting(None);
+    q.decide_acting(None, 0);
     ask(q, None, 0).map(drop)
 }
 

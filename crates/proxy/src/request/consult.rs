@@ -6,7 +6,7 @@ use super::inquiry::Inquiry;
 use super::rewrite::write_ip;
 use super::{Asked, Exchange, body};
 use crate::error::Refusal;
-use crate::lane::Silence;
+use crate::lane::{About, Silence};
 use crate::policy::headers::line;
 use pylos_core::facts::{Client, Facts, nameless};
 use pylos_core::message::head::{Field, Span};
@@ -25,7 +25,9 @@ pub(crate) async fn consult(x: &mut Exchange<'_>, asked: Asked) -> Result<Said, 
     let snapshot = Rc::clone(&x.snapshot);
     let policy = &snapshot.table.policies[asked.policy.index()];
     let Some(python) = python(policy) else { return Ok(Ok(Verdict::Pass)) };
-    if let Some(verdict) = snapshot.lanes.recall(asked.policy, &x.scratch.request, x.worker.clock.ms()) {
+    let route = &*snapshot.table.routes[asked.route.index()].name;
+    let about = About { request: &x.scratch.request, route };
+    if let Some(verdict) = snapshot.lanes.recall(asked.policy, &snapshot.table, about, x.worker.clock.ms()) {
         return Ok(Ok(verdict));
     }
     let body = match python.body {
@@ -58,7 +60,7 @@ pub(crate) async fn consult(x: &mut Exchange<'_>, asked: Asked) -> Result<Said, 
         client_plan: plan.as_bytes(),
         client_claims: &claims,
         request_id: &request.id,
-        route: snapshot.table.routes[asked.route.index()].name.as_bytes(),
+        route: route.as_bytes(),
         fields,
         body: body.as_deref(),
         ..Job::default()
@@ -70,11 +72,8 @@ pub(crate) async fn consult(x: &mut Exchange<'_>, asked: Asked) -> Result<Said, 
         Ok(waiting) => waiting,
         Err(silence) => return Ok(Err(silence)),
     };
-    let said = waiting.verdict(&policy.name, python, &snapshot.table, &x.worker.clock).await;
-    if let Ok(verdict) = &said {
-        snapshot.lanes.remember(asked.policy, &policy.name, verdict, &x.scratch.request, x.worker.clock.ms());
-    }
-    Ok(said)
+    let about = About { request: &x.scratch.request, route };
+    Ok(waiting.verdict(&policy.name, python, &snapshot.table, about, &x.worker.clock).await)
 }
 
 fn watches(x: &Exchange<'_>, asked: Asked) -> bool {
@@ -125,10 +124,10 @@ pub(crate) fn heard(q: &mut Inquiry<'_>, asked: Asked, said: Said) -> Result<Opt
     }
     match said {
         Ok(Verdict::Pass) => Ok(None),
-        Ok(Verdict::Allow(changes)) => {
-            apply(q, asked, &changes);
-            Ok(None)
-        }
+        Ok(Verdict::Allow(changes)) => match apply(q, asked, &changes) {
+            Ok(()) => Ok(None),
+            Err(silence) => silent(silence, python),
+        },
         Ok(Verdict::Deny(denial)) => Err(refused(&denial)),
         Ok(Verdict::Answer(reply)) => Ok(Some(reply)),
         Ok(Verdict::Failed) => silent(Silence::Failed, python),
@@ -161,9 +160,12 @@ fn refused(denied: &Denial) -> Refusal {
     Refusal { reason: denied.code.clone().into(), detail, fields: denied.headers.clone(), ..refusal }
 }
 
-/// Changes the request.
-fn apply(q: &mut Inquiry<'_>, asked: Asked, changes: &Changes) {
-    let upstream = changes.upstream.as_deref().and_then(|name| q.table.upstream(name));
+/// Changes the request: wholly, or not at all.
+fn apply(q: &mut Inquiry<'_>, asked: Asked, changes: &Changes) -> Result<(), Silence> {
+    let upstream = match changes.upstream.as_deref() {
+        Some(name) => Some(q.table.upstream(name).ok_or(Silence::Failed)?),
+        None => None,
+    };
     let request = &mut *q.request;
     for name in changes.remove.iter().chain(changes.set.iter().map(|(name, _)| name)) {
         request.fields.drop_for_cgi(request.block.bytes(), name.as_bytes());
@@ -181,7 +183,8 @@ fn apply(q: &mut Inquiry<'_>, asked: Asked, changes: &Changes) {
         identify(request, changes);
     }
     // Which of the others act depends on the request as it is now.
-    q.decide_acting(Some(asked.route));
+    q.decide_acting(Some(asked.route), asked.place + 1);
+    Ok(())
 }
 
 fn append(request: &mut Request, bytes: &[u8]) -> Span {

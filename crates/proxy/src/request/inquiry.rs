@@ -3,7 +3,7 @@
 
 use super::incoming::Request;
 use super::record::Record;
-use pylos_core::table::{Acting, Effective, Listener, ListenerId, RouteId, Table};
+use pylos_core::table::{Effective, Listener, ListenerId, RouteId, Table};
 use std::net::IpAddr;
 
 pub(crate) struct Inquiry<'r> {
@@ -38,14 +38,15 @@ impl<'r> Inquiry<'r> {
         self.table.effective(self.listener, route)
     }
 
-    /// Decides which of these policies act on this request. Costs nothing where all always do.
-    pub(crate) fn decide_acting(&mut self, route: Option<RouteId>) {
+    /// Decides which of these policies act on the request as it is now, from a place of the list on: what was decided
+    /// of those before it stays. Costs nothing where all always do.
+    pub(crate) fn decide_acting(&mut self, route: Option<RouteId>, from: usize) {
         let effective = self.effective(route);
-        self.request.acting = if effective.conditional {
+        if effective.conditional {
             let draw = self.drawn.then_some(self.request.id.as_slice());
-            Acting::decide(self.table, &effective.ids, draw, self.request)
-        } else {
-            Acting::default()
-        };
+            let mut acting = std::mem::take(&mut self.request.acting);
+            acting.decide(self.table, &effective.ids, from, draw, self.request);
+            self.request.acting = acting;
+        }
     }
 }

@@ -1,0 +1,105 @@
+//! What requests have to be alike in, for a decision that is remembered to hold for both.
+
+use crate::facts::unseen;
+use crate::http1::is_token;
+use serde::Deserialize;
+
+/// One of them; written `request.path`, `client.claims.org`.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+pub enum By {
+    Method,
+    Scheme,
+    Host,
+    Path,
+    Query,
+    Route,
+    /// The name as it was written: letter case and `_` for `-` make no difference.
+    Header(Box<[u8]>),
+    ClientId,
+    ClientIp,
+    ClientPlan,
+    Claim(Box<str>),
+}
+
+/// Entries of a list.
+pub(super) const MOST: usize = 16;
+/// Bytes of a name.
+const LONGEST: usize = 256;
+
+impl TryFrom<String> for By {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        Ok(match text.as_str() {
+            "request.method" => By::Method,
+            "request.scheme" => By::Scheme,
+            "request.host" => By::Host,
+            "request.path" => By::Path,
+            "request.query" => By::Query,
+            "request.route" => By::Route,
+            "client.id" => By::ClientId,
+            "client.ip" => By::ClientIp,
+            "client.plan" => By::ClientPlan,
+            other => {
+                return if let Some(name) = other.strip_prefix("request.headers.") {
+                    header(name)
+                } else if let Some(name) = other.strip_prefix("client.claims.") {
+                    claim(name)
+                } else {
+                    Err(format!("`by`: {text:?} is nothing of a request or its client"))
+                };
+            }
+        })
+    }
+}
+
+/// A field that no policy sees, or that cannot be, would make all requests alike.
+fn header(name: &str) -> Result<By, String> {
+    match unseen(name) {
+        _ if name.len() > LONGEST || !is_token(name.as_bytes()) => {
+            Err(format!("`by`: {name:?} is no name of a field"))
+        }
+        Some((why, _)) => Err(format!("`by`: `request.headers.{name}`: {why}")),
+        None => Ok(By::Header(name.as_bytes().into())),
+    }
+}
+
+fn claim(name: &str) -> Result<By, String> {
+    match name.len() {
+        1..=LONGEST => Ok(By::Claim(name.into())),
+        _ => Err(format!("`by`: {name:?} is no name of a claim")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_no_request_has_makes_none_alike() {
+        for sound in [
+            "request.query",
+            "request.headers.X_Tenant",
+            "client.claims.org.id",
+            "client.claims.https://a.example/r",
+        ] {
+            assert!(By::try_from(sound.to_owned()).is_ok(), "{sound}");
+        }
+        for wrong in [
+            "",
+            "scheme",
+            "request.body",
+            "request.headers.",
+            "request.headers.x tenant",
+            "request.headers.host",
+            "request.headers.Connection",
+            "request.headers.x-forwarded-for",
+            "client.shoe_size",
+            "client.claims.",
+            "client.claims",
+        ] {
+            assert!(By::try_from(wrong.to_owned()).is_err(), "{wrong}");
+        }
+    }
+}
