@@ -35,7 +35,7 @@ from pylos.model import (
     UpstreamTimeouts,
     When,
 )
-from pylos.policy import Allow, Answer, Deny, Request, policy
+from pylos.policy import Allow, Answer, Deny, Edit, Request, Response, policy
 
 if TYPE_CHECKING:
     from pylos.gateway import Gateway
@@ -51,6 +51,7 @@ __all__ = [
     "Config",
     "ConfigError",
     "Deny",
+    "Edit",
     "Expect",
     "FieldEdits",
     "Filter",
@@ -72,6 +73,7 @@ __all__ = [
     "Redirect",
     "Request",
     "Respond",
+    "Response",
     "RewriteRe",
     "Route",
     "RouteTimeouts",

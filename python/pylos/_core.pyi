@@ -102,6 +102,11 @@ class Call:
         """None where the policy does not ask for it."""
     def fields(self) -> list[tuple[str, str]]:
         """Give names and values, in their order."""
+    @property
+    def status(self) -> int:
+        """Of the answer that it is asked about; 0 when it is asked about a request."""
+    def answer_fields(self) -> list[tuple[str, str]]:
+        """Give names and values of that answer."""
 
 class Caller:
     """A worker's end, for one who asks without a gateway: the test of a lane, and the measurement of a policy."""
@@ -112,8 +117,19 @@ class Caller:
     def descriptors(self) -> list[int]:
         """Give what the lane takes over, to be given to it as copies: jobs, answers, its bell, the caller's."""
 
-    def ask(self, number: int, policy: int, method: str, target: str, fields: bytes, body: bytes | None = None) -> None:
+    def ask(
+        self,
+        number: int,
+        policy: int,
+        method: str,
+        target: str,
+        fields: bytes,
+        body: bytes | None = None,
+        answer: tuple[int, bytes] | None = None,
+    ) -> None:
         """Ask policy number `policy` about a request; `fields` are lines that each end with CR and LF.
+
+        With `answer`, a status and lines, it is asked about that answer of the request.
 
         Raises BlockingIOError while the lane has to catch up, and ValueError for more than it can take.
         """

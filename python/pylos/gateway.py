@@ -13,10 +13,11 @@ from types import TracebackType
 from typing import IO, Any, Self, Unpack
 
 from pylos.config import Config, Loaded, load_text
-from pylos.config.explain import Asker, Beside, Explanation
+from pylos.config.explain import Beside, Explanation
 from pylos.config.program import is_module
 from pylos.errors import GatewayError
 from pylos.supervisor.line import Line
+from pylos.supervisor.live import live_asker
 
 SUPERVISOR = [sys.executable, "-P", "-m", "pylos.supervisor"]
 
@@ -155,8 +156,7 @@ class Gateway:
         They are `headers`, `peer`, `listener`, `as_` and `nearest`. The answer names the health of the targets too.
         Raises PylosError for a request that makes no sense.
         """
-        running = self._ask({"type": "table"})
-        told = Asker(running["table"], running["secrets"]).ask(method, url, **beside)
+        told = live_asker(self._ask).ask(method, url, **beside)
         return told.with_health(self.status()["upstreams"])
 
     def forget(self, policy: str | None = None) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import pytest
 
 import pylos
 from pylos import Gateway
-from pylos.testing import EchoUpstream, RawClient
+from pylos.testing import EchoUpstream, GatewayUnderTest, RawClient
 
 REMEMBERED = """
 import asyncio
@@ -66,7 +67,7 @@ health = false
 
 
 @pytest.fixture
-def remembering(tmp_path: Path, echo: EchoUpstream) -> Iterator[Gateway]:
+def remembering(tmp_path: Path, echo: EchoUpstream) -> Iterator[GatewayUnderTest]:
     (tmp_path / "remembered.py").write_text(REMEMBERED)
     file = tmp_path / "remembered.toml"
     file.write_text(
@@ -112,7 +113,7 @@ to = "app"
 use = ["counts"]
 """
     )
-    with Gateway(file) as gateway:
+    with GatewayUnderTest(file) as gateway:
         yield gateway
 
 
@@ -178,6 +179,35 @@ def test_it_is_forgotten_when_told_and_when_the_policy_changes(
     (tmp_path / "remembered.py").write_text(REMEMBERED.replace("asked = 0", "asked = 40", 1))
     remembering.reload()
     assert asked_by(remembering, echo, "a") == "41"
+
+
+def test_explain_tells_what_is_remembered(remembering: GatewayUnderTest, echo: EchoUpstream) -> None:
+    def told(user: str) -> tuple[str, str]:
+        explained = remembering.explain("GET", "/", headers={"x-user": user})
+        effect = explained.policy("counts").effect
+        seconds = re.search(r"in (\d+) s again", effect)
+        assert seconds is None or 40 <= int(seconds[1]) <= 50
+        return effect.replace(seconds[1], "so many") if seconds else effect, str(explained.reason)
+
+    assert told("a")[0] == "asks remembered:counts; here it lets pass"
+    assert asked_by(remembering, echo, "a") == "1"
+    remembering.advance("10s")
+    again = "asks remembered:counts in so many s again"
+    assert told("a")[0] == f"{again}: until then it lets pass, changed, as remembered"
+    assert told("b")[0] == "asks remembered:counts; here it lets pass"
+    assert asked_by(remembering, echo, "evil") == 403
+    remembering.advance("10s")
+    assert told("evil") == (f"{again}: until then it refuses, 403 evil, as remembered", "evil")
+    remembering.forget("counts")
+    assert told("a")[0] == "asks remembered:counts; here it lets pass"
+
+
+def test_it_holds_as_long_as_it_says(remembering: GatewayUnderTest, echo: EchoUpstream) -> None:
+    assert asked_by(remembering, echo, "a") == "1"
+    remembering.advance("59s")
+    assert asked_by(remembering, echo, "a") == "1"
+    remembering.advance("1s")
+    assert asked_by(remembering, echo, "a") == "2"
 
 
 def test_a_reload_that_changes_something_else_forgets_nothing(

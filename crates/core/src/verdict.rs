@@ -4,6 +4,7 @@ mod by;
 
 pub use by::By;
 
+use crate::http1::framing::bodyless;
 use crate::http1::is_token;
 use crate::message::path::{Normal, normalise};
 use crate::table::{is_own_field, no_field_value};
@@ -21,6 +22,8 @@ pub enum Verdict {
     Deny(Arc<Denial>),
     /// It is answered.
     Answer(Box<Reply>),
+    /// The answer passes, changed.
+    Edit(Box<Edit>),
     /// The policy raised, or gave what is no verdict.
     Failed,
 }
@@ -80,11 +83,22 @@ pub struct ReplyHead {
     pub headers: Vec<(String, String)>,
 }
 
+/// How an answer is changed.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Edit {
+    pub status: Option<u16>,
+    /// Each name once for each line, in place of all fields of that name.
+    pub set: Vec<(String, String)>,
+    pub remove: Vec<String>,
+}
+
 const PASS: u8 = 0;
 const ALLOW: u8 = 1;
 const DENY: u8 = 2;
 const ANSWER: u8 = 3;
 const FAILED: u8 = 4;
+const EDIT: u8 = 5;
 
 impl Verdict {
     /// Reads what a lane wrote. The error says what is wrong with it.
@@ -95,6 +109,7 @@ impl Verdict {
             DENY => read::<Denial>(rest)?.checked().map(|denial| Verdict::Deny(Arc::new(denial))),
             ANSWER => Reply::decode(rest).map(|reply| Verdict::Answer(Box::new(reply))),
             FAILED => Ok(Verdict::Failed),
+            EDIT => read::<Edit>(rest)?.checked().map(|edit| Verdict::Edit(Box::new(edit))),
             other => Err(format!("{other} is no kind of verdict")),
         }
     }
@@ -110,13 +125,20 @@ impl Verdict {
         let (ms, by) = match self {
             Verdict::Allow(changes) => (changes.remember_ms, &changes.by),
             Verdict::Deny(denial) => (denial.remember_ms, &denial.by),
-            Verdict::Pass | Verdict::Answer(_) | Verdict::Failed => (None, const { &Vec::new() }),
+            Verdict::Pass | Verdict::Answer(_) | Verdict::Edit(_) | Verdict::Failed => {
+                (None, const { &Vec::new() })
+            }
         };
         ms.map(|ms| (ms, by.as_slice()))
     }
 }
 
 impl Changes {
+    /// Whether the request passes as it is; it may be remembered that it does.
+    pub fn changes_nothing(&self) -> bool {
+        *self == Changes { remember_ms: self.remember_ms, by: self.by.clone(), ..Changes::default() }
+    }
+
     /// Checks it, and puts the path into normal form.
     pub fn checked(mut self) -> Result<Self, String> {
         self.set.iter().try_for_each(|(name, value)| field(name, value))?;
@@ -156,6 +178,24 @@ impl Denial {
         }
         self.headers.iter().try_for_each(|(name, value)| answer_field(name, value))?;
         memorable(self.remember_ms, &self.by)?;
+        Ok(self)
+    }
+}
+
+impl Edit {
+    /// Checks it.
+    pub fn checked(self) -> Result<Self, String> {
+        if let Some(status) = self.status
+            && (!(200..=599).contains(&status) || bodyless(status) || status == 205)
+        {
+            return Err(format!("{status} is no status that an answer with a body can be given"));
+        }
+        let names = self.remove.iter().map(|name| (name.as_str(), ""));
+        let lines = self.set.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+        names.chain(lines).try_for_each(|(name, value)| match name {
+            name if name.eq_ignore_ascii_case("content-type") => field(name, value),
+            name => answer_field(name, value),
+        })?;
         Ok(self)
     }
 }

@@ -7,6 +7,8 @@ pub struct Job<'a> {
     pub id: u64,
     /// Which of the lane's policies is asked.
     pub policy: u32,
+    /// Of the answer that it is asked about; 0 when it is asked about a request.
+    pub status: u32,
     pub method: &'a [u8],
     pub scheme: &'a [u8],
     /// Lower case, without a port.
@@ -27,9 +29,11 @@ pub struct Job<'a> {
     pub fields: &'a [u8],
     /// Where the policy asks for it.
     pub body: Option<&'a [u8]>,
+    /// Likewise of the answer.
+    pub answer_fields: &'a [u8],
 }
 
-const TEXTS: usize = 13;
+const TEXTS: usize = 14;
 /// Bytes before the texts.
 const HEAD: usize = 16 + 4 * TEXTS;
 /// The length of what is not there.
@@ -51,6 +55,7 @@ impl<'a> Job<'a> {
             Some(self.route),
             Some(self.fields),
             self.body,
+            Some(self.answer_fields),
         ]
     }
 
@@ -59,7 +64,7 @@ impl<'a> Job<'a> {
         let texts = self.texts();
         out.extend_from_slice(&self.id.to_ne_bytes());
         out.extend_from_slice(&self.policy.to_ne_bytes());
-        out.extend_from_slice(&[0; 4]);
+        out.extend_from_slice(&self.status.to_ne_bytes());
         for text in texts {
             let length = text.map_or(ABSENT, |text| text.len() as u32);
             out.extend_from_slice(&length.to_ne_bytes());
@@ -73,6 +78,7 @@ impl<'a> Job<'a> {
     pub fn decode(record: &'a [u8]) -> Option<Self> {
         let id = u64::from_ne_bytes(record.get(..8)?.try_into().ok()?);
         let policy = u32::from_ne_bytes(record.get(8..12)?.try_into().ok()?);
+        let status = u32::from_ne_bytes(record.get(12..16)?.try_into().ok()?);
         let (mut texts, mut at) = ([None; TEXTS], HEAD);
         for (place, text) in texts.iter_mut().enumerate() {
             let start = 16 + 4 * place;
@@ -97,10 +103,12 @@ impl<'a> Job<'a> {
             route,
             fields,
             body,
+            answer_fields,
         ] = texts;
         Some(Job {
             id,
             policy,
+            status,
             method: method?,
             scheme: scheme?,
             host: host?,
@@ -114,6 +122,7 @@ impl<'a> Job<'a> {
             route: route?,
             fields: fields?,
             body,
+            answer_fields: answer_fields?,
         })
     }
 }
@@ -132,6 +141,8 @@ mod tests {
             path: b"/a%20b",
             query: Some(b""),
             fields: b"x: 1\r\n",
+            status: 200,
+            answer_fields: b"y: 2\r\n",
             ..Job::default()
         };
         let mut record = Vec::new();

@@ -4,10 +4,16 @@
 use pylos_core::message::date;
 use std::cell::{Cell, RefCell};
 use std::sync::OnceLock;
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use tokio::sync::Notify;
 
 /// The zero of all monotonic times of this process.
 static ORIGIN: OnceLock<Instant> = OnceLock::new();
+
+/// By how much it has been put forward.
+static AHEAD_US: AtomicU64 = AtomicU64::new(0);
+static ADVANCED: Notify = Notify::const_new();
 
 thread_local! {
     static TURN: Cell<u64> = const { Cell::new(0) };
@@ -28,7 +34,7 @@ pub(crate) fn turn() -> u64 {
 
 /// Microseconds since the process' origin, read afresh.
 pub(crate) fn exact_us() -> u64 {
-    ORIGIN.get_or_init(Instant::now).elapsed().as_micros() as u64
+    ORIGIN.get_or_init(Instant::now).elapsed().as_micros() as u64 + AHEAD_US.load(Relaxed)
 }
 
 /// Milliseconds since the process' origin, read afresh.
@@ -38,7 +44,26 @@ pub(crate) fn exact_ms() -> u64 {
 
 /// Microseconds since 1970, read afresh.
 pub(crate) fn wall_us() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_micros() as u64)
+    let real = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_micros() as u64);
+    real + AHEAD_US.load(Relaxed)
+}
+
+/// Puts the time of this process forward: for tests of what takes long.
+pub(crate) fn advance(ms: u64) {
+    AHEAD_US.fetch_add(ms.saturating_mul(1000), Relaxed);
+    ADVANCED.notify_waiters();
+}
+
+/// Waits until it has come that far.
+pub(crate) async fn sleep_until(due: u64) {
+    loop {
+        let advanced = ADVANCED.notified();
+        match due.saturating_sub(exact_us()) {
+            0 => return,
+            // Whichever comes first, the time is looked at again.
+            left => drop(tokio::time::timeout(Duration::from_micros(left), advanced).await),
+        }
+    }
 }
 
 /// A busy loop may never sleep: after so many reads the time is taken anew all the same.

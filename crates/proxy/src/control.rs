@@ -1,6 +1,7 @@
 //! Messages between the supervisor and this process: a Unix stream, each message a length (4 bytes, big-endian)
 //! and JSON; descriptors travel with the first byte of the length.
 
+use crate::explain::{Explanation, Question};
 use pylos_core::table::{Problem, RawTable};
 use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendFlags, recvmsg, send};
 use serde::{Deserialize, Serialize};
@@ -34,6 +35,14 @@ pub(crate) enum Order {
     Forget {
         policy: Option<String>,
     },
+    /// Where a request would go now.
+    Explain {
+        question: Box<Question>,
+    },
+    /// Put the time forward; for tests.
+    Advance {
+        ms: u64,
+    },
     /// Take nothing new, finish what is there, end.
     Drain {
         deadline_ms: u64,
@@ -64,6 +73,8 @@ pub(crate) enum Report<'a> {
     Refused { generation: u64, problems: Vec<Problem> },
     Status(Box<super::server::Status>),
     Forgot,
+    Advanced,
+    Explained { explanation: Option<Box<Explanation>>, error: Option<String> },
     Drained,
 }
 

@@ -3,14 +3,16 @@
 
 use crate::bounds::Bounds;
 use crate::control::{Channel, NewLane, NewSocket, Order, Report};
-use crate::lane::Line;
+use crate::explain::{Question, explain_live};
+use crate::lane::{About, Line};
 use crate::shared::{MOST_WORKERS, SIDE, Shared};
 use crate::telemetry::events;
 use crate::telemetry::log_writer::LogWriter;
 use crate::upstream::resolve::{Named, resolve_first};
 use crate::worker::{self, Message, StdListening, Update};
 use pylos_core::table::{
-    Code, PathPart, PolicyKind, Problem, RawTable, Severity, Table, TargetAddress, compile,
+    Code, PathPart, Policy, PolicyKind, Problem, PythonPolicy, RawTable, Severity, Table, TargetAddress,
+    compile,
 };
 use rustix::event::{PollFd, PollFlags, poll};
 use serde::Serialize;
@@ -112,6 +114,8 @@ impl Server {
                     Ok(())
                 }
                 Ok(Order::Forget { policy }) => self.forget(policy.as_deref()),
+                Ok(Order::Advance { ms }) => self.advance(ms),
+                Ok(Order::Explain { question }) => self.explain(&question),
                 Ok(Order::Status) => self.channel.report(&Report::Status(Box::new(self.status()))),
                 Ok(Order::Drain { deadline_ms }) => return self.drain(deadline_ms),
                 Ok(Order::Stop) => return self.stop(),
@@ -129,6 +133,25 @@ impl Server {
     fn forget(&self, policy: Option<&str>) -> std::io::Result<()> {
         self.shared.forget(policy);
         self.channel.report(&Report::Forgot)
+    }
+
+    fn advance(&self, ms: u64) -> std::io::Result<()> {
+        crate::clock::advance(ms);
+        self.channel.report(&Report::Advanced)
+    }
+
+    fn explain(&self, question: &Question) -> std::io::Result<()> {
+        let recall = |policy: &Policy, python: &PythonPolicy, about: About<'_>| {
+            self.shared.recall(&policy.name, python.version, about)
+        };
+        let explained = match &self.table {
+            Some(table) => explain_live(table, question, &recall),
+            None => Err("there is no configuration yet".to_owned()),
+        };
+        self.channel.report(&match explained {
+            Ok(explanation) => Report::Explained { explanation: Some(Box::new(explanation)), error: None },
+            Err(error) => Report::Explained { explanation: None, error: Some(error) },
+        })
     }
 
     fn apply_and_report(&mut self, generation: u64, raw: RawTable, new: New) -> std::io::Result<()> {
@@ -349,6 +372,14 @@ impl Server {
             }
             Ok(Some((Ok(Order::Forget { policy }), _))) => {
                 let _ = self.forget(policy.as_deref());
+                false
+            }
+            Ok(Some((Ok(Order::Explain { question }), _))) => {
+                let _ = self.explain(&question);
+                false
+            }
+            Ok(Some((Ok(Order::Advance { ms }), _))) => {
+                let _ = self.advance(ms);
                 false
             }
             Ok(Some(_)) => false,

@@ -1,11 +1,12 @@
 //! What all workers know of each other: loads, mailboxes, targets, counters of the process.
 
 use crate::bounds::Bounds;
-use crate::lane::Memory;
+use crate::lane::{About, Memory};
 use crate::telemetry::registry::Registry;
 use crate::upstream::target::TargetState;
 use crate::worker::Message;
 use pylos_core::table::{Table, TargetAddress};
+use pylos_core::verdict::Verdict;
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
@@ -136,6 +137,13 @@ impl Shared {
             *memory = Arc::new(Memory::new(version));
         }
         Arc::clone(memory)
+    }
+
+    /// What holds for a request of a policy's decisions, and for how many ms more.
+    pub(crate) fn recall(&self, policy: &str, version: u64, about: About<'_>) -> Option<(Verdict, u64)> {
+        let memories = self.memories.lock().unwrap_or_else(PoisonError::into_inner);
+        let memory = memories.get(policy).filter(|memory| memory.is_of(version))?;
+        memory.recall(about, crate::clock::exact_ms())
     }
 
     /// Forgets what is remembered of a policy, or of all.

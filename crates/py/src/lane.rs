@@ -189,10 +189,14 @@ impl Caller {
     }
 
     /// Asks policy number `policy` about a request. `fields` are lines that each end with CR and LF.
-    #[pyo3(signature = (number, policy, method, target, fields, body=None))]
+    /// `answer`: status and lines of the answer that it is about.
+    #[pyo3(signature = (number, policy, method, target, fields, body=None, answer=None))]
+    #[expect(clippy::too_many_arguments, reason = "they are keywords in Python")]
     fn ask(
         &self, number: u64, policy: u32, method: &str, target: &str, fields: &[u8], body: Option<&[u8]>,
+        answer: Option<(u32, &[u8])>,
     ) -> PyResult<()> {
+        let (status, answer_fields) = answer.unwrap_or_default();
         let (path, query) =
             target.split_once('?').map_or((target, None), |(path, query)| (path, Some(query)));
         let (mut record, request_id) = (Vec::new(), number.to_string());
@@ -209,6 +213,8 @@ impl Caller {
             request_id: request_id.as_bytes(),
             fields,
             body,
+            status,
+            answer_fields,
             ..Job::default()
         };
         job.encode(&mut record);
@@ -319,6 +325,12 @@ impl Call {
         text(py, self.job().request_id)
     }
 
+    /// Of the answer that it is asked about; 0 when it is asked about a request.
+    #[getter]
+    fn status(&self) -> u32 {
+        self.job().status
+    }
+
     #[getter]
     fn body<'py>(&self, py: Python<'py>) -> Option<Bound<'py, PyBytes>> {
         self.job().body.map(|body| PyBytes::new(py, body))
@@ -326,13 +338,25 @@ impl Call {
 
     /// Names and values, in their order.
     fn fields<'py>(&self, py: Python<'py>) -> PyResult<Vec<(Bound<'py, PyString>, Bound<'py, PyString>)>> {
-        let lines = self.job().fields.split(|byte| *byte == b'\n');
-        let pairs = lines.filter_map(|line| {
-            let colon = line.iter().position(|byte| *byte == b':')?;
-            Some((&line[..colon], line[colon + 1..].trim_ascii()))
-        });
-        pairs.map(|(name, value)| Ok((text(py, name)?, text(py, value)?))).collect()
+        pairs(py, self.job().fields)
     }
+
+    /// Likewise of the answer.
+    fn answer_fields<'py>(
+        &self, py: Python<'py>,
+    ) -> PyResult<Vec<(Bound<'py, PyString>, Bound<'py, PyString>)>> {
+        pairs(py, self.job().answer_fields)
+    }
+}
+
+/// Takes lines apart.
+fn pairs<'py>(py: Python<'py>, fields: &[u8]) -> PyResult<Vec<(Bound<'py, PyString>, Bound<'py, PyString>)>> {
+    let lines = fields.split(|byte| *byte == b'\n');
+    let pairs = lines.filter_map(|line| {
+        let colon = line.iter().position(|byte| *byte == b':')?;
+        Some((&line[..colon], line[colon + 1..].trim_ascii()))
+    });
+    pairs.map(|(name, value)| Ok((text(py, name)?, text(py, value)?))).collect()
 }
 
 impl Call {

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Annotated, Any
+from contextlib import closing, nullcontext
+from typing import Annotated
 
 import typer
 
@@ -14,6 +14,7 @@ from pylos.cli.running import Name
 from pylos.config import load
 from pylos.config.explain import Asker
 from pylos.errors import PylosError
+from pylos.supervisor.live import live_asker
 
 
 def explain(  # noqa: PLR0913 - each is an option
@@ -40,7 +41,8 @@ def explain(  # noqa: PLR0913 - each is an option
 ) -> None:
     """Tell where a request would go and why: listener, route, policies, upstream, and the request as sent.
 
-    Nothing is started and nothing is sent. With --live the running gateway's configuration is asked, not a file.
+    Nothing is started and nothing is sent. With --live the running gateway is asked, not a file; it knows
+    its targets' health, and what it remembers of the decisions of policies.
 
     [bold]Examples[/bold]
 
@@ -50,32 +52,24 @@ def explain(  # noqa: PLR0913 - each is an option
 
       pylos explain POST /orders -H 'host: api.example.com' --from 10.0.0.9 --json
     """
-    asker, upstreams = running(name) if live else (Asker.of(load(chosen(config))), {})
-    told = asker.ask(
-        method,
-        url,
-        headers=[field_of(text) for text in header or []],
-        peer=None if peer == "unix" else peer,
-        listener=listener,
-        as_=as_,
-        nearest=nearest,
-        given=dict(given_in(text) for text in given or []),
-    ).with_health(upstreams)
+    with closing(supervisor.connect(name)) if live else nullcontext() as line:
+        asker = Asker.of(load(chosen(config))) if line is None else live_asker(line.ask)
+        told = asker.ask(
+            method,
+            url,
+            headers=[field_of(text) for text in header or []],
+            peer=None if peer == "unix" else peer,
+            listener=listener,
+            as_=as_,
+            nearest=nearest,
+            given=dict(given_in(text) for text in given or []),
+        )
+        if line is not None:
+            told = told.with_health(line.ask({"type": "status"})["status"]["upstreams"])
     if json:
         show_json(told.model_dump(by_alias=True))
     else:
         typer.echo(str(told))
-
-
-def running(name: str) -> tuple[Asker, Mapping[str, Any]]:
-    """Give what answers about the table that a running gateway uses, and its upstreams with their targets' state."""
-    line = supervisor.connect(name)
-    try:
-        answer = line.ask({"type": "table"})
-        upstreams: Mapping[str, Any] = line.ask({"type": "status"})["status"]["upstreams"]
-    finally:
-        line.close()
-    return Asker(answer["table"], answer["secrets"]), upstreams
 
 
 def given_in(text: str) -> tuple[str, str]:

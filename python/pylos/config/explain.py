@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from typing import Annotated, Any, Literal, TypedDict, Unpack
+from typing import Annotated, Any, Literal, Protocol, TypedDict, Unpack
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from pylos.config.check import Loaded
-from pylos.config.compiled import Compiled, compile_sound
+from pylos.config.compiled import compile_sound
 from pylos.config.secrets import Places, hidden, hidden_in_line, values_at
 from pylos.config.testing import given
 from pylos.errors import PylosError
@@ -185,6 +185,13 @@ class Beside(TypedDict, total=False):
     """By policy in Python, what it is taken to say: "allow", "deny", "fail", or a table as in `[test.NAME]`."""
 
 
+class Answering(Protocol):
+    """What answers: a compiled table, or a gateway that runs."""
+
+    def explain(self, request: bytes) -> Any:  # noqa: ANN401 - what JSON is made of
+        """Explain a described request, in JSON. Raises ValueError, or PylosError, for one that makes no sense."""
+
+
 class Asker:
     """Answers questions about one table. A question costs some microseconds.
 
@@ -192,8 +199,8 @@ class Asker:
     what no answer shows.
     """
 
-    def __init__(self, table: Mapping[str, Any], secrets: Places = (), compiled: Compiled | None = None) -> None:
-        self._compiled = compile_sound(table) if compiled is None else compiled
+    def __init__(self, table: Mapping[str, Any], secrets: Places = (), compiled: Answering | None = None) -> None:
+        self._compiled: Answering = compile_sound(table) if compiled is None else compiled
         self._secrets = values_at(table, secrets)
 
     @classmethod

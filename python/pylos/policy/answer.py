@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from enum import IntEnum
 
 from pylos.model.units import DURATION
-from pylos.policy.verdict import Allow, Answer, Deny, Verdict
+from pylos.policy.verdict import Allow, Answer, Deny, Edit, Review, Verdict
 
 
 class Kind(IntEnum):
@@ -18,12 +18,29 @@ class Kind(IntEnum):
     ALLOW = 1
     DENY = 2
     ANSWER = 3
+    EDIT = 5
     FAILED = 4
     """It raised, or gave what is no verdict; why is told in the log."""
 
 
+def reviewed(said: Review | object) -> tuple[Kind, bytes]:
+    """Write what was said about an answer. Raises TypeError for what cannot be said about one."""
+    match said:
+        case None:
+            return Kind.PASS, b""
+        case Edit(status, headers):
+            return Kind.EDIT, written(**({} if status is None else {"status": status}), **edits(headers))
+        case Deny(remember=None):
+            return denied(said)
+        case Deny():
+            raise TypeError("what a policy says about an answer is not remembered")
+        case _:
+            what = type(said).__name__
+            raise TypeError(f"a policy that is asked about answers gives Edit, Deny or None, not {what}")
+
+
 def encoded(verdict: Verdict | object) -> tuple[Kind, bytes]:
-    """Write a verdict. Raises TypeError for what is none."""
+    """Write a verdict about a request. Raises TypeError for what is none."""
     match verdict:
         case None:
             return Kind.PASS, b""
@@ -46,8 +63,7 @@ def allowed(verdict: Allow) -> tuple[Kind, bytes]:
     if verdict == Allow():
         return Kind.PASS, b""
     changes = {
-        "set": lines({name: value for name, value in verdict.headers.items() if value is not None}),
-        "remove": [name for name, value in verdict.headers.items() if not value and value != ""],
+        **edits(verdict.headers),
         "path": verdict.path,
         "query": verdict.query,
         "upstream": verdict.upstream,
@@ -57,6 +73,14 @@ def allowed(verdict: Allow) -> tuple[Kind, bytes]:
         **memory(verdict),
     }
     return Kind.ALLOW, written(**{name: value for name, value in changes.items() if value not in (None, [], {})})
+
+
+def edits(headers: Mapping[str, str | Sequence[str] | None]) -> dict[str, object]:
+    """Give the lines to set, and the names to remove."""
+    return {
+        "set": lines({name: value for name, value in headers.items() if value is not None}),
+        "remove": [name for name, value in headers.items() if not value and value != ""],
+    }
 
 
 def denied(verdict: Deny) -> tuple[Kind, bytes]:

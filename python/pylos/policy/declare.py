@@ -12,10 +12,13 @@ from pydantic import BaseModel
 
 from pylos.model.units import SIZE
 from pylos.policy.request import Request
-from pylos.policy.verdict import Verdict
+from pylos.policy.response import Response
+from pylos.policy.verdict import Review, Verdict
 
-Phase = Literal["identity", "authorise", "hooks"]
+Phase = Literal["identity", "authorise", "hooks", "transform"]
+"""`transform` is that of policies that are asked about answers."""
 PHASES: tuple[Phase, ...] = ("identity", "authorise", "hooks")
+"""For those that are asked about requests."""
 
 MOST_BODY = 256 << 10
 """Bytes of a body that a policy may ask for: what is handed over lies in memory for each request that waits."""
@@ -26,11 +29,17 @@ Set = Callable[[Request, Any], Verdict | Awaitable[Verdict]]
 """A policy with settings, its second argument."""
 
 
+PlainReview = Callable[[Request, Response], Review | Awaitable[Review]]
+"""A policy of answers without settings."""
+SetReview = Callable[[Request, Response, Any], Review | Awaitable[Review]]
+"""One with settings, its third argument."""
+
+
 @dataclass(frozen=True)
 class Policy:
     """A function that is a policy, and what its decorator says. Called, it is the function."""
 
-    function: Callable[..., Verdict | Awaitable[Verdict]]
+    function: Callable[..., Verdict | Review | Awaitable[Verdict | Review]]
     phase: Phase = "hooks"
     settings: type[BaseModel] | None = None
     body: int | None = None
@@ -40,8 +49,13 @@ class Policy:
     lane: str | None = None
     """The lane of its own."""
 
-    def __call__(self, *arguments: Any) -> Verdict | Awaitable[Verdict]:  # noqa: ANN401 - settings are the user's
+    def __call__(self, *arguments: Any) -> Any:  # noqa: ANN401 - settings are the user's, and so is what it gives
         return self.function(*arguments)
+
+    @property
+    def answers(self) -> bool:
+        """Whether it is asked about answers, not about requests."""
+        return self.phase == "transform"
 
     @property
     def name(self) -> str:
@@ -74,7 +88,7 @@ class Hook:
 
 
 class Decorator:
-    """`@policy`, `@policy.start` and `@policy.stop`."""
+    """`@policy`, `@policy.response`, `@policy.start` and `@policy.stop`."""
 
     def start(self, function: Callable[[SimpleNamespace], object]) -> Hook:
         """Make a function, `def` or `async def`, run before its lane answers anybody.
@@ -123,20 +137,38 @@ class Decorator:
         size = None if body is None else SIZE.value(body)
         if size is not None and size > MOST_BODY:
             raise ValueError(f"{body} is more of a body than a policy can read: at most 256KiB")
-        bare = Policy(
-            function=nothing,
-            phase=phase,
-            settings=settings,
-            body=size,
-            blocking=blocking,
-            lane=lane,
-        )
+        bare = Policy(nothing, phase=phase, settings=settings, body=size, blocking=blocking, lane=lane)
 
         def declared(function: Plain | Set) -> Policy:
-            check_arguments(function, settings)
-            if blocking and inspect.iscoroutinefunction(function):
-                raise TypeError(f"{function.__name__} is an `async def`: `blocking` is for a `def` that waits")
-            return replace(bare, function=function)
+            return made(bare, function)
+
+        return declared if function is None else declared(function)
+
+    @overload
+    def response(self, function: PlainReview, /) -> Policy: ...
+    @overload
+    def response(
+        self, /, *, settings: type[BaseModel] | None = None, blocking: bool = False, lane: str | None = None
+    ) -> Callable[[PlainReview | SetReview], Policy]: ...
+    def response(
+        self,
+        function: PlainReview | None = None,
+        /,
+        *,
+        settings: type[BaseModel] | None = None,
+        blocking: bool = False,
+        lane: str | None = None,
+    ) -> Policy | Callable[[PlainReview | SetReview], Policy]:
+        """Make a policy of answers of a function of a request, its answer and, with `settings`, of those.
+
+        It is asked when the answer's head is there, about answers of the upstream, and about those that the route and
+        other policies give; not about refusals, nor about interim answers. What it says is an Edit, a Deny, or None.
+        Raises TypeError for a function that takes other arguments.
+        """
+        bare = Policy(nothing, phase="transform", settings=settings, blocking=blocking, lane=lane)
+
+        def declared(function: PlainReview | SetReview) -> Policy:
+            return made(bare, function)
 
         return declared if function is None else declared(function)
 
@@ -144,16 +176,24 @@ class Decorator:
 policy = Decorator()
 
 
+def made(bare: Policy, function: Callable[..., Any]) -> Policy:
+    """Give a policy its function. Raises TypeError for one that cannot be called as it will be."""
+    check_arguments(bare, function)
+    if bare.blocking and inspect.iscoroutinefunction(function):
+        raise TypeError(f"{function.__name__} is an `async def`: `blocking` is for a `def` that waits")
+    return replace(bare, function=function)
+
+
 def nothing(_: Request) -> None:
     """Stand in for a function that comes with the next call."""
 
 
-def check_arguments(function: Callable[..., object], settings: type[BaseModel] | None) -> None:
-    """Raise TypeError for a function that cannot be called with a request, and with settings if it has some."""
-    wanted = ("request",) if settings is None else ("request", "settings")
+def check_arguments(policy: Policy, function: Callable[..., object]) -> None:
+    """Raise TypeError for a function that cannot be called with what it is given."""
+    wanted = ["a request"] + ["its answer"] * policy.answers + ["its settings"] * (policy.settings is not None)
     try:
         inspect.signature(function).bind(*wanted)
     except TypeError as error:
-        takes = " and its settings" if settings is not None else ""
+        takes = " and ".join(filter(None, [", ".join(wanted[:-1]), wanted[-1]]))
         name = getattr(function, "__name__", repr(function))
-        raise TypeError(f"the policy {name} is called with a request{takes}: {error}") from None
+        raise TypeError(f"the policy {name} is called with {takes}: {error}") from None

@@ -16,9 +16,10 @@ from functools import partial
 from types import CoroutineType, SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
-from pylos.policy.answer import Kind, encoded
+from pylos.policy.answer import Kind, encoded, reviewed
 from pylos.policy.declare import Policy
 from pylos.policy.request import AmbiguousQueryError, Request
+from pylos.policy.response import Response
 from pylos.policy.verdict import Deny
 
 if TYPE_CHECKING:
@@ -54,6 +55,7 @@ class Room:
         """Under way, by what was asked: the loop itself does not keep them."""
         self._unshown: set[Lane] = set()
         self._calls = [self._caller(one, given) for one, given in zip(policies, settings, strict=True)]
+        self._encoders = [reviewed if one.answers else encoded for one in policies]
         self._loop = asyncio.get_running_loop()
 
     def attach(self, lane: Lane, bell: int) -> None:
@@ -85,6 +87,8 @@ class Room:
         function: Callable[..., Any] = policy.function
         more = () if policy.settings is None else (settings,)
         state = self._state
+        if policy.answers:
+            function = of_answers(function)
 
         def called(call: Call) -> object:
             here[0] = call
@@ -145,7 +149,7 @@ class Room:
             failure = result
         else:
             try:
-                lane.answer(call, *encoded(result))
+                lane.answer(call, *self._encoders[call.policy](result))
             except Exception as error:  # noqa: BLE001 - whatever a verdict's own mappings and claims may raise
                 failure = error
             else:
@@ -155,6 +159,15 @@ class Room:
             self._report(call, failure)
         except Exception:  # noqa: BLE001 - an exception that cannot even be told
             traceback.print_exc()
+
+
+def of_answers(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Make a function of request and answer one of the request, which has both."""
+
+    def called(request: Request, *more: object) -> object:
+        return function(request, Response(request._call), *more)  # noqa: SLF001 - both are views of one call
+
+    return called
 
 
 NAME = "policy"

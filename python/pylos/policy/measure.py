@@ -36,6 +36,8 @@ class Question:
     """Lines that each end with CR and LF."""
     body: bytes | None = None
     """What a policy with `body` reads."""
+    answer: tuple[int, bytes] = (200, b"content-type: text/plain\r\n")
+    """Status and lines of the answer, for a policy that is asked about answers."""
 
 
 @dataclass(frozen=True)
@@ -102,7 +104,7 @@ class Asking:
     def _ask_once(self, question: Question) -> None:
         method, target = question.method, question.target
         try:
-            self._caller.ask(self._number, 0, method, target, question.fields, question.body)
+            self._caller.ask(self._number, 0, method, target, question.fields, question.body, question.answer)
         except ValueError as error:
             raise MeasureError(str(error)) from None
 

@@ -103,7 +103,28 @@ class Answer:
             check_field(name, value, OF_ANSWERS)
 
 
+@dataclass(frozen=True, slots=True)
+class Edit:
+    """Changes an answer. Raises ValueError for what no answer can have."""
+
+    status: int | None = None
+    """200 to 599, but none of those that have no body (204, 205, 304)."""
+    headers: Mapping[str, str | Sequence[str] | None] = field(default_factory=dict)
+    """As of Allow."""
+
+    def __post_init__(self) -> None:
+        if self.status is not None and not HTTPStatus.OK <= self.status <= LAST_STATUS:
+            raise ValueError(f"an answer has a status of 200 to 599, not {self.status}")
+        if self.status in BODYLESS:
+            raise ValueError(f"an answer {self.status} has no body, and this one may have one")
+        for name, value in self.headers.items():
+            check_field(name, value, OF_ANSWERS - {"content-type"})
+
+
 Verdict = Allow | Deny | Answer | None
+"""What a policy says about a request."""
+Review = Edit | Deny | None
+"""What a policy says about an answer."""
 
 LAST_STATUS = 599
 BODYLESS = {HTTPStatus.NO_CONTENT, HTTPStatus.RESET_CONTENT, HTTPStatus.NOT_MODIFIED}

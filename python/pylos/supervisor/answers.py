@@ -11,6 +11,8 @@ A question is a message with a `type` and an `id` of the asker's; its one answer
     {"type": "table"}                   the table in use, addresses as they really are: {"number", "table", "secrets"}
     {"type": "status"}                  {"status": of the gateway process, "running": of the supervisor}
     {"type": "forget", "policy"}        forgets what is remembered of a policy's decisions, null = of all: {"policies"}
+    {"type": "explain", "question"}     where a request would go now, as the core is asked: {"explanation"}
+    {"type": "advance", "ms"}           puts the gateway's time forward, for tests
     {"type": "process", "other_than"}   waits until a gateway process serves that is not this one: {"gateway"}
     {"type": "stop"}                    ends at once, without a drain; no answer but the end
 """
@@ -111,14 +113,26 @@ class Answers:
                 return supervisor.document(question.get("number"))
             case "table":
                 return {"number": supervisor.number, "table": supervisor.table, "secrets": supervisor.secrets}
-            case "forget":
-                return {"policies": await supervisor.forget(question.get("policy"))}
             case "process":
                 return {"gateway": await supervisor.serving(question.get("other_than", 0))}
-            case "status":
-                return {"status": await supervisor.status(), "running": supervisor.running}
             case "stop":
                 supervisor.end_at_once()
+                return {}
+            case _:
+                return await self._of_the_gateway(question)
+
+    async def _of_the_gateway(self, question: Message) -> dict[str, Any]:
+        """Answer what the gateway process is to know or to do."""
+        supervisor = self._supervisor
+        match question["type"]:
+            case "status":
+                return {"status": await supervisor.status(), "running": supervisor.running}
+            case "forget":
+                return {"policies": await supervisor.forget(question.get("policy"))}
+            case "explain":
+                return {"explanation": await supervisor.explain(question["question"])}
+            case "advance":
+                await supervisor.advance(int(question["ms"]))
                 return {}
             case unknown:
                 raise PylosError(f"an unknown question: {unknown}")

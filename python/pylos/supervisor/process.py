@@ -16,7 +16,7 @@ from importlib.util import find_spec
 from signal import SIGKILL, Signals
 from typing import Any
 
-from pylos.errors import GatewayError
+from pylos.errors import GatewayError, PylosError
 from pylos.supervisor.channel import MOST_DESCRIPTORS, Channel, Message
 
 HELLO_SECONDS = 30.0
@@ -137,6 +137,22 @@ class GatewayProcess:
         async with self._asking:
             await self._send({"type": "forget", "policy": policy})
             await self._must_answer(("forgot",), APPLY_SECONDS)
+
+    async def explain(self, question: Mapping[str, Any]) -> Message:
+        """Ask where a request would go. Raises PylosError for one that makes no sense."""
+        async with self._asking:
+            await self._send({"type": "explain", "question": question})
+            answer = await self._must_answer(("explained",), STATUS_SECONDS)
+        if answer["error"] is not None:
+            raise PylosError(answer["error"])
+        explanation: Message = answer["explanation"]
+        return explanation
+
+    async def advance(self, ms: int) -> None:
+        """Put its time forward."""
+        async with self._asking:
+            await self._send({"type": "advance", "ms": ms})
+            await self._must_answer(("advanced",), APPLY_SECONDS)
 
     async def status(self) -> Message:
         """Ask how it is doing."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 from collections import deque
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -375,6 +375,14 @@ class Supervisor:
             find_python(policies, policy)
         await self._serving_process.forget(policy)
         return list(python_of(policies)) if policy is None else [policy]
+
+    async def explain(self, question: Mapping[str, Any]) -> Message:
+        """Ask the gateway process where a request would go."""
+        return await self._serving_process.explain(question)
+
+    async def advance(self, ms: int) -> None:
+        """Put the gateway's time forward: for tests."""
+        await self._serving_process.advance(ms)
 
     @property
     def _serving_process(self) -> GatewayProcess:

@@ -14,6 +14,7 @@ from pylos.config import Config, Loaded, load, load_text
 from pylos.config.explain import Beside
 from pylos.errors import PylosError
 from pylos.gateway import Gateway, Output, Source
+from pylos.model.units import DURATION
 from pylos.testing.caller import Asked
 from pylos.testing.exercised import Use
 from pylos.testing.fitted import StandIn, Table, fitted, on_free_ports, out_of_reach, with_stand_ins
@@ -121,6 +122,15 @@ class GatewayUnderTest(Gateway):
         if self._use is not None:
             self._use.explained(told)
         return told
+
+    def advance(self, duration: str) -> None:
+        """Put the gateway's time forward, "61s": what takes so long has taken it when this returns.
+
+        That is for how long decisions are remembered and targets left alone, for health checks, which come when they
+        are due, and for all timeouts of connections that are open, but not for the `timeout` of a policy in Python. The
+        time of the test, of upstreams, and of policies goes on as it does.
+        """
+        self._line.ask({"type": "advance", "ms": DURATION.value(duration)})
 
     def answered(self, listener: str | None) -> Asked:
         """Give what a client of a listener tells its requests to, so that a coverage knows all about them."""

@@ -1,12 +1,12 @@
 """`@policy`, its verdicts and its fields: what is accepted, and what is said about what is not."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from pydantic import BaseModel
 
-from pylos.policy import Allow, Answer, Deny, Headers, Request, policy
+from pylos.policy import Allow, Answer, Deny, Edit, Headers, Request, Response, policy
 
 
 class Settings(BaseModel):
@@ -30,6 +30,21 @@ def test_a_policy_stays_the_function_that_it_was():
 async def coroutine(request: Request) -> None: ...
 
 
+async def review(request: Request, response: Response) -> None: ...
+
+
+def test_a_policy_of_answers():
+    @policy.response
+    def one(request: Request, response: Response) -> Edit:
+        return Edit(headers={"content-type": "text/x"})
+
+    made = policy.response(settings=Settings, blocking=True, lane="slow")(lambda request, response, settings: None)
+
+    assert (one.name, one.phase, one.answers, one.body) == ("one", "transform", True, None)
+    assert (made.settings, made.blocking, made.lane) == (Settings, True, "slow")
+    assert not policy(lambda request: None).answers
+
+
 @pytest.mark.parametrize(
     "declare, words",
     [
@@ -37,6 +52,13 @@ async def coroutine(request: Request) -> None: ...
         (lambda: policy(lambda request, settings: None), "missing a required argument: 'settings'"),
         (lambda: policy(settings=Settings)(lambda request: None), "a request and its settings"),
         (lambda: policy(phase="before"), "no phase 'before' for policies; there are identity, authorise, hooks"),
+        (lambda: policy(phase=cast("Any", "transform")), "no phase 'transform' for policies"),
+        (lambda: policy.response(lambda request: None), "called with a request and its answer: too many positional"),
+        (
+            lambda: policy.response(settings=Settings)(lambda request, answer: None),
+            "called with a request, its answer and its settings: too many positional",
+        ),
+        (lambda: policy.response(blocking=True)(review), "`blocking` is for a `def` that waits"),
         (lambda: policy(body="64kb"), "unknown unit `kb`"),
         (lambda: policy(blocking=True)(coroutine), "`blocking` is for a `def` that waits"),
         (lambda: Deny(200), "400 to 599, not 200"),
@@ -51,6 +73,11 @@ async def coroutine(request: Request) -> None: ...
         (lambda: Allow(path="a"), "is no path"),
         (lambda: Allow(path="/a?b"), "is no path"),
         (lambda: Allow(query="a b"), "is no query"),
+        (lambda: Edit(199), "200 to 599, not 199"),
+        (lambda: Edit(204), "an answer 204 has no body"),
+        (lambda: Edit(headers={"Content-Length": "1"}), "is written by the gateway"),
+        (lambda: Edit(headers={"date": None}), "is written by the gateway"),
+        (lambda: Edit(headers={"x": "a\nb"}), "control characters"),
         (lambda: Allow(remember="60s"), "belong together"),
         (lambda: Allow(by=["client.id"]), "belong together"),
         (lambda: Allow(remember="1s", by=["client.shoe"]), "is nothing of a request or its client"),

@@ -45,7 +45,7 @@ impl Policy {
     /// Where a condition cannot be told, a policy that protects acts, for an odd request must not switch it off; one
     /// that changes something rests, for an odd request must not switch it on.
     pub fn part(&self, draw: Option<&[u8]>, facts: &dyn Facts) -> Part {
-        let holds = |condition: &Condition| condition.holds(facts).unwrap_or(self.phase.protects());
+        let holds = |condition: &Condition| condition.holds(facts).unwrap_or(self.protects());
         if !self.condition.as_ref().is_none_or(holds) {
             return Part::Rests;
         }

@@ -11,6 +11,8 @@ pub struct Effective {
     pub conditional: bool,
     /// Any of them edits fields: mostly none does, and then nothing is gone through.
     pub edits_fields: bool,
+    /// Any of them is asked about answers: likewise.
+    pub reviews: bool,
 }
 
 impl Table {

@@ -22,12 +22,15 @@ impl Policy {
     pub fn is_conditional(&self) -> bool {
         self.enforce < 100 || self.condition.is_some()
     }
-}
 
-impl Phase {
     /// Whether leaving it out could let something pass that must not.
-    pub fn protects(self) -> bool {
-        self != Phase::Transform
+    pub(super) fn protects(&self) -> bool {
+        self.phase != Phase::Transform || self.reviews()
+    }
+
+    /// Whether it is asked about answers.
+    pub fn reviews(&self) -> bool {
+        matches!(&self.kind, PolicyKind::Python(python) if python.answers)
     }
 }
 
@@ -71,6 +74,8 @@ pub struct PythonPolicy {
     pub call: Box<str>,
     pub timeout_ms: u64,
     pub on_error: OnError,
+    /// It is asked about answers, and not about requests.
+    pub answers: bool,
     /// Bytes of the body that it reads; `None` = it reads none.
     pub body: Option<u64>,
     /// Empty for the common lane.

@@ -206,7 +206,7 @@ pub enum RawKind {
     Python {
         /// `module:function`.
         call: String,
-        /// `identity`, `authorise` or `hooks`, as the function's decorator says.
+        /// `identity`, `authorise` or `hooks`, as the function's decorator says; `transform` for one of answers.
         phase: String,
         /// How long a request waits for a verdict.
         timeout_ms: u64,

@@ -75,3 +75,32 @@ proptest! {
         let _ = Verdict::decode(kind, &rest);
     }
 }
+
+fn edit(json: &str) -> Result<Edit, String> {
+    match Verdict::decode(EDIT, json.as_bytes())? {
+        Verdict::Edit(edit) => Ok(*edit),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn an_answer_is_changed_within_what_it_can_be() {
+    let changed = edit(r#"{"status":404,"set":[["Content-Type","text/x"]],"remove":["etag"]}"#);
+    assert_eq!(changed.expect("sound").status, Some(404));
+    assert_eq!(edit("{}"), Ok(Edit::default()));
+    for wrong in [
+        r#"{"status":101}"#,
+        r#"{"status":204}"#,
+        r#"{"status":205}"#,
+        r#"{"status":304}"#,
+        r#"{"status":600}"#,
+        r#"{"set":[["content-length","1"]]}"#,
+        r#"{"set":[["x-request-id","1"]]}"#,
+        r#"{"set":[["pylos-reason","1"]]}"#,
+        r#"{"remove":["Date"]}"#,
+        r#"{"set":[["x","a\r\nb: c"]]}"#,
+        r#"{"path":"/"}"#,
+    ] {
+        assert!(edit(wrong).is_err(), "{wrong}");
+    }
+}

@@ -9,6 +9,9 @@ mod question;
 pub use answer::Explanation;
 pub use question::Question;
 
+use given::Recall;
+
+use crate::lane::About;
 use crate::request::incoming::Request;
 use crate::request::inquiry::{FreshId, Inquiry};
 use crate::request::record::Record;
@@ -26,11 +29,19 @@ const TARGETS_OWN_NAME: &str = "<the target's own name>";
 
 /// Explains a request. The error says why the question makes no sense.
 pub fn explain(table: &Table, question: &Question) -> Result<Explanation, String> {
+    explain_live(table, question, &|_, _, _| None)
+}
+
+/// Likewise, of a gateway that runs: what it remembers is told.
+pub(crate) fn explain_live(
+    table: &Table, question: &Question, recall: Recall<'_>,
+) -> Result<Explanation, String> {
     let url = question.url()?;
+    given::check(table, question)?;
     let listener = ListenerId::at(listener(table, question, &url)?);
     let limits = &table.listeners[listener.index()].limits;
     let bytes = question.head(&url)?;
-    let asked = Asked { table, question, listener, secure: url.secure };
+    let asked = Asked { table, question, listener, secure: url.secure, recall };
     let mut traced = asked.trace(&bytes);
     let (understood, others) = (asked.understood(&traced.request), traced.others(table, question.nearest));
     let chosen = traced.route.map(|route| chosen(table, route, &traced.request));
@@ -44,7 +55,8 @@ pub fn explain(table: &Table, question: &Question) -> Result<Explanation, String
         match step {
             Step::Decided(plan) => break plan,
             Step::Ask(policy) => {
-                let said = given::verdict(table, &table.policies[policy.policy.index()], question)?;
+                let about = About { request: &request, route: &table.routes[policy.route.index()].name };
+                let said = given::verdict(&asked, &table.policies[policy.policy.index()], about)?;
                 // What comes behind it sees the request as it is then.
                 policies.truncate(policy.place + 1);
                 policies.extend(policies::after(&asked, &mut traced, policy, said.clone()));
@@ -78,6 +90,7 @@ struct Asked<'q> {
     question: &'q Question,
     listener: ListenerId,
     secure: bool,
+    recall: Recall<'q>,
 }
 
 /// The request as the policies meet it.
@@ -156,8 +169,8 @@ impl<'q> Asked<'q> {
         let table = self.table;
         match plan {
             Plan::Admin => Outcome::Admin,
-            Plan::Answer(policy, reply) => {
-                let policy = table.policies[policy.index()].name.to_string();
+            Plan::Answer(asked, reply) => {
+                let policy = table.policies[asked.policy.index()].name.to_string();
                 Outcome::Answer { status: reply.head.status, policy }
             }
             Plan::Refuse(stage, refusal) => Outcome::Refuse {

@@ -2,11 +2,12 @@
 
 use super::answer::{ConditionWord, PolicyWord};
 use super::{Asked, Traced, given, text};
+use crate::lane::About;
 use crate::request::inquiry::Inquiry;
 use crate::request::record::Record;
 use crate::request::{self, admit, consult};
 use pylos_core::condition::CannotTell;
-use pylos_core::table::{FieldEdits, Part, Policy, PolicyKind};
+use pylos_core::table::{FieldEdits, Part, Policy, PolicyKind, RouteId};
 use pylos_core::verdict::Verdict;
 
 /// Those from a place of the list on, about the request as it is now.
@@ -17,7 +18,7 @@ pub(super) fn words(asked: &Asked<'_>, traced: &mut Traced, from: usize) -> Vec<
     let (mut out, mut record) = (Vec::new(), Record::default());
     let mut q = asked.inquiry(&mut traced.request, &mut out, &mut record);
     let ids = q.effective(traced.route).ids.iter().skip(from);
-    ids.map(|id| word(asked, &asked.table.policies[id.index()], &mut q)).collect()
+    ids.map(|id| word(asked, &asked.table.policies[id.index()], traced.route, &mut q)).collect()
 }
 
 /// Those behind one that has said something.
@@ -31,7 +32,7 @@ pub(super) fn after(
     words(asked, traced, policy.place + 1)
 }
 
-fn word(asked: &Asked<'_>, policy: &Policy, q: &mut Inquiry<'_>) -> PolicyWord {
+fn word(asked: &Asked<'_>, policy: &Policy, route: Option<RouteId>, q: &mut Inquiry<'_>) -> PolicyWord {
     let (mut request, mut response) = (Vec::new(), Vec::new());
     let condition = policy.condition.as_ref().map(|condition| {
         let told = condition.holds(&*q.request);
@@ -50,7 +51,11 @@ fn word(asked: &Asked<'_>, policy: &Policy, q: &mut Inquiry<'_>) -> PolicyWord {
                 Err(refusal) => format!("refuses it: {} {}", refusal.status, refusal.reason),
             },
         ),
-        PolicyKind::Python(python) => ("python", given::words(asked.table, policy, python, asked.question)),
+        PolicyKind::Python(python) => {
+            let route = route.map_or("", |route| &*asked.table.routes[route.index()].name);
+            let about = About { request: &*q.request, route };
+            ("python", given::words(asked, policy, python, about))
+        }
         PolicyKind::Headers(edits) => {
             request = edits_told(&edits.request);
             if q.request.https {

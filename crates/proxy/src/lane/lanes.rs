@@ -170,7 +170,8 @@ impl Lanes {
         &self, id: PolicyId, table: &Table, about: About<'_>, now_ms: u64,
     ) -> Option<Verdict> {
         let seat = self.seats[id.index()].as_ref()?;
-        let verdict = seat.memory.recall(about, now_ms).filter(|verdict| fits(table, verdict).is_ok())?;
+        let (verdict, _) = seat.memory.recall(about, now_ms)?;
+        fits(table, false, &verdict).ok()?;
         seat.cells.count(Came::Remembered);
         Some(verdict)
     }
@@ -215,7 +216,7 @@ impl Waiting<'_> {
         let Waiting { seat, asking, began_us, age, _waiter } = self;
         let now_ms = || clock.ms();
         let said = match asking.await {
-            Ok(Ok(answer)) => match understood(table, &answer) {
+            Ok(Ok(answer)) => match understood(table, python.answers, &answer) {
                 Ok(Verdict::Failed) => Err(Silence::Failed),
                 Ok(verdict) => {
                     let remembered = seat.memory.remember(&verdict, answer.rest.len(), about, age, now_ms());
@@ -270,24 +271,33 @@ impl Seat {
     }
 }
 
-fn understood(table: &Table, answer: &Answer) -> Result<Verdict, String> {
+fn understood(table: &Table, answers: bool, answer: &Answer) -> Result<Verdict, String> {
     let verdict = Verdict::decode(answer.kind, &answer.rest)?;
-    fits(table, &verdict).map(|()| verdict)
+    fits(table, answers, &verdict).map(|()| verdict)
 }
 
-/// Whether a verdict makes sense with this table.
-pub(crate) fn fits(table: &Table, verdict: &Verdict) -> Result<(), String> {
-    let Verdict::Allow(changes) = verdict else { return Ok(()) };
-    match changes.upstream.as_deref().filter(|name| table.upstream(name).is_none()) {
-        Some(name) => Err(format!("there is no upstream {name:?}")),
-        None => Ok(()),
+/// Whether a verdict makes sense with this table, about an answer or about a request.
+pub(crate) fn fits(table: &Table, answers: bool, verdict: &Verdict) -> Result<(), String> {
+    match verdict {
+        Verdict::Edit(_) if !answers => Err("it changes an answer, and was asked about a request".to_owned()),
+        Verdict::Allow(_) | Verdict::Answer(_) if answers => {
+            Err("it decides about a request, and was asked about an answer".to_owned())
+        }
+        Verdict::Deny(denial) if answers && denial.remember_ms.is_some() => {
+            Err("what is said about an answer is not remembered".to_owned())
+        }
+        Verdict::Allow(changes) => match changes.upstream.as_deref() {
+            Some(name) if table.upstream(name).is_none() => Err(format!("there is no upstream {name:?}")),
+            _ => Ok(()),
+        },
+        _ => Ok(()),
     }
 }
 
 fn came(said: &Result<Verdict, Silence>) -> Came {
     match said {
         Ok(Verdict::Pass) => Came::Pass,
-        Ok(Verdict::Allow(_)) => Came::Change,
+        Ok(Verdict::Allow(_) | Verdict::Edit(_)) => Came::Change,
         Ok(Verdict::Deny(_)) => Came::Deny,
         Ok(Verdict::Answer(_)) => Came::Answer,
         Ok(Verdict::Failed) => Came::Failed,

@@ -77,8 +77,8 @@ impl Memory {
         self.age.load(Relaxed)
     }
 
-    /// The decision that holds for this request, if there is one.
-    pub(crate) fn recall(&self, about: About<'_>, now_ms: u64) -> Option<Verdict> {
+    /// The decision that holds for this request, if there is one, and for how many ms more.
+    pub(crate) fn recall(&self, about: About<'_>, now_ms: u64) -> Option<(Verdict, u64)> {
         if !self.used.load(Relaxed) {
             return None;
         }
@@ -88,7 +88,7 @@ impl Memory {
             let key = self.key(number, shape, about, &mut text);
             let shard = self.shard(key);
             if let Some(found) = shard.known.get(&key).filter(|found| now_ms < found.until_ms) {
-                return Some(found.verdict.clone());
+                return Some((found.verdict.clone(), found.until_ms - now_ms));
             }
         }
         None
@@ -271,7 +271,7 @@ mod tests {
         let recall = |request: Request, now| memory.recall(about(&request), now);
         assert_eq!(recall(from("a"), 0), None);
         memory.remember(&denial(&["client.id"]), 10, about(&from("a")), 0, 0).expect("remembered");
-        assert_eq!(recall(from("a"), 99), Some(denial(&["client.id"])));
+        assert_eq!(recall(from("a"), 99), Some((denial(&["client.id"]), 1)));
         assert_eq!(recall(from("a"), 100), None);
         assert_eq!(recall(from("b"), 50), None);
         assert_eq!(recall(Request::default(), 50), None);
@@ -333,7 +333,10 @@ mod tests {
             "one too many"
         );
         assert!(memory.remember(&denial(&["client.ip"]), 10, about(&from("b")), 0, 0).is_ok());
-        assert_eq!(memory.recall(about(&from("a")), 1), Some(denial(&["client.id"])));
+        assert_eq!(
+            memory.recall(about(&from("a")), 1).map(|(verdict, _)| verdict),
+            Some(denial(&["client.id"]))
+        );
     }
 
     /// Requests as they come, and their text for a list in `by`.
@@ -363,11 +366,42 @@ mod tests {
         with(Client { claims: claims.as_object().cloned().expect("an object"), ..client("a") })
     }
 
+    /// None of these requests is alike to another one.
+    fn assert_apart(by: &str, requests: &[Request]) {
+        let mut found: Vec<_> = requests.iter().map(|request| told(&[by], request, "site")).collect();
+        found.sort();
+        found.dedup();
+        assert_eq!(found.len(), requests.len(), "{by}");
+    }
+
+    fn get(rest: &str) -> Request {
+        read(&format!("GET / HTTP/1.1\r\nhost: a\r\n{rest}\r\n"))
+    }
+
     #[test]
     fn requests_that_differ_in_it_are_never_alike() {
-        let plan = |plan: Option<&str>| with(Client { plan: plan.map(Into::into), ..client("a") });
-        let get = |rest: &str| read(&format!("GET / HTTP/1.1\r\nhost: a\r\n{rest}\r\n"));
         let line = |line: &str| read(&format!("{line}\r\nhost: a\r\n\r\n"));
+        assert_apart("request.method", &[line("GET / HTTP/1.1"), line("POST / HTTP/1.1")]);
+        assert_apart("request.host", &[get(""), read("GET / HTTP/1.1\r\nhost: b\r\n\r\n")]);
+        assert_apart("request.path", &[line("GET / HTTP/1.1"), line("GET /a HTTP/1.1")]);
+        let queries = ["/", "/?", "/?a"].map(|target| line(&format!("GET {target} HTTP/1.1")));
+        assert_apart("request.query", &queries);
+        assert_apart("request.scheme", &[get(""), Request { https: true, ..get("") }]);
+        let fields = [
+            "",
+            "x-tenant:\r\n",
+            "x-tenant: a\r\n",
+            "X_Tenant: a\r\nx-tenant: a\r\n",
+            "x-tenant: ab\r\n",
+            "x-tenant: a\r\nx-tenant: b\r\n",
+        ];
+        assert_apart("request.headers.x-tenant", &fields.map(get));
+        assert_ne!(told(&["request.route"], &get(""), "a"), told(&["request.route"], &get(""), "b"));
+    }
+
+    #[test]
+    fn clients_that_differ_in_it_are_never_alike() {
+        let plan = |plan: Option<&str>| with(Client { plan: plan.map(Into::into), ..client("a") });
         let peer = |ip: &str| {
             let ip = Some(ip.parse().expect("an address"));
             Request {
@@ -375,57 +409,26 @@ mod tests {
                 ..get("")
             }
         };
-        let all = [
-            ("request.method", vec![line("GET / HTTP/1.1"), line("POST / HTTP/1.1")]),
-            ("request.host", vec![get(""), read("GET / HTTP/1.1\r\nhost: b\r\n\r\n")]),
-            ("request.path", vec![line("GET / HTTP/1.1"), line("GET /a HTTP/1.1")]),
-            (
-                "request.query",
-                vec![line("GET / HTTP/1.1"), line("GET /? HTTP/1.1"), line("GET /?a HTTP/1.1")],
-            ),
-            ("request.scheme", vec![get(""), Request { https: true, ..get("") }]),
-            (
-                "request.headers.x-tenant",
-                vec![
-                    get(""),
-                    get("x-tenant:\r\n"),
-                    get("x-tenant: a\r\n"),
-                    get("X_Tenant: a\r\nx-tenant: a\r\n"),
-                    get("x-tenant: ab\r\n"),
-                    get("x-tenant: a\r\nx-tenant: b\r\n"),
-                ],
-            ),
-            ("client.id", vec![from("a"), from("b"), peer("192.0.2.1"), peer("192.0.2.2"), get("")]),
-            ("client.ip", vec![peer("192.0.2.1"), peer("192.0.2.2"), peer("2001:db8::1"), get("")]),
-            ("client.plan", vec![plan(None), plan(Some("gold")), plan(Some(""))]),
-            (
-                "client.claims.org.id",
-                vec![
-                    from("a"),
-                    claiming(json!({"org": {"id": "x"}})),
-                    claiming(json!({"org": {"id": "y"}})),
-                    claiming(json!({"org": {"id": ["y"]}})),
-                    claiming(json!({"org.id": "x"})),
-                    claiming(json!({"org.id": "x", "org": {"id": "x"}})),
-                ],
-            ),
-            (
-                "client.claims.https://a.example/app.role.name",
-                vec![
-                    claiming(json!({"https://a.example/app": {"role": {"name": "x"}}})),
-                    claiming(json!({"https://a.example/app": {"role.name": "x"}})),
-                    claiming(json!({"https://a.example/app.role": {"name": "x"}})),
-                    claiming(json!({"https://a.example/app": {"role": {"name": "y"}}})),
-                ],
-            ),
+        let ids = [from("a"), from("b"), peer("192.0.2.1"), peer("192.0.2.2"), get("")];
+        assert_apart("client.id", &ids);
+        assert_apart("client.ip", &[peer("192.0.2.1"), peer("192.0.2.2"), peer("2001:db8::1"), get("")]);
+        assert_apart("client.plan", &[plan(None), plan(Some("gold")), plan(Some(""))]);
+        let orgs = [
+            json!({}),
+            json!({"org": {"id": "x"}}),
+            json!({"org": {"id": "y"}}),
+            json!({"org": {"id": ["y"]}}),
+            json!({"org.id": "x"}),
+            json!({"org.id": "x", "org": {"id": "x"}}),
         ];
-        for (by, requests) in &all {
-            let mut found: Vec<_> = requests.iter().map(|request| told(&[by], request, "site")).collect();
-            found.sort();
-            found.dedup();
-            assert_eq!(found.len(), requests.len(), "{by}");
-        }
-        assert_ne!(told(&["request.route"], &get(""), "a"), told(&["request.route"], &get(""), "b"));
+        assert_apart("client.claims.org.id", &orgs.map(claiming));
+        let roles = [
+            json!({"https://a.example/app": {"role": {"name": "x"}}}),
+            json!({"https://a.example/app": {"role.name": "x"}}),
+            json!({"https://a.example/app.role": {"name": "x"}}),
+            json!({"https://a.example/app": {"role": {"name": "y"}}}),
+        ];
+        assert_apart("client.claims.https://a.example/app.role.name", &roles.map(claiming));
     }
 
     #[test]

@@ -18,7 +18,7 @@ use elsewhere::join;
 pub(crate) use elsewhere::{Answer, Asking, Line, Link, Unanswered};
 #[cfg(target_os = "linux")]
 use join::join;
-pub(crate) use lanes::{Lanes, Silence, fits};
+pub(crate) use lanes::{Lanes, Silence, Waiting, fits};
 #[cfg(target_os = "linux")]
 pub(crate) use line::Line;
 #[cfg(target_os = "linux")]

@@ -52,7 +52,10 @@ fn ask(q: &mut Inquiry<'_>, route: Option<RouteId>, from: usize) -> Result<Optio
     for (place, id) in q.effective(route).ids.iter().enumerate().skip(from) {
         let policy = &q.table.policies[id.index()];
         let part = q.request.acting.part(place);
-        if matches!(policy.kind, PolicyKind::Python(_)) {
+        if let PolicyKind::Python(python) = &policy.kind {
+            if python.answers {
+                continue;
+            }
             if route.is_some() && part != Part::Rests {
                 return Ok(Some(place));
             }

@@ -3,17 +3,15 @@
 
 use super::incoming::Request;
 use super::inquiry::Inquiry;
-use super::rewrite::write_ip;
+use super::question::{self, Beside, python};
 use super::{Asked, Exchange, body};
 use crate::error::Refusal;
 use crate::lane::{About, Silence};
-use crate::policy::headers::line;
-use pylos_core::facts::{Client, Facts, nameless};
+use pylos_core::facts::{Client, nameless};
 use pylos_core::message::head::{Field, Span};
 use pylos_core::message::names::known_as_cgi;
-use pylos_core::table::{OnError, Part, Policy, PolicyKind, PythonPolicy};
+use pylos_core::table::{OnError, Part, PythonPolicy};
 use pylos_core::verdict::{Changes, Denial, Reply, Verdict};
-use pylos_lane::Job;
 use std::borrow::Cow;
 use std::rc::Rc;
 
@@ -40,34 +38,8 @@ pub(crate) async fn consult(x: &mut Exchange<'_>, asked: Asked) -> Result<Said, 
         },
     };
     let request = &x.scratch.request;
-    // Lent by the worker: this is done for each request.
-    let mut texts = x.worker.texts.take();
-    let Texts { fields, ip, nameless } = &mut texts;
-    request.any_field(&mut |name, value| {
-        line(fields, name, value);
-        false
-    });
-    request.client_ip().iter().for_each(|address| write_ip(*address, ip));
-    let (id, plan, claims) = client(request, ip, nameless);
-    let job = Job {
-        method: request.method(),
-        scheme: request.scheme(),
-        host: request.host(),
-        path: request.path_now(),
-        query: request.query_now(),
-        client_ip: ip,
-        client_id: id,
-        client_plan: plan.as_bytes(),
-        client_claims: &claims,
-        request_id: &request.id,
-        route: route.as_bytes(),
-        fields,
-        body: body.as_deref(),
-        ..Job::default()
-    };
-    let asking = snapshot.lanes.ask(asked.policy, python, job, &x.worker.clock);
-    texts.clear();
-    x.worker.texts.replace(texts);
+    let more = Beside { body: body.as_deref(), ..Beside::default() };
+    let asking = question::ask(&x.worker, &snapshot, request, asked, more);
     let waiting = match asking {
         Ok(waiting) => waiting,
         Err(silence) => return Ok(Err(silence)),
@@ -78,40 +50,6 @@ pub(crate) async fn consult(x: &mut Exchange<'_>, asked: Asked) -> Result<Said, 
 
 fn watches(x: &Exchange<'_>, asked: Asked) -> bool {
     x.scratch.request.acting.part(asked.place) == Part::Watches
-}
-
-fn python(policy: &Policy) -> Option<&PythonPolicy> {
-    if let PolicyKind::Python(python) = &policy.kind { Some(python) } else { None }
-}
-
-/// What is written for a policy, and forgotten once it is handed over.
-#[derive(Default)]
-pub(crate) struct Texts {
-    fields: Vec<u8>,
-    ip: Vec<u8>,
-    /// The id of a client without a name.
-    nameless: Vec<u8>,
-}
-
-impl Texts {
-    /// Empties it, without keeping what one large request made grow.
-    fn clear(&mut self) {
-        for text in [&mut self.fields, &mut self.ip, &mut self.nameless] {
-            text.clear();
-            text.shrink_to(crate::buffer::SMALL);
-        }
-    }
-}
-
-/// Id, plan and claims. As [`nameless`] says, but without the formatting machinery.
-fn client<'r>(request: &'r Request, ip: &[u8], anonymous: &'r mut Vec<u8>) -> (&'r [u8], &'r str, Vec<u8>) {
-    let Some(client) = request.identity.as_deref() else {
-        anonymous.extend_from_slice(if ip.is_empty() { b"unix" } else { b"ip:" });
-        anonymous.extend_from_slice(ip);
-        return (anonymous, "", Vec::new());
-    };
-    let claims = serde_json::to_vec(&client.claims).unwrap_or_default();
-    (client.id.as_bytes(), client.plan.as_deref().unwrap_or_default(), claims)
 }
 
 /// Applies what was heard; gives an answer that the policy makes itself.
@@ -130,13 +68,13 @@ pub(crate) fn heard(q: &mut Inquiry<'_>, asked: Asked, said: Said) -> Result<Opt
         },
         Ok(Verdict::Deny(denial)) => Err(refused(&denial)),
         Ok(Verdict::Answer(reply)) => Ok(Some(reply)),
-        Ok(Verdict::Failed) => silent(Silence::Failed, python),
+        Ok(Verdict::Edit(_) | Verdict::Failed) => silent(Silence::Failed, python),
         Err(silence) => silent(silence, python),
     }
 }
 
-/// What becomes of a request about which there is no verdict.
-fn silent(silence: Silence, python: &PythonPolicy) -> Result<Option<Box<Reply>>, Refusal> {
+/// What becomes of a request, or an answer, about which there is no verdict.
+pub(super) fn silent<T>(silence: Silence, python: &PythonPolicy) -> Result<Option<T>, Refusal> {
     match python.on_error {
         OnError::Allow => Ok(None),
         OnError::Deny => Err(silence.refusal()),
@@ -144,17 +82,17 @@ fn silent(silence: Silence, python: &PythonPolicy) -> Result<Option<Box<Reply>>,
 }
 
 /// What a policy that is not enforced would have done.
-fn would(said: &Said, python: &PythonPolicy) -> Option<&'static str> {
+pub(super) fn would(said: &Said, python: &PythonPolicy) -> Option<&'static str> {
     match said {
         Ok(Verdict::Pass) => None,
-        Ok(Verdict::Allow(_)) => Some("changed"),
+        Ok(Verdict::Allow(_) | Verdict::Edit(_)) => Some("changed"),
         Ok(Verdict::Deny(_)) => Some("denied"),
         Ok(Verdict::Answer(_)) => Some("answered"),
         Ok(Verdict::Failed) | Err(_) => (python.on_error == OnError::Deny).then_some("failed"),
     }
 }
 
-fn refused(denied: &Denial) -> Refusal {
+pub(super) fn refused(denied: &Denial) -> Refusal {
     let detail = denied.detail.clone().map_or("This request is refused.".into(), Cow::from);
     let refusal = Refusal::client(denied.status, "", "");
     Refusal { reason: denied.code.clone().into(), detail, fields: denied.headers.clone(), ..refusal }

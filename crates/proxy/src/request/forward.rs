@@ -135,6 +135,7 @@ async fn ended(x: &mut Exchange<'_>, outcome: Outcome) -> End {
             let refusal = refusal.closing();
             refuse::refuse(x, &refusal).await
         }
+        Outcome::Denied(refusal) => refuse::refuse(x, &refusal).await,
         Outcome::Switched(tunnel) => End::Tunnel(tunnel),
         Outcome::Cut(ended) => {
             x.record.ended = Some(ended);

@@ -158,6 +158,8 @@ pub(crate) struct Answer {
     pub(crate) length: Length,
     /// The upstream closes after this answer.
     pub(crate) close: bool,
+    /// Names of fields that policies in Python have set or removed.
+    pub(crate) edited: Vec<String>,
 }
 
 impl Answer {
@@ -167,5 +169,6 @@ impl Answer {
         self.status = 0;
         self.length = Length::None;
         self.close = false;
+        self.edited.clear();
     }
 }

@@ -9,9 +9,11 @@ pub(crate) mod guard;
 pub(crate) mod route;
 pub(crate) mod admit;
 pub(crate) mod body;
+pub(crate) mod question;
 pub(crate) mod consult;
 pub(crate) mod rewrite;
 pub(crate) mod forward;
+pub(crate) mod review;
 pub(crate) mod respond;
 pub(crate) mod refuse;
 pub(crate) mod record;
@@ -97,7 +99,7 @@ pub(crate) enum Plan {
     Admin,
     Refuse(Stage, Refusal),
     /// A policy answers.
-    Answer(PolicyId, Box<Reply>),
+    Answer(Asked, Box<Reply>),
 }
 
 /// How far the deciding stages came.
@@ -152,7 +154,7 @@ pub(crate) async fn serve(x: &mut Exchange<'_>) -> End {
         Plan::Own(route) => respond::own(x, route).await,
         Plan::Admin => admin::answer(x).await,
         Plan::Refuse(_, refusal) => refuse::refuse(x, &refusal).await,
-        Plan::Answer(_, reply) => respond::reply(x, &reply).await,
+        Plan::Answer(asked, reply) => respond::reply(x, asked.route, &reply).await,
     };
     match end {
         End::Tunnel(mut tunnel) => {
@@ -206,7 +208,7 @@ fn decided(q: &mut Inquiry<'_>) -> Result<Step, Refused> {
 /// Goes on behind a policy that was waited for.
 pub(crate) fn resume(q: &mut Inquiry<'_>, asked: Asked, said: Said) -> Step {
     let resumed = match at(Stage::Admit, consult::heard(q, asked, said)) {
-        Ok(Some(reply)) => Ok(Step::Decided(Plan::Answer(asked.policy, reply))),
+        Ok(Some(reply)) => Ok(Step::Decided(Plan::Answer(asked, reply))),
         Ok(None) => admitted(q, asked.route, asked.place + 1),
         Err(refused) => Err(refused),
     };

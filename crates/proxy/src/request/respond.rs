@@ -1,8 +1,8 @@
 //! What changes on the way out? Writes the heads of answers: the upstream's, told anew, and the gateway's own.
 
 use super::incoming::{Answer, Request};
-use super::refuse::reason_phrase;
-use super::{End, Exchange};
+use super::refuse::{self, reason_phrase};
+use super::{End, Exchange, review};
 use crate::policy::headers::{self, Direction, line};
 use crate::snapshot::Snapshot;
 use crate::stream::Wait;
@@ -86,6 +86,11 @@ pub(crate) struct Shape {
 }
 
 impl Telling<'_> {
+    /// Whether policies are asked about the answer.
+    pub(crate) fn is_reviewed(&self) -> bool {
+        self.snapshot.table.effective(self.listener, Some(self.route)).reviews
+    }
+
     /// The head of a final answer.
     pub(crate) fn head(&self, block: &[u8], answer: &mut Answer, shape: Shape, out: &mut Vec<u8>) {
         status_line(answer.status, out);
@@ -130,14 +135,20 @@ impl Telling<'_> {
         out.extend_from_slice(b"\r\n");
     }
 
+    /// The fields of a final answer as they would be told, each as a line of its own.
+    pub(super) fn told(&self, block: &[u8], answer: &mut Answer, out: &mut Vec<u8>) {
+        drop_listed(block, &mut answer.fields.list, answer.fields.seen);
+        self.fields(block, &answer.fields.list, answer.fields.seen, out);
+    }
+
     fn fields(&self, block: &[u8], fields: &[Field], seen: NameSet, out: &mut Vec<u8>) {
         let mapping = seen.meets(MAPPED);
         let mut lines = LineCopier::new(block);
         for field in fields {
-            if field.dropped || HIDDEN.has(field.known) {
+            if field.dropped || (HIDDEN.has(field.known) && !field.given) {
                 continue;
             }
-            let kind = if mapping { kind(field.known) } else { None };
+            let kind = if mapping && !field.given { kind(field.known) } else { None };
             match kind.and_then(|kind| self.mapped(kind, field.value.of(block))) {
                 Some(value) => {
                     lines.flush(out);
@@ -170,17 +181,21 @@ impl Telling<'_> {
 
     /// Trailers of the request that may pass.
     pub(crate) fn request_trailers(&self, block: &[u8], fields: &[Field], out: &mut Vec<u8>) {
-        self.trailers(block, fields, Direction::Request, out);
+        self.trailers(block, fields, Direction::Request, &[], out);
     }
 
-    /// Trailers of the answer that may pass.
-    pub(crate) fn answer_trailers(&self, block: &[u8], fields: &[Field], out: &mut Vec<u8>) {
-        self.trailers(block, fields, Direction::Response { https: self.request.https }, out);
+    /// Trailers of the answer that may pass. `edited`: what policies in Python have set or removed of its fields.
+    pub(crate) fn answer_trailers(
+        &self, block: &[u8], fields: &[Field], edited: &[String], out: &mut Vec<u8>,
+    ) {
+        self.trailers(block, fields, Direction::Response { https: self.request.https }, edited, out);
     }
 
     /// What must not stand in a trailer, under that name or one that an application may take for it, ends here; so
     /// does what a policy removes or sets: it would come back behind the policy's back.
-    fn trailers(&self, block: &[u8], fields: &[Field], direction: Direction, out: &mut Vec<u8>) {
+    fn trailers(
+        &self, block: &[u8], fields: &[Field], direction: Direction, reviewed: &[String], out: &mut Vec<u8>,
+    ) {
         let (table, acting) = (&self.snapshot.table, &self.request.acting);
         let effective = table.effective(self.listener, Some(self.route));
         let edits = || headers::edits(table, effective, acting, direction);
@@ -188,7 +203,10 @@ impl Telling<'_> {
             let name = field.name.of(block);
             let barred = NO_TRAILER.has(field.known) || NOT_IN_TRAILERS.iter().any(|n| same_for_cgi(n, name));
             let twin = field.underscore && NO_TRAILER.has(known_as_cgi(name));
-            let edited = || edits().any(|e| headers::names(e).any(|n| same_for_cgi(n, name)));
+            let edited = || {
+                edits().any(|e| headers::names(e).any(|n| same_for_cgi(n, name)))
+                    || reviewed.iter().any(|n| same_for_cgi(n.as_bytes(), name))
+            };
             if !barred && !twin && !edited() {
                 line(out, name, field.value.of(block));
             }
@@ -291,7 +309,7 @@ pub(crate) async fn own(x: &mut Exchange<'_>, route: RouteId) -> End {
             let fields = vec![(&b"location"[..], &location[..])];
             let answer =
                 OwnAnswer { status: redirect.status, content_type: b"", fields, body: b"", close: false };
-            send_own(x, answer).await
+            send_reviewed(x, route, answer).await
         }
         Action::Respond(response) => {
             let fields = response.fields.iter().map(|(n, v)| (&**n, &**v)).collect();
@@ -302,14 +320,14 @@ pub(crate) async fn own(x: &mut Exchange<'_>, route: RouteId) -> End {
                 body: &response.body,
                 close: false,
             };
-            send_own(x, answer).await
+            send_reviewed(x, route, answer).await
         }
         Action::Forward { .. } => End::Close,
     }
 }
 
 /// What a policy answers.
-pub(crate) async fn reply(x: &mut Exchange<'_>, reply: &Reply) -> End {
+pub(crate) async fn reply(x: &mut Exchange<'_>, route: RouteId, reply: &Reply) -> End {
     let head = &reply.head;
     let answer = OwnAnswer {
         status: head.status,
@@ -318,7 +336,21 @@ pub(crate) async fn reply(x: &mut Exchange<'_>, reply: &Reply) -> End {
         body: &reply.body,
         close: false,
     };
-    send_own(x, answer).await
+    send_reviewed(x, route, answer).await
+}
+
+/// Sends a route's own answer as the policies that are asked about answers leave it.
+async fn send_reviewed(x: &mut Exchange<'_>, route: RouteId, answer: OwnAnswer<'_>) -> End {
+    if !x.snapshot.table.effective(x.listener, Some(route)).reviews {
+        return send_own(x, answer).await;
+    }
+    match Box::pin(review::own(x, route, &answer)).await {
+        Ok((status, lines)) => {
+            let fields = review::pairs(&lines);
+            send_own(x, OwnAnswer { status, content_type: b"", fields, ..answer }).await
+        }
+        Err(refusal) => refuse::refuse(x, &refusal).await,
+    }
 }
 
 /// Sends an own answer, and settles what happens to a request body that nobody read.

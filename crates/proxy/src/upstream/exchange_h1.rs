@@ -31,6 +31,8 @@ pub(crate) enum Outcome {
     NoAnswer(NoAnswer),
     /// The client's own fault, and it can still be told.
     Refused(Refusal),
+    /// The answer came, and something else is said in its place.
+    Denied(Refusal),
     /// The answer was begun and cannot be finished, or nobody is there to take it.
     Cut(&'static str),
     /// Cut, and only a reset tells.
@@ -247,6 +249,7 @@ fn finish(relayed: Relayed, whole: bool, repeatable: bool) -> Ran {
         Relayed::NoAnswer(failure) => {
             Ran::Done(Outcome::NoAnswer(NoAnswer { failure, unsent: false, repeatable }), None)
         }
+        Relayed::Denied(refusal) => Ran::Done(Outcome::Denied(refusal), None),
         Relayed::Cut(ended) => Ran::Done(Outcome::Cut(ended), None),
         Relayed::Reset(ended) => Ran::Done(Outcome::Reset(ended), None),
         Relayed::Switched => Ran::Switched,

@@ -78,31 +78,34 @@ impl Probes {
             if plan.check.is_none() && !state.is_up() {
                 state.set_up(true, clock::exact_ms());
             }
-            let task = tokio::task::spawn_local(run(plan.clone(), state));
+            let task = tokio::task::spawn_local(run(plan.clone(), state, clock::exact_us()));
             self.running.insert(key, (plan, task));
         }
     }
 }
 
-async fn run(plan: Plan, state: Arc<TargetState>) {
-    let names = keep_resolved(&plan, &state);
+/// `began`: since when it is to be looked at, us.
+async fn run(plan: Plan, state: Arc<TargetState>, began: u64) {
+    let names = keep_resolved(&plan, &state, began);
     match &plan.check {
-        Some(check) => drop(tokio::join!(names, keep_checked(&plan, check, &state))),
+        Some(check) => drop(tokio::join!(names, keep_checked(&plan, check, &state, began))),
         None => names.await,
     }
 }
 
-async fn keep_resolved(plan: &Plan, state: &Arc<TargetState>) {
+async fn keep_resolved(plan: &Plan, state: &Arc<TargetState>, began: u64) {
     let TargetAddress::Name { host, port } = &plan.address else { return };
     let named = Named { host: host.clone(), port: *port, state: Arc::clone(state) };
+    let mut began = began;
     loop {
-        tokio::time::sleep(resolve::EVERY).await;
+        clock::sleep_until(began + us(resolve::EVERY)).await;
+        began = clock::exact_us();
         let named = named.clone();
         let _ = tokio::task::spawn_blocking(move || resolve::resolve(&named)).await;
     }
 }
 
-async fn keep_checked(plan: &Plan, check: &HealthCheck, state: &TargetState) {
+async fn keep_checked(plan: &Plan, check: &HealthCheck, state: &TargetState, began: u64) {
     let mut verdicts = FallRise::new(check.fall, check.rise);
     if !state.is_up() {
         for _ in 0..check.fall {
@@ -110,9 +113,9 @@ async fn keep_checked(plan: &Plan, check: &HealthCheck, state: &TargetState) {
         }
     }
     // Not all at once: the first one somewhere within an interval, the others 10 % around it.
-    tokio::time::sleep(share(check.every_ms, 0.0, 0.2)).await;
+    clock::sleep_until(began + us(share(check.every_ms, 0.0, 0.2))).await;
     loop {
-        let began = clock::exact_ms();
+        let began = clock::exact_us();
         let result = probe(plan, check, state).await;
         if result.is_ok() && state.is_up() {
             // An answer is better evidence than connections that failed a while ago.
@@ -125,9 +128,12 @@ async fn keep_checked(plan: &Plan, check: &HealthCheck, state: &TargetState) {
             let facts = [("upstream", &*plan.upstream), ("target", &*plan.url), ("why", &*why)];
             events::warn(if up { "target_up" } else { "target_down" }, &facts);
         }
-        let spent = Duration::from_millis(clock::exact_ms() - began);
-        tokio::time::sleep(share(check.every_ms, 0.9, 1.1).saturating_sub(spent)).await;
+        clock::sleep_until(began + us(share(check.every_ms, 0.9, 1.1))).await;
     }
+}
+
+fn us(duration: Duration) -> u64 {
+    duration.as_micros() as u64
 }
 
 /// A random part of an interval.

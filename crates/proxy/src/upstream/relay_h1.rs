@@ -3,9 +3,11 @@
 use super::answer_h1::{self, AnswerFailure, MAX_INTERIM};
 use super::exchange_h1::{Course, Progress, Reuse};
 use crate::buffer::{Buffer, LARGE, SMALL};
+use crate::error::Refusal;
 use crate::request::incoming::Answer;
 use crate::request::record::Record;
 use crate::request::respond::Shape;
+use crate::request::review;
 use crate::stream::{Broken, ReadHalf, WriteHalf};
 use crate::timer::Slot;
 use pylos_core::http1::{ChunkedDecoder, HeadParser, Length, StatusLine, Step, chunked};
@@ -28,6 +30,8 @@ pub(crate) enum Relayed {
     Cut(&'static str),
     /// Likewise, and the client can tell only by a reset.
     Reset(&'static str),
+    /// Something else is said in place of the answer.
+    Denied(Refusal),
     /// 101 was passed on.
     Switched,
 }
@@ -68,9 +72,18 @@ impl Relay<'_, '_> {
         let telling = &self.course.telling;
         let request = telling.request;
         self.record.first_byte_us = Some(telling.worker.clock.us().saturating_sub(self.record.started_us));
-        let shape = self.shape();
         self.course.events.set(self.is_event_stream());
-        telling.head(self.read.bytes(), self.answer, shape, self.reply);
+        let reviewed = if telling.is_reviewed() {
+            match Box::pin(review::upstreams(telling, self.read.bytes(), self.answer, self.record)).await {
+                Ok(block) => Some(block),
+                Err(refusal) => return Relayed::Denied(refusal),
+            }
+        } else {
+            None
+        };
+        let shape = self.shape();
+        let block = reviewed.as_deref().unwrap_or(self.read.bytes());
+        telling.head(block, self.answer, shape, self.reply);
         self.record.status = self.answer.status;
         self.read.consume(head);
         self.set_total();
@@ -274,7 +287,8 @@ impl Relay<'_, '_> {
                 Step::End { skip } => {
                     if rechunk {
                         self.reply.extend_from_slice(b"0\r\n");
-                        self.course.telling.answer_trailers(self.read.bytes(), &trailers.list, self.reply);
+                        let (telling, edited) = (&self.course.telling, &self.answer.edited);
+                        telling.answer_trailers(self.read.bytes(), &trailers.list, edited, self.reply);
                         self.reply.extend_from_slice(b"\r\n");
                     }
                     self.read.consume(skip);

@@ -71,6 +71,7 @@ impl Names<'_> {
         Effective {
             conditional: any(Policy::is_conditional),
             edits_fields: any(|policy| matches!(policy.kind, PolicyKind::Headers(_))),
+            reviews: any(Policy::reviews),
             ids,
         }
     }

@@ -39,15 +39,17 @@ pub(super) fn compile(raw: &BTreeMap<String, RawPolicy>, problems: &mut Problems
             RawKind::Python { call, phase, timeout_ms, on_error, body_bytes, lane, settings, code } => {
                 let mut version = DefaultHasher::new();
                 (call, settings.to_string(), code).hash(&mut version);
+                let phase = python::phase(name, phase, problems);
                 let python = PythonPolicy {
                     call: call.as_str().into(),
                     timeout_ms: *timeout_ms,
                     on_error: python::on_error(name, on_error, problems),
+                    answers: phase == Phase::Transform,
                     body: *body_bytes,
                     lane: lane.as_str().into(),
                     version: version.finish(),
                 };
-                (python::phase(name, phase, problems), PolicyKind::Python(python))
+                (phase, PolicyKind::Python(python))
             }
         };
         let condition = policy.if_.as_ref().and_then(|text| condition(name, text, problems));
