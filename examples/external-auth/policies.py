@@ -19,7 +19,7 @@ class Service(BaseModel, extra="forbid"):
 class NoRedirect(HTTPRedirectHandler):
     """A redirect, to a login page for instance, is no yes; and the token is for nobody else to see."""
 
-    def redirect_request(self, *_: object) -> None:
+    def redirect_request(self, *_: object, **__: object) -> None:
         return None
 
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from typing import Annotated, Any, ClassVar, LiteralString
 
-from pydantic import BaseModel, ConfigDict, Discriminator, Field, PrivateAttr, Tag
+from pydantic import BaseModel, ConfigDict, Discriminator, PrivateAttr, Tag
 from pydantic_core import PydanticCustomError
 
 from pylos.errors import Place
@@ -111,7 +111,3 @@ OneOrMany = Annotated[
 def many(value: str | list[str]) -> list[str]:
     """Give a OneOrMany as a list."""
     return [value] if isinstance(value, str) else value
-
-
-Silence = Annotated[list[str], Field(default_factory=list)]
-"""Codes of warnings that are not told about a table."""

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from pylos.model.base import OneOrMany, Silence, Table, defaults_of
+from pylos.model.base import OneOrMany, Table, defaults_of
 from pylos.model.units import BodySize, Duration, HeadSize, LineSize, Rate
 
 Count = Annotated[int, Field(ge=0, le=1_000_000_000)]
@@ -127,7 +127,7 @@ class Listen(Table):
     timeouts: ListenTimeouts = Field(default_factory=defaults_of(ListenTimeouts))
     """How long a client is waited for. Default: that of each key. Example: `timeouts = { idle = "10m" }`."""
 
-    silence: Silence
+    silence: list[str] = Field(default_factory=list)
     """Codes of warnings that are not told about this table.
 
     Default: none. Example: `silence = ["P203"]`.

@@ -7,7 +7,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, Tag
 
-from pylos.model.base import Silence, Table, branch, one_of_shapes
+from pylos.model.base import Table, branch, one_of_shapes
 from pylos.model.secret import Secret
 from pylos.model.units import BodySize, PolicyTimeout
 
@@ -59,7 +59,7 @@ class Acting(Table):
     In Python it is written `if_`. Default: absent, it acts for all. Example: `if = "request.method == 'POST'"`.
     """
 
-    silence: Silence
+    silence: list[str] = Field(default_factory=list)
     """Codes of warnings that are not told about this table.
 
     Default: none. Example: `silence = ["P203"]`.
@@ -176,7 +176,7 @@ class Chain(Table):
     Required. Example: `use = ["shield", "security"]`.
     """
 
-    silence: Silence
+    silence: list[str] = Field(default_factory=list)
     """Codes of warnings that are not told about this table.
 
     Default: none. Example: `silence = ["P203"]`.

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, Tag
 
-from pylos.model.base import Silence, Table, branch, one_of_shapes
+from pylos.model.base import Table, branch, one_of_shapes
 from pylos.model.units import DurationOrZero, LaneMemory
 
 
@@ -102,7 +102,7 @@ class Pylos(Table):
     Default: `"512MiB"`. Example: `lane_memory = "2GiB"`.
     """
 
-    silence: Silence
+    silence: list[str] = Field(default_factory=list)
     """Codes of warnings that are not told at all; other tables have a `silence` of their own.
 
     Default: none. Example: `silence = ["P203"]`.

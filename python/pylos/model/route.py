@@ -8,7 +8,7 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import BeforeValidator, Field, Tag, model_validator
 
-from pylos.model.base import OneOrMany, Silence, Table, branch, defaults_of, one_of_shapes, wrong
+from pylos.model.base import OneOrMany, Table, branch, defaults_of, one_of_shapes, wrong
 from pylos.model.units import Duration, DurationOrZero
 from pylos.model.when import When
 
@@ -222,7 +222,7 @@ class Route(Table):
     Default: `["websocket"]`. Example: `upgrade = []` (none).
     """
 
-    silence: Silence
+    silence: list[str] = Field(default_factory=list)
     """Codes of warnings that are not told about this table.
 
     Default: none. Example: `silence = ["P203"]`.

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, Tag
 
-from pylos.model.base import Silence, Table, branch, defaults_of, one_of_shapes
+from pylos.model.base import Table, branch, defaults_of, one_of_shapes
 from pylos.model.units import Duration, Interval
 
 Times = Annotated[int, Field(ge=1, le=1000)]
@@ -164,7 +164,7 @@ class Upstream(Table):
     timeouts: UpstreamTimeouts = Field(default_factory=defaults_of(UpstreamTimeouts))
     """How long a target is waited for. Default: that of each key. Example: `timeouts = { connect = "500ms" }`."""
 
-    silence: Silence
+    silence: list[str] = Field(default_factory=list)
     """Codes of warnings that are not told about this table.
 
     Default: none. Example: `silence = ["P203"]`.
