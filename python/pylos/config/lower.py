@@ -167,6 +167,8 @@ def lower_kind(policy: Policy, traits: Traits) -> Table:
                 "on_error": policy.on_error,
                 "body_bytes": traits.body,
                 "lane": traits.lane or "",
+                "concurrency": policy.concurrency,
+                "queue": policy.queue,
                 "settings": policy.settings,
                 "code": traits.code,
             }

@@ -56,7 +56,9 @@ def inspect(document: Document, folder: Path, report: Report) -> Inspected:
     policies = {name: policy for name, policy in document.policy.items() if isinstance(policy, Python)}
     if not policies:
         return Inspected()
-    asked = [wanted(name, {"call": one.call, "settings": one.settings}) for name, one in policies.items()]
+    asked = [
+        wanted(name, one.model_dump(include={"call", "settings", "concurrency"})) for name, one in policies.items()
+    ]
     told = ask({"type": "setup", "policies": asked}, folder)
     if isinstance(told, Silent):
         for name in policies:
@@ -126,7 +128,7 @@ def find_python(policies: Mapping[str, Any], name: str) -> Mapping[str, Any]:
 
 def wanted(name: str, kind: Mapping[str, Any]) -> dict[str, Any]:
     """Say to a lane which policy it is to have."""
-    return {"name": name, "call": kind["call"], "settings": kind["settings"]}
+    return {"name": name, **{key: kind[key] for key in ("call", "settings", "concurrency")}}
 
 
 def touched(routes: Iterable[Mapping[str, Any]], policies: Mapping[str, Any]) -> dict[str, list[str]]:

@@ -153,6 +153,19 @@ class Python(Acting):
     Default: `"deny"`. Example: `on_error = "allow"`.
     """
 
+    concurrency: Annotated[int, Field(ge=1, le=1024)] | None = None
+    """How many calls of it run at once in each lane; more wait for their turn, within `timeout`.
+
+    A `def` that is not `blocking` runs alone anyhow. Default: absent, 32 for one that is `blocking`, else as many as
+    there are. Example: `concurrency = 10`.
+    """
+
+    queue: Annotated[int, Field(ge=1, le=8192)] = 8192
+    """How many requests of one worker may wait for it at once; more are not: `on_error` decides about them.
+
+    Default: `8192`. Example: `queue = 500`.
+    """
+
     settings: dict[str, Any] = Field(default_factory=dict)
     """What the function is called with besides the request: the fields of its settings model.
 

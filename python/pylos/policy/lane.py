@@ -10,14 +10,14 @@ import asyncio
 import sys
 import traceback
 from collections.abc import Awaitable, Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor, ThreadPoolExecutor
 from contextvars import ContextVar
 from functools import partial
 from types import CoroutineType, SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 from pylos.policy.answer import Kind, encoded, reviewed
-from pylos.policy.declare import Policy
+from pylos.policy.load import Loaded
 from pylos.policy.request import AmbiguousQueryError, Request
 from pylos.policy.response import Response
 from pylos.policy.verdict import Deny
@@ -31,6 +31,8 @@ here: list[Call | None] = [None]
 """The request that a `def` is asked about, here and now: cheaper than a context."""
 Report = Callable[["Call", BaseException], None]
 """Tells that a policy failed: about which request, and by what."""
+THREADS = 32
+"""For each policy that is `blocking` and says nothing else."""
 FINISH = 10.0
 """Seconds that what is under way may take when the lane ends."""
 
@@ -43,19 +45,17 @@ class Room:
 
     def __init__(
         self,
-        policies: Sequence[Policy],
-        settings: Sequence[object],
+        loaded: Sequence[Loaded],
         report: Report,
         state: SimpleNamespace | None = None,
     ) -> None:
         self._report = report
         self._state = SimpleNamespace() if state is None else state
-        self._threads = ThreadPoolExecutor(thread_name_prefix="policy")
         self._tasks: dict[Call, asyncio.Task[None]] = {}
         """Under way, by what was asked: the loop itself does not keep them."""
         self._unshown: set[Lane] = set()
-        self._calls = [self._caller(one, given) for one, given in zip(policies, settings, strict=True)]
-        self._encoders = [reviewed if one.answers else encoded for one in policies]
+        self._calls = [self._caller(one) for one in loaded]
+        self._encoders = [reviewed if one.policy.answers else encoded for one in loaded]
         self._loop = asyncio.get_running_loop()
 
     def attach(self, lane: Lane, bell: int) -> None:
@@ -82,10 +82,11 @@ class Room:
             return not late
         return True
 
-    def _caller(self, policy: Policy, settings: object) -> Callable[[Call], object]:
+    def _caller(self, loaded: Loaded) -> Callable[[Call], object]:
         """Give what the core calls: None for a pass, and everything else for `_other`."""
+        policy = loaded.policy
         function: Callable[..., Any] = policy.function
-        more = () if policy.settings is None else (settings,)
+        more = () if policy.settings is None else (loaded.settings,)
         state = self._state
         if policy.answers:
             function = of_answers(function)
@@ -99,17 +100,21 @@ class Room:
             return function(Request(call, state), *more)
 
         if policy.blocking:
-            return partial(self._in_thread, with_context)
+            # Threads of its own: one that is slow takes none of those of another one.
+            threads = ThreadPoolExecutor(loaded.concurrency or THREADS, thread_name_prefix=policy.name)
+            return partial(self._in_thread, threads, with_context)
+        if policy.is_async and loaded.concurrency:
+            return partial(in_turn, asyncio.Semaphore(loaded.concurrency), with_context)
         return with_context if policy.is_async else called
 
-    async def _in_thread(self, called: Callable[[Call], object], call: Call) -> object:
+    async def _in_thread(self, threads: Executor, called: Callable[[Call], object], call: Call) -> object:
         def run() -> object:
             try:
                 return called(call)
             except BaseException as error:  # noqa: BLE001 - StopIteration, which no future takes, among them
                 return error
 
-        return await self._loop.run_in_executor(self._threads, run)
+        return await self._loop.run_in_executor(threads, run)
 
     def _other(self, lane: Lane) -> Callable[[Call, object], None]:
         def other(call: Call, result: object) -> None:
@@ -168,6 +173,12 @@ def of_answers(function: Callable[..., Any]) -> Callable[..., Any]:
         return function(request, Response(request._call), *more)  # noqa: SLF001 - both are views of one call
 
     return called
+
+
+async def in_turn(turns: asyncio.Semaphore, called: Callable[[Call], Any], call: Call) -> object:
+    """Call it when fewer than so many are under way."""
+    async with turns:
+        return await called(call)
 
 
 NAME = "policy"

@@ -39,6 +39,8 @@ class Loaded:
 
     policy: Policy
     settings: BaseModel | None
+    concurrency: int | None = None
+    """Calls of it that run at once; None: as many as there are."""
 
 
 def load(call: str, settings: Mapping[str, Any]) -> Loaded:

@@ -28,7 +28,7 @@ import sys
 import traceback
 from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -106,7 +106,7 @@ def load_all(wanted: list[Mapping[str, Any]]) -> tuple[list[Loaded], dict[str, A
     loaded, faults = [], []
     for one in wanted:
         try:
-            loaded.append(load(one["call"], one["settings"]))
+            loaded.append(replace(load(one["call"], one["settings"]), concurrency=one.get("concurrency")))
         except LoadError as error:
             faults += [{"name": one["name"], **asdict(fault)} for fault in error.faults]
     if faults:
@@ -164,8 +164,7 @@ class Answering:
         start, stop = hooks_of(self._loaded)
         for hook in start:
             await started(hook, state)
-        policies = [one.policy for one in self._loaded]
-        room = Room(policies, [one.settings for one in self._loaded], self._failed, state)
+        room = Room(self._loaded, self._failed, state)
         closed = asyncio.Event()
         self._follow(self._gateway, lambda told, given: attach(room, told, given), closed.set)
         self._follow(self._supervisor, self._pong, lambda: None)

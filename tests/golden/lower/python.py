@@ -10,6 +10,8 @@ config = pylos.Config(
             call="asked:tenant",
             timeout="50ms",
             on_error="allow",
+            concurrency=10,
+            queue=500,
             settings={"header": "x-tenant"},
             enforce=50,
             if_="request.host != 'localhost'",

@@ -16,6 +16,7 @@ from pylos._core import Call, Caller, Lane
 from pylos.policy import Allow, Answer, Deny, Policy, Request, policy
 from pylos.policy.answer import Kind
 from pylos.policy.lane import Room
+from pylos.policy.load import Loaded
 from pylos.policy.telling import current
 
 FIELDS = b"host: a.example\r\nX-Tenant: acme\r\nx_tenant: other\r\ncookie: a=1\r\ncookie: b=\xff\r\n"
@@ -25,12 +26,16 @@ Told = dict[int, tuple[Kind, bytes]]
 class Asked:
     """A room with these policies, and who asks it."""
 
-    def __init__(self, policies: Sequence[Policy], settings: Sequence[object] | None = None) -> None:
+    def __init__(
+        self, policies: Sequence[Policy], settings: Sequence[object] | None = None, concurrency: int | None = None
+    ) -> None:
         self.failures: list[tuple[str, str]] = []
         self._caller = Caller()
         jobs, answers, bell, self._back = self._caller.descriptors()
         taken = [os.dup(one) for one in (jobs, answers, bell, self._back)]
-        room = Room(policies, settings or [None] * len(policies), self.failed)
+        given = settings or [None] * len(policies)
+        loaded = [Loaded(*one, concurrency) for one in zip(policies, cast("Sequence[BaseModel]", given), strict=True)]
+        room = Room(loaded, self.failed)
         room.attach(Lane(*taken), taken[2])
 
     def failed(self, call: Call, failure: BaseException) -> None:

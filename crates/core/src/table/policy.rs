@@ -80,6 +80,8 @@ pub struct PythonPolicy {
     pub body: Option<u64>,
     /// Empty for the common lane.
     pub lane: Box<str>,
+    /// Requests of a worker that may wait for it.
+    pub queue: usize,
     /// A digest of code and settings.
     pub version: u64,
 }

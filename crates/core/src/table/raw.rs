@@ -218,6 +218,11 @@ pub enum RawKind {
         /// The lane that it runs in; empty for the common one.
         #[serde(default)]
         lane: String,
+        /// Calls of it that run at once in a lane; absent = as the lane has it.
+        #[serde(default)]
+        concurrency: Option<u32>,
+        /// Requests of a worker that may wait for it.
+        queue: u32,
         /// For the lane alone.
         #[serde(default)]
         settings: serde_json::Value,

@@ -110,6 +110,8 @@ struct Seat {
     group: usize,
     number: u32,
     breaker: Breaker,
+    /// Requests that wait for it.
+    waiting: Cell<usize>,
     cells: Arc<AskedCells>,
     memory: Arc<Memory>,
     /// When something about it was told last, ms.
@@ -135,6 +137,7 @@ impl Lanes {
                 group,
                 number: groups[group].policies.len() as u32 - 1,
                 breaker: Breaker::default(),
+                waiting: Cell::new(0),
                 cells: cells(&policy.name),
                 memory: memory(&policy.name, python.version),
                 told_ms: Cell::new(0),
@@ -182,13 +185,24 @@ impl Lanes {
     ) -> Result<Waiting<'_>, Silence> {
         let Some(seat) = &self.seats[id.index()] else { return Err(Silence::Lost) };
         let asking = seat.breaker.admits(clock.ms()).ok_or(Silence::GivenUp).and_then(|waiter| {
+            if seat.waiting.get() >= python.queue {
+                return Err(Silence::Overloaded);
+            }
             let asking = self.groups[seat.group].ask(Job { policy: seat.number, ..job })?;
             Ok((asking, waiter))
         });
         match asking {
             Ok((asking, _waiter)) => {
                 let asking = tokio::time::timeout(Duration::from_millis(python.timeout_ms), asking);
-                Ok(Waiting { seat, asking, began_us: clock.us(), age: seat.memory.age(), _waiter })
+                let place = Place::take(&seat.waiting);
+                Ok(Waiting {
+                    seat,
+                    asking,
+                    began_us: clock.us(),
+                    age: seat.memory.age(),
+                    _waiter,
+                    _place: place,
+                })
             }
             Err(silence) => {
                 seat.cells.count(silence.came());
@@ -206,6 +220,23 @@ pub(crate) struct Waiting<'l> {
     /// Of the memory when it was asked.
     age: u64,
     _waiter: Waiter<'l>,
+    _place: Place<'l>,
+}
+
+/// One of those that wait for a policy, however its waiting ends.
+struct Place<'l>(&'l Cell<usize>);
+
+impl<'l> Place<'l> {
+    fn take(waiting: &'l Cell<usize>) -> Self {
+        waiting.set(waiting.get() + 1);
+        Place(waiting)
+    }
+}
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        self.0.set(self.0.get() - 1);
+    }
 }
 
 impl Waiting<'_> {
@@ -213,7 +244,7 @@ impl Waiting<'_> {
     pub(crate) async fn verdict(
         self, name: &str, python: &PythonPolicy, table: &Table, about: About<'_>, clock: &Clock,
     ) -> Result<Verdict, Silence> {
-        let Waiting { seat, asking, began_us, age, _waiter } = self;
+        let Waiting { seat, asking, began_us, age, _waiter, _place } = self;
         let now_ms = || clock.ms();
         let said = match asking.await {
             Ok(Ok(answer)) => match understood(table, python.answers, &answer) {

@@ -36,7 +36,18 @@ pub(super) fn compile(raw: &BTreeMap<String, RawPolicy>, problems: &mut Problems
                 };
                 (Phase::Filter, PolicyKind::Filter(filter))
             }
-            RawKind::Python { call, phase, timeout_ms, on_error, body_bytes, lane, settings, code } => {
+            RawKind::Python {
+                call,
+                phase,
+                timeout_ms,
+                on_error,
+                body_bytes,
+                lane,
+                queue,
+                settings,
+                code,
+                ..
+            } => {
                 let mut version = DefaultHasher::new();
                 (call, settings.to_string(), code).hash(&mut version);
                 let phase = python::phase(name, phase, problems);
@@ -47,6 +58,7 @@ pub(super) fn compile(raw: &BTreeMap<String, RawPolicy>, problems: &mut Problems
                     answers: phase == Phase::Transform,
                     body: *body_bytes,
                     lane: lane.as_str().into(),
+                    queue: *queue as usize,
                     version: version.finish(),
                 };
                 (phase, PolicyKind::Python(python))
