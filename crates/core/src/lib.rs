@@ -8,6 +8,7 @@
 //! - [`facts`]: what conditions may ask about a request;
 //! - [`condition`]: expressions over it, for the `if` of a policy;
 //! - [`verdict`]: what a policy in Python says about a request;
+//! - [`limit`]: how many requests may come, and who has taken how many;
 //! - [`table`]: what the file said, compiled into types that cannot be wrong;
 //! - [`route`]: which route a request takes;
 //! - [`balance`] and [`health`]: which target answers, and which one is out.
@@ -19,6 +20,7 @@ pub mod address;
 pub mod facts;
 pub mod condition;
 pub mod verdict;
+pub mod limit;
 pub mod table;
 pub mod route;
 pub mod balance;

@@ -3,6 +3,7 @@
 mod by;
 
 pub use by::By;
+pub(crate) use by::MOST as MOST_BY;
 
 use crate::http1::framing::bodyless;
 use crate::http1::is_token;
@@ -45,11 +46,16 @@ pub struct Changes {
     pub client: Option<String>,
     pub plan: Option<String>,
     pub claims: Map<String, Value>,
+    /// What limits count it by that ask this policy.
+    pub key: Option<String>,
     /// For how long this holds for requests that are alike, ms.
     pub remember_ms: Option<u64>,
     /// What makes them alike.
     pub by: Vec<By>,
 }
+
+/// Bytes of a key for limits.
+pub const LONGEST_KEY: usize = 256;
 
 /// A refusal.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -160,6 +166,11 @@ impl Changes {
             if text.is_empty() || text.chars().any(char::is_control) {
                 return Err(format!("{text:?} names nobody: it is empty or has control characters"));
             }
+        }
+        if let Some(key) = &self.key
+            && !(1..=LONGEST_KEY).contains(&key.len())
+        {
+            return Err(format!("a key of {} bytes; it has 1 to {LONGEST_KEY}", key.len()));
         }
         memorable(self.remember_ms, &self.by)?;
         Ok(self)

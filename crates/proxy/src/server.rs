@@ -4,7 +4,8 @@
 use crate::bounds::Bounds;
 use crate::control::{Channel, NewLane, NewSocket, Order, Report};
 use crate::explain::{Question, explain_live};
-use crate::lane::{About, Line};
+use crate::lane::Line;
+use crate::request::alike::About;
 use crate::shared::{MOST_WORKERS, SIDE, Shared};
 use crate::telemetry::events;
 use crate::telemetry::log_writer::LogWriter;
@@ -287,7 +288,9 @@ impl Server {
         let python = |policy: &str| {
             table.policies.iter().any(|p| &*p.name == policy && matches!(p.kind, PolicyKind::Python(_)))
         };
+        let limits = |policy: &str| table.policies.iter().any(|p| &*p.name == policy && p.is_limit());
         self.shared.retain_memories(python);
+        self.shared.retain_limits(limits);
         self.shared.retain_targets(|upstream, target| targets.contains(&(upstream, target)));
         self.shared.registry.retain(
             |listener| table.listeners.iter().any(|l| &*l.name == listener),
@@ -295,6 +298,7 @@ impl Server {
             |upstream, target| targets.contains(&(upstream, target)),
             |policy| table.policies.iter().any(|p| &*p.name == policy && p.enforce < 100),
             python,
+            limits,
         );
     }
 

@@ -1,11 +1,13 @@
 //! What all workers know of each other: loads, mailboxes, targets, counters of the process.
 
 use crate::bounds::Bounds;
-use crate::lane::{About, Memory};
+use crate::lane::Memory;
+use crate::policy::rate_limit::Limit;
+use crate::request::alike::About;
 use crate::telemetry::registry::Registry;
 use crate::upstream::target::TargetState;
 use crate::worker::Message;
-use pylos_core::table::{Table, TargetAddress};
+use pylos_core::table::{RateLimit, Table, TargetAddress};
 use pylos_core::verdict::Verdict;
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed};
@@ -40,6 +42,8 @@ pub(crate) struct Shared {
     targets: Mutex<BTreeMap<(Box<str>, Box<str>), Arc<TargetState>>>,
     /// What policies in Python want to be remembered, by their names.
     memories: Mutex<BTreeMap<Box<str>, Arc<Memory>>>,
+    /// What limits have counted, by their names.
+    limits: Mutex<BTreeMap<Box<str>, Arc<Limit>>>,
 }
 
 impl Shared {
@@ -58,6 +62,7 @@ impl Shared {
             mail: RwLock::new(vec![None; MOST_WORKERS]),
             targets: Mutex::default(),
             memories: Mutex::default(),
+            limits: Mutex::default(),
         }
     }
 
@@ -156,6 +161,28 @@ impl Shared {
     /// Lets go of the memories of policies that there are not any more.
     pub(crate) fn retain_memories(&self, named: impl Fn(&str) -> bool) {
         self.memories.lock().unwrap_or_else(PoisonError::into_inner).retain(|policy, _| named(policy));
+    }
+
+    /// The buckets of a limit: those that there are, as far as they fit what it says now.
+    pub(crate) fn limit(&self, policy: &str, limit: &RateLimit) -> Arc<Limit> {
+        let mut limits = self.limits.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = limits.entry(policy.into()).or_insert_with(|| Arc::new(Limit::new(limit)));
+        if !known.is_of(limit) {
+            let next = known.followed_by(limit, crate::clock::exact_us());
+            *known = Arc::new(next.unwrap_or_else(|| Limit::new(limit)));
+        }
+        Arc::clone(known)
+    }
+
+    /// Lets go of the buckets of limits that there are not any more.
+    pub(crate) fn retain_limits(&self, named: impl Fn(&str) -> bool) {
+        self.limits.lock().unwrap_or_else(PoisonError::into_inner).retain(|policy, _| named(policy));
+    }
+
+    /// How many keys each limit has.
+    pub(crate) fn limited_keys(&self) -> Vec<(Box<str>, usize)> {
+        let limits = self.limits.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        limits.into_iter().map(|(policy, limit)| (policy, limit.keys())).collect()
     }
 
     pub(crate) fn states(&self) -> Vec<((Box<str>, Box<str>), Arc<TargetState>)> {

@@ -2,6 +2,7 @@
 //! own state. What did not change by name and content is carried over from one to the next.
 
 use crate::lane::{Lanes, Line};
+use crate::policy::rate_limit::{self, Seat};
 use crate::shared::Shared;
 use crate::telemetry::cells::{Count, ListenerCells, RouteCells};
 use crate::telemetry::registry::NO_ROUTE;
@@ -22,6 +23,8 @@ pub(crate) struct Snapshot {
     /// By policy: how often it would have acted, had it been enforced.
     pub(crate) would: Vec<Arc<Count>>,
     pub(crate) lanes: Lanes,
+    /// By policy.
+    pub(crate) limits: Vec<Option<Seat>>,
     shared: Arc<Shared>,
 }
 
@@ -81,9 +84,14 @@ impl Snapshot {
         let upstreams = upstreams.collect();
         let memory = |policy: &str, version| worker.shared.memory(policy, version);
         let lanes = Lanes::new(&table, lanes, |policy| registry.asked(worker.id, policy), memory);
+        let limits = rate_limit::seats(
+            &table,
+            |policy, limit| worker.shared.limit(policy, limit),
+            |policy| registry.limited(worker.id, policy),
+        );
         let shared = Arc::clone(&worker.shared);
         shared.snapshots.fetch_add(1, Relaxed);
-        Snapshot { table, upstreams, cells, listeners, would, lanes, shared }
+        Snapshot { table, upstreams, cells, listeners, would, lanes, limits, shared }
     }
 
     /// Whether the table has this target of this upstream.

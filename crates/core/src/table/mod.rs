@@ -19,8 +19,8 @@ pub(crate) use compile::fields::{is_own as is_own_field, no_value as no_field_va
 pub use effective::Effective;
 pub use ids::{ListenerId, PolicyId, RouteId, UpstreamId};
 pub use policy::{
-    Denied, FieldEdits, FieldLine, FilterPolicy, HeadersPolicy, OnError, Phase, Policy, PolicyKind,
-    PythonPolicy,
+    Denied, FieldEdits, FieldLine, FilterPolicy, HeadersPolicy, KeyPart, OnError, Phase, Policy, PolicyKind,
+    PythonPolicy, RateLimit, RateWords,
 };
 pub use problem::{Code, PathPart, Problem, Severity};
 pub(crate) use problem::{Problems, place};

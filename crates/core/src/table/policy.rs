@@ -2,8 +2,11 @@
 
 use crate::address::IpSet;
 use crate::condition::Condition;
+use crate::limit::Rate;
 use crate::message::path::other_readings;
 use crate::route::PathSet;
+use crate::table::PolicyId;
+use crate::verdict::By;
 use std::net::IpAddr;
 
 #[derive(Debug)]
@@ -21,6 +24,10 @@ impl Policy {
     /// Whether it depends on the request if it acts at all.
     pub fn is_conditional(&self) -> bool {
         self.enforce < 100 || self.condition.is_some()
+    }
+
+    pub fn is_limit(&self) -> bool {
+        matches!(self.kind, PolicyKind::RateLimit(_))
     }
 
     /// Whether leaving it out could let something pass that must not.
@@ -41,6 +48,8 @@ pub enum Phase {
     Filter,
     Identity,
     Authorise,
+    /// What gives limits their keys, then the limits.
+    Limits,
     /// Last of it.
     Hooks,
     /// The stages `rewrite` and `respond`.
@@ -54,6 +63,7 @@ impl Phase {
             Phase::Filter => "filter",
             Phase::Identity => "identity",
             Phase::Authorise => "authorise",
+            Phase::Limits => "limits",
             Phase::Hooks => "hooks",
             Phase::Transform => "transform",
         }
@@ -64,7 +74,44 @@ impl Phase {
 pub enum PolicyKind {
     Headers(HeadersPolicy),
     Filter(FilterPolicy),
+    RateLimit(RateLimit),
     Python(PythonPolicy),
+}
+
+/// How many requests may come that have the same key. All rates must hold.
+#[derive(Debug)]
+pub struct RateLimit {
+    /// At least one, each of another window.
+    pub rates: Vec<Rate>,
+    /// What clients are told about each rate.
+    pub told: Vec<RateWords>,
+    /// At least one part.
+    pub key: Vec<KeyPart>,
+    /// The parts as the file spells them.
+    pub key_words: Vec<Box<str>>,
+}
+
+/// A part of what requests are counted by.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum KeyPart {
+    Alike(By),
+    /// What this policy, in Python, gave as the key; where it gave none, the client's id.
+    Given(PolicyId),
+}
+
+/// A rate in the fields of an answer (draft-ietf-httpapi-ratelimit-headers-10): its name, as a string in quotes, and
+/// that with how much it is of.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RateWords {
+    pub name: Box<[u8]>,
+    pub policy: Box<[u8]>,
+}
+
+impl RateLimit {
+    /// The policies that give parts of its key.
+    pub fn givers(&self) -> impl Iterator<Item = PolicyId> {
+        self.key.iter().filter_map(|part| if let KeyPart::Given(id) = part { Some(*id) } else { None })
+    }
 }
 
 /// A function of the user's, which a lane is asked.

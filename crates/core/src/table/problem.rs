@@ -124,6 +124,8 @@ codes! {
     BadExpression = "P214", Error;
     /// A `when` that cannot be read.
     BadCondition = "P215", Error;
+    /// What a limit is to count by, and cannot have.
+    BadKey = "P216", Error;
 }
 
 /// The findings of one compilation, in the order of finding.

@@ -203,10 +203,20 @@ pub enum RawKind {
         #[serde(default)]
         max_body: Option<u64>,
     },
+    RateLimit {
+        /// At least one; all must hold.
+        rates: Vec<RawRate>,
+        /// Requests at once, by the first rate; absent = as many as the rate has. The others have as many as they have.
+        #[serde(default)]
+        burst: Option<u32>,
+        /// What requests are counted by; at least one: `client.id`, `request.path`, `policy.NAME`.
+        key: Vec<String>,
+    },
     Python {
         /// `module:function`.
         call: String,
-        /// `identity`, `authorise` or `hooks`, as the function's decorator says; `transform` for one of answers.
+        /// `identity`, `authorise`, `limits` (it gives keys) or `hooks`, as the function's decorator says; `transform` for one
+        /// of answers.
         phase: String,
         /// How long a request waits for a verdict.
         timeout_ms: u64,
@@ -234,6 +244,14 @@ pub enum RawKind {
         #[serde(rename = "use")]
         use_: Vec<String>,
     },
+}
+
+/// So many requests in each window.
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RawRate {
+    pub requests: u32,
+    pub window_ms: u64,
 }
 
 /// Names as the user wrote them; values are literal text. Applied in this order: remove, set, add.

@@ -1,4 +1,4 @@
-//! What requests have to be alike in, for a decision that is remembered to hold for both.
+//! What requests have to be alike in, for a decision that is remembered to hold for both, or to be counted together.
 
 use crate::facts::unseen;
 use crate::http1::is_token;
@@ -23,7 +23,7 @@ pub enum By {
 }
 
 /// Entries of a list.
-pub(super) const MOST: usize = 16;
+pub(crate) const MOST: usize = 16;
 /// Bytes of a name.
 const LONGEST: usize = 256;
 
@@ -31,7 +31,14 @@ impl TryFrom<String> for By {
     type Error = String;
 
     fn try_from(text: String) -> Result<Self, String> {
-        Ok(match text.as_str() {
+        By::read(&text).map_err(|why| format!("`by`: {why}"))
+    }
+}
+
+impl By {
+    /// The error says what is wrong with it.
+    pub fn read(text: &str) -> Result<Self, String> {
+        Ok(match text {
             "request.method" => By::Method,
             "request.scheme" => By::Scheme,
             "request.host" => By::Host,
@@ -47,7 +54,7 @@ impl TryFrom<String> for By {
                 } else if let Some(name) = other.strip_prefix("client.claims.") {
                     claim(name)
                 } else {
-                    Err(format!("`by`: {text:?} is nothing of a request or its client"))
+                    Err(format!("{text:?} is nothing of a request or its client"))
                 };
             }
         })
@@ -58,9 +65,9 @@ impl TryFrom<String> for By {
 fn header(name: &str) -> Result<By, String> {
     match unseen(name) {
         _ if name.len() > LONGEST || !is_token(name.as_bytes()) => {
-            Err(format!("`by`: {name:?} is no name of a field"))
+            Err(format!("{name:?} is no name of a field"))
         }
-        Some((why, _)) => Err(format!("`by`: `request.headers.{name}`: {why}")),
+        Some((why, _)) => Err(format!("`request.headers.{name}`: {why}")),
         None => Ok(By::Header(name.as_bytes().into())),
     }
 }
@@ -68,7 +75,7 @@ fn header(name: &str) -> Result<By, String> {
 fn claim(name: &str) -> Result<By, String> {
     match name.len() {
         1..=LONGEST => Ok(By::Claim(name.into())),
-        _ => Err(format!("`by`: {name:?} is no name of a claim")),
+        _ => Err(format!("{name:?} is no name of a claim")),
     }
 }
 

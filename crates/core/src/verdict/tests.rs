@@ -37,12 +37,20 @@ fn what_no_request_can_have_is_refused() {
         r#"{"query":"a#b"}"#,
         r#"{"client":""}"#,
         r#"{"client":"a\nb"}"#,
+        r#"{"key":""}"#,
         r#"{"unknown":1}"#,
         "",
         "5",
     ] {
         assert!(allow(wrong).is_err(), "{wrong}");
     }
+}
+
+#[test]
+fn a_key_is_no_longer_than_it_may_be() {
+    let keyed = |length: usize| allow(&format!(r#"{{"key":"{}"}}"#, "k".repeat(length)));
+    assert_eq!(keyed(LONGEST_KEY).expect("sound").key.map(|key| key.len()), Some(LONGEST_KEY));
+    assert!(keyed(LONGEST_KEY + 1).is_err_and(|why| why.contains("a key of 257 bytes")));
 }
 
 #[test]

@@ -1,7 +1,8 @@
 //! What policies in Python are taken to say: none of them is asked here.
 
 use super::{Asked, Question};
-use crate::lane::{About, fits};
+use crate::lane::fits;
+use crate::request::alike::About;
 use pylos_core::table::{Policy, PolicyKind, PythonPolicy, Table};
 use pylos_core::verdict::Verdict;
 

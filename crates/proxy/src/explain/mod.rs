@@ -11,7 +11,7 @@ pub use question::Question;
 
 use given::Recall;
 
-use crate::lane::About;
+use crate::request::alike::About;
 use crate::request::incoming::Request;
 use crate::request::inquiry::{FreshId, Inquiry};
 use crate::request::record::Record;
@@ -133,6 +133,7 @@ impl<'q> Asked<'q> {
             out,
             record,
             fresh_id: &NoId,
+            metered: None,
         }
     }
 

@@ -2,12 +2,12 @@
 
 use super::answer::{ConditionWord, PolicyWord};
 use super::{Asked, Traced, given, text};
-use crate::lane::About;
+use crate::request::alike::About;
 use crate::request::inquiry::Inquiry;
 use crate::request::record::Record;
 use crate::request::{self, admit, consult};
 use pylos_core::condition::CannotTell;
-use pylos_core::table::{FieldEdits, Part, Policy, PolicyKind, RouteId};
+use pylos_core::table::{FieldEdits, KeyPart, Part, Policy, PolicyKind, RateLimit, RouteId};
 use pylos_core::verdict::Verdict;
 
 /// Those from a place of the list on, about the request as it is now.
@@ -51,6 +51,7 @@ fn word(asked: &Asked<'_>, policy: &Policy, route: Option<RouteId>, q: &mut Inqu
                 Err(refusal) => format!("refuses it: {} {}", refusal.status, refusal.reason),
             },
         ),
+        PolicyKind::RateLimit(limit) => ("rate_limit", limit_told(asked, limit)),
         PolicyKind::Python(python) => {
             let route = route.map_or("", |route| &*asked.table.routes[route.index()].name);
             let about = About { request: &*q.request, route };
@@ -76,6 +77,22 @@ fn word(asked: &Asked<'_>, policy: &Policy, route: Option<RouteId>, q: &mut Inqu
         request,
         response,
     }
+}
+
+/// What it counts and by what; nothing is taken here.
+fn limit_told(asked: &Asked<'_>, limit: &RateLimit) -> String {
+    let key = limit.key.iter().zip(&limit.key_words).map(|(part, word)| match part {
+        KeyPart::Alike(_) => word.to_string(),
+        KeyPart::Given(giver) => {
+            format!("what `{}` gives, else client.id", asked.table.policies[giver.index()].name)
+        }
+    });
+    let rates = limit.rates.iter().map(|rate| format!("{rate}, {} at once", rate.burst));
+    format!(
+        "counts by {}: {}; here it lets pass",
+        key.collect::<Vec<_>>().join(" and "),
+        rates.collect::<Vec<_>>().join(" and ")
+    )
 }
 
 fn edits_told(edits: &FieldEdits) -> Vec<String> {

@@ -1,10 +1,11 @@
 //! A worker's links to the lanes of one configuration, and how a policy is asked over them.
 
 use super::breaker::{Breaker, Waiter};
-use super::memory::{About, Memory};
+use super::memory::Memory;
 use super::{Answer, Asking, Line, Link, Unanswered, join};
 use crate::clock::Clock;
 use crate::error::Refusal;
+use crate::request::alike::About;
 use crate::telemetry::cells::{AskedCells, Came};
 use crate::telemetry::events;
 use pylos_core::table::{PolicyId, PolicyKind, PythonPolicy, Table};

@@ -23,4 +23,4 @@ pub(crate) use lanes::{Lanes, Silence, Waiting, fits};
 pub(crate) use line::Line;
 #[cfg(target_os = "linux")]
 pub use link::{Answer, Asking, Ends, Link, Unanswered};
-pub(crate) use memory::{About, Memory};
+pub(crate) use memory::Memory;

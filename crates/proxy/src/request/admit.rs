@@ -2,6 +2,7 @@
 
 use super::incoming::Request;
 use super::inquiry::Inquiry;
+use super::limit::limit;
 use crate::error::Refusal;
 use pylos_core::http1::Length;
 use pylos_core::table::{Denied, FilterPolicy, Part, Policy, PolicyKind, RouteId};
@@ -27,8 +28,8 @@ pub(crate) fn apply(policy: &Policy, request: &mut Request) -> Result<(), Refusa
         PolicyKind::Filter(policy) => filter(policy, request),
         // Applied when the head is written: `rewrite` and `respond`.
         PolicyKind::Headers(_) => Ok(()),
-        // Asked by who can wait: `consult`.
-        PolicyKind::Python(_) => Ok(()),
+        // Asked by who can wait, or who can count: `consult`, `limit`.
+        PolicyKind::Python(_) | PolicyKind::RateLimit(_) => Ok(()),
     }
 }
 
@@ -40,7 +41,7 @@ pub(crate) fn within_bound(request: &Request) -> Result<(), Refusal> {
     }
 }
 
-/// For what has no route: the filters of the listener.
+/// For what has no route: the filters and limits of the listener.
 pub(crate) fn unrouted(q: &mut Inquiry<'_>) -> Result<(), Refusal> {
     q.decide_acting(None, 0);
     ask(q, None, 0).map(drop)
@@ -61,10 +62,11 @@ fn ask(q: &mut Inquiry<'_>, route: Option<RouteId>, from: usize) -> Result<Optio
             }
             continue;
         }
-        match part {
-            Part::Acts => apply(policy, q.request)?,
-            Part::Watches => q.record.would.extend(would(policy, q.request).map(|reason| (*id, reason))),
-            Part::Rests => {}
+        match (&policy.kind, part) {
+            (_, Part::Rests) => {}
+            (PolicyKind::RateLimit(own), _) => limit(q, (*id, own), route, part == Part::Watches)?,
+            (_, Part::Acts) => apply(policy, q.request)?,
+            (_, Part::Watches) => q.record.would.extend(would(policy, q.request).map(|reason| (*id, reason))),
         }
     }
     Ok(None)
@@ -78,7 +80,7 @@ pub(crate) fn would(policy: &Policy, request: &Request) -> Option<&'static str> 
             let all = [&edits.request, &edits.response, &edits.response_https];
             all.iter().any(|edits| !edits.is_empty()).then_some("headers")
         }
-        PolicyKind::Python(_) => None,
+        PolicyKind::Python(_) | PolicyKind::RateLimit(_) => None,
     }
 }
 

@@ -1,12 +1,13 @@
 //! What does a policy in Python say? A lane is asked, and waited for no longer than the policy's time; its verdict is
 //! applied at once, so that whatever comes later sees the request as it is then.
 
+use super::alike::About;
 use super::incoming::Request;
 use super::inquiry::Inquiry;
 use super::question::{self, Beside, python};
 use super::{Asked, Exchange, body};
 use crate::error::Refusal;
-use crate::lane::{About, Silence};
+use crate::lane::Silence;
 use pylos_core::facts::{Client, nameless};
 use pylos_core::message::head::{Field, Span};
 use pylos_core::message::names::known_as_cgi;
@@ -117,6 +118,9 @@ fn apply(q: &mut Inquiry<'_>, asked: Asked, changes: &Changes) -> Result<(), Sil
         request.given.query = Some(query);
     }
     request.given.upstream = upstream.or(request.given.upstream);
+    if let Some(key) = &changes.key {
+        request.limited.get_or_insert_default().give_key(asked.policy, key);
+    }
     if changes.client.is_some() || changes.plan.is_some() || !changes.claims.is_empty() {
         identify(request, changes);
     }

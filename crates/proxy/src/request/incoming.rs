@@ -1,6 +1,8 @@
 //! A request and an answer as every stage sees them, whatever protocol carried them.
 
+use super::limit::Limited;
 use crate::buffer::Buffer;
+use crate::policy::rate_limit::Told;
 use pylos_core::http1::Length;
 use pylos_core::message::forwarded::ClientAddress;
 use pylos_core::message::head::{Fields, Span, Version};
@@ -64,6 +66,8 @@ pub(crate) struct Request {
     pub(crate) body_bound: u64,
     /// What a policy said.
     pub(crate) given: Given,
+    /// Made by the first limit that is asked, or key that is given.
+    pub(crate) limited: Option<Box<Limited>>,
 }
 
 /// What policies said that the request's own words do not say.
@@ -122,6 +126,11 @@ impl Request {
         matches!(self.method(), b"GET" | b"HEAD" | b"OPTIONS" | b"PUT" | b"DELETE" | b"TRACE")
     }
 
+    /// What is told of the limits that it was counted by.
+    pub(crate) fn limits(&self) -> &[Told] {
+        self.limited.as_deref().map_or(&[], Limited::told)
+    }
+
     fn text<'a>(&'a self, text: Text, own: &'a [u8]) -> &'a [u8] {
         match text {
             Text::Sent(span) => span.of(self.block.bytes()),
@@ -138,6 +147,7 @@ impl Request {
             own_host: std::mem::take(&mut self.own_host),
             id: std::mem::take(&mut self.id),
             captures: std::mem::take(&mut self.captures),
+            limited: self.limited.take(),
             ..Request::default()
         };
         kept.fields.clear();
@@ -145,6 +155,7 @@ impl Request {
         kept.own_host.clear();
         kept.id.clear();
         kept.captures.clear();
+        kept.limited.iter_mut().for_each(|limited| limited.clear());
         *self = kept;
     }
 }

@@ -3,6 +3,7 @@
 
 use super::incoming::Request;
 use super::record::Record;
+use crate::policy::rate_limit::Metered;
 use pylos_core::table::{Effective, Listener, ListenerId, RouteId, Table};
 use std::net::IpAddr;
 
@@ -20,6 +21,8 @@ pub(crate) struct Inquiry<'r> {
     /// `enforce` is decided by the request's id; else a policy that may act does.
     pub(crate) drawn: bool,
     pub(crate) fresh_id: &'r dyn FreshId,
+    /// Where limits count; `None`: nowhere, and they let pass.
+    pub(crate) metered: Option<Metered<'r>>,
 }
 
 /// Gives requests their ids.

@@ -4,10 +4,12 @@ pub(crate) mod head;
 pub(crate) mod incoming;
 pub(crate) mod inquiry;
 mod facts;
+pub(crate) mod alike;
 pub(crate) mod identify;
 pub(crate) mod guard;
 pub(crate) mod route;
 pub(crate) mod admit;
+mod limit;
 pub(crate) mod body;
 pub(crate) mod question;
 pub(crate) mod consult;
@@ -21,6 +23,7 @@ pub(crate) mod record;
 use crate::connection::Client;
 use crate::connection::tunnel::TunnelLog;
 use crate::error::Refusal;
+use crate::policy::rate_limit::Metered;
 use crate::snapshot::Snapshot;
 use crate::telemetry::admin;
 use crate::upstream::pool::Loan;
@@ -181,6 +184,7 @@ impl Exchange<'_> {
             out: &mut self.scratch.out,
             record: &mut self.record,
             fresh_id: worker,
+            metered: Some(Metered { seats: &self.snapshot.limits, clock: &worker.clock }),
         }
     }
 }

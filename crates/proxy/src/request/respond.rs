@@ -4,6 +4,7 @@ use super::incoming::{Answer, Request};
 use super::refuse::{self, reason_phrase};
 use super::{End, Exchange, review};
 use crate::policy::headers::{self, Direction, line};
+use crate::policy::rate_limit;
 use crate::snapshot::Snapshot;
 use crate::stream::Wait;
 use crate::timer::Slot;
@@ -102,10 +103,23 @@ impl Telling<'_> {
         drop_listed(block, &mut answer.fields.list, answer.fields.seen);
         let set =
             if edited { headers::clear(&mut answer.fields, block, edits()) } else { NameSet::default() };
+        // A policy in Python that was asked about the answer has its own word about them.
+        let reviewed =
+            |edited: &[String], name: &[u8]| edited.iter().any(|known| same_for_cgi(known.as_bytes(), name));
+        let limits = self.request.limits();
+        for name in rate_limit::FIELDS.iter().filter(|_| !limits.is_empty()) {
+            if !reviewed(&answer.edited, name) {
+                answer.fields.drop_for_cgi(block, name);
+            }
+        }
         self.fields(block, &answer.fields.list, answer.fields.seen, out);
         if !answer.fields.seen.has(Known::Date) && !set.has(Known::Date) {
             date(self.worker, out);
         }
+        rate_limit::write(out, table, limits, |name| {
+            reviewed(&answer.edited, name)
+                || edited && edits().flat_map(headers::names).any(|known| same_for_cgi(known, name))
+        });
         if edited {
             headers::write(out, edits());
         }
@@ -207,7 +221,9 @@ impl Telling<'_> {
                 edits().any(|e| headers::names(e).any(|n| same_for_cgi(n, name)))
                     || reviewed.iter().any(|n| same_for_cgi(n.as_bytes(), name))
             };
-            if !barred && !twin && !edited() {
+            let told = !self.request.limits().is_empty()
+                && rate_limit::FIELDS.iter().any(|own| same_for_cgi(own, name));
+            if !barred && !twin && !told && !edited() {
                 line(out, name, field.value.of(block));
             }
         }
@@ -375,11 +391,15 @@ pub(crate) async fn send_own(x: &mut Exchange<'_>, answer: OwnAnswer<'_>) -> End
         date(&x.worker, out);
     }
     let own = [(&b"content-type"[..], answer.content_type)];
+    let said = rate_limit::FIELDS.map(|name| answer.fields.iter().any(|(own, _)| same_for_cgi(own, name)));
     for (name, value) in own.into_iter().filter(|(_, v)| !v.is_empty()).chain(answer.fields) {
         if !edited(name) {
             line(out, name, value);
         }
     }
+    rate_limit::write(out, table, request.limits(), |name| {
+        edited(name) || rate_limit::FIELDS.iter().zip(said).any(|(own, said)| said && *own == name)
+    });
     headers::write(out, edits.iter().copied());
     if !edited(b"x-request-id") {
         line(out, b"x-request-id", &request.id);

@@ -1,5 +1,6 @@
 //! What do policies in Python make of an answer? They are asked with its head in hand, before anything of it leaves.
 
+use super::alike::About;
 use super::consult::{refused, silent, would};
 use super::incoming::{Answer, Request};
 use super::question::{self, Beside, python};
@@ -7,7 +8,7 @@ use super::record::Record;
 use super::respond::{OwnAnswer, Telling};
 use super::{Asked, Exchange};
 use crate::error::Refusal;
-use crate::lane::{About, Silence};
+use crate::lane::Silence;
 use crate::policy::headers::line;
 use crate::snapshot::Snapshot;
 use crate::worker::Worker;

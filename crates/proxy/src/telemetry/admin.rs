@@ -53,6 +53,7 @@ fn page(shared: &Shared, now_ms: u64) -> String {
         snapshots: shared.snapshots.load(Relaxed),
         log_dropped: shared.log_dropped.load(Relaxed),
         panics: shared.panics.load(Relaxed),
+        limited_keys: shared.limited_keys(),
     };
     exposition::render(&shared.registry.lock(), &shared.states(), &process, now_ms)
 }

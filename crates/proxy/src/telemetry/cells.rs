@@ -124,6 +124,23 @@ impl AskedCells {
     }
 }
 
+/// One limit, in one worker.
+#[derive(Default)]
+pub(crate) struct LimitCells {
+    admitted: Count,
+    limited: Count,
+}
+
+impl LimitCells {
+    pub(crate) fn count(&self, admitted: bool) {
+        if admitted { self.admitted.add(1) } else { self.limited.add(1) }
+    }
+    /// By result, as its label has it.
+    pub(crate) fn read(&self) -> [(&'static str, u64); 2] {
+        [("admitted", self.admitted.read()), ("limited", self.limited.read())]
+    }
+}
+
 /// One listener, in one worker.
 #[derive(Default)]
 pub(crate) struct ListenerCells {

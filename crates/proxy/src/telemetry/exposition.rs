@@ -14,6 +14,8 @@ pub(crate) struct Process {
     pub(crate) snapshots: usize,
     pub(crate) log_dropped: u64,
     pub(crate) panics: u64,
+    /// By limit.
+    pub(crate) limited_keys: Vec<(Box<str>, usize)>,
 }
 
 /// The whole page.
@@ -26,6 +28,7 @@ pub(crate) fn render(
     listeners(&mut page, known);
     policies(&mut page, known);
     asked(&mut page, known);
+    limits(&mut page, known, &process.limited_keys);
     for (metric, value) in [
         (&names::GENERATION, process.generation),
         (&names::WORKERS, process.workers as u64),
@@ -93,6 +96,27 @@ fn asked(page: &mut String, known: &Known) {
             sum.1 += us;
         }
         histogram(page, names::POLICY_WAIT.name, ("policy", policy), &sum.0, sum.1);
+    }
+}
+
+fn limits(page: &mut String, known: &Known, keys: &[(Box<str>, usize)]) {
+    if known.limited.is_empty() {
+        return;
+    }
+    head(page, &names::RATE_LIMIT);
+    for (policy, cells) in &known.limited {
+        let (name, policy) = (names::RATE_LIMIT.name, escaped(policy));
+        let mut sums = [("", 0u64); 2];
+        for counts in cells.iter().map(|cells| cells.read()) {
+            sums.iter_mut().zip(counts).for_each(|(sum, (result, n))| *sum = (result, sum.1 + n));
+        }
+        for (result, sum) in sums {
+            let _ = writeln!(page, "{name}{{policy=\"{policy}\",result=\"{result}\"}} {sum}");
+        }
+    }
+    head(page, &names::RATE_LIMIT_KEYS);
+    for (policy, count) in keys {
+        let _ = writeln!(page, "{}{{policy=\"{}\"}} {count}", names::RATE_LIMIT_KEYS.name, escaped(policy));
     }
 }
 

@@ -54,6 +54,14 @@ pub(crate) const POLICY_WAIT: Metric = Metric {
     kind: "histogram",
     help: "How long a request waited for a policy in Python.",
 };
+pub(crate) const RATE_LIMIT: Metric = counter(
+    "pylos_rate_limit_total",
+    "Requests that a limit was asked about and enforced for, by what came of it.",
+);
+pub(crate) const RATE_LIMIT_KEYS: Metric = gauge(
+    "pylos_rate_limit_keys",
+    "Keys that a limit has in memory, those that may take all again included.",
+);
 pub(crate) const LOG_DROPPED: Metric =
     counter("pylos_log_lines_dropped_total", "Access log lines lost because the output was blocked.");
 pub(crate) const PANICS: Metric = counter("pylos_panics_total", "Requests ended by a defect of the gateway.");

@@ -1,6 +1,6 @@
 //! All cells of the process, found by name. Taken when a snapshot is built, read at a scrape; never per request.
 
-use super::cells::{AskedCells, Count, ListenerCells, RouteCells, TargetCells};
+use super::cells::{AskedCells, Count, LimitCells, ListenerCells, RouteCells, TargetCells};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -23,6 +23,8 @@ pub(crate) struct Known {
     pub(crate) policies: BTreeMap<Box<str>, PerWorker<Count>>,
     /// Of the policies in Python.
     pub(crate) asked: BTreeMap<Box<str>, PerWorker<AskedCells>>,
+    /// Of the limits.
+    pub(crate) limited: BTreeMap<Box<str>, PerWorker<LimitCells>>,
 }
 
 /// The route label of requests that no route took.
@@ -51,10 +53,15 @@ impl Registry {
         cells(self.lock().asked.entry(policy.into()).or_default(), worker)
     }
 
+    pub(crate) fn limited(&self, worker: usize, policy: &str) -> Arc<LimitCells> {
+        cells(self.lock().limited.entry(policy.into()).or_default(), worker)
+    }
+
     /// Forgets what a new configuration does not name: a name's series must not outlive it by more than a reload.
     pub(crate) fn retain(
         &self, listener: impl Fn(&str) -> bool, route: impl Fn(&str) -> bool,
         target: impl Fn(&str, &str) -> bool, policy: impl Fn(&str) -> bool, asked: impl Fn(&str) -> bool,
+        limited: impl Fn(&str) -> bool,
     ) {
         let mut known = self.lock();
         known.routes.retain(|(l, r), _| listener(l) && (&**r == NO_ROUTE || route(r)));
@@ -62,6 +69,7 @@ impl Registry {
         known.listeners.retain(|l, _| listener(l));
         known.policies.retain(|p, _| policy(p));
         known.asked.retain(|p, _| asked(p));
+        known.limited.retain(|p, _| limited(p));
     }
 }
 

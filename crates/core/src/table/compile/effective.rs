@@ -1,9 +1,11 @@
 //! Which policies a request meets: `[pylos]`, listener and route together, each policy once.
 
+use super::limit;
 use super::require::{self, Required};
 use crate::table::raw::{RawKind, RawPolicy, RawTable};
 use crate::table::{
-    Code, Effective, Listener, PathPart, Policy, PolicyId, PolicyKind, Problems, Route, Serve, place,
+    Code, Effective, Listener, PathPart, Phase, Policy, PolicyId, PolicyKind, Problems, RateLimit, Route,
+    Serve, place,
 };
 use std::collections::{BTreeMap, HashMap, HashSet};
 
@@ -19,7 +21,12 @@ pub(super) fn compile(
         return;
     }
     for (listener, listen) in listeners.iter_mut().zip(raw.listen.values()) {
-        let ids = names.flatten(&[&raw.pylos.use_, &listen.use_], &mut Without::new(&[]));
+        let mut ids = names.flatten(&[&raw.pylos.use_, &listen.use_], &mut Without::new(&[]));
+        if listener.serve != Serve::Proxy {
+            // What tells how the gateway is must answer while it is under attack: only limits of its own act there.
+            let own = names.flatten(&[&listen.use_], &mut Without::new(&[]));
+            ids.retain(|id| own.contains(id) || !names.policy(*id).is_limit());
+        }
         listener.unrouted = names.effective(ids);
     }
     let required = require::required(raw, &names);
@@ -35,6 +42,7 @@ pub(super) fn compile(
             without.report_unused(name, &names, &exempting, problems);
         }
     }
+    limit::check(raw, &names, policies, (listeners, routes), problems);
     require::check(raw, &names, &required, (listeners, routes), problems);
 }
 
@@ -67,6 +75,7 @@ impl Names<'_> {
     }
 
     fn effective(&self, ids: Vec<PolicyId>) -> Effective {
+        let ids = self.with_keys(ids);
         let any = |test: fn(&Policy) -> bool| ids.iter().any(|id| test(self.policy(*id)));
         Effective {
             conditional: any(Policy::is_conditional),
@@ -74,6 +83,28 @@ impl Names<'_> {
             reviews: any(Policy::reviews),
             ids,
         }
+    }
+
+    /// A limit brings along the policies that do nothing but give keys, whatever `without` says: alone they have no
+    /// say. They come right before the limits.
+    fn with_keys(&self, mut ids: Vec<PolicyId>) -> Vec<PolicyId> {
+        let limits = ids.iter().filter_map(|id| match &self.policy(*id).kind {
+            PolicyKind::RateLimit(limit) => Some(limit),
+            _ => None,
+        });
+        let givers = limits.flat_map(RateLimit::givers).filter(|id| self.policy(*id).phase == Phase::Limits);
+        let mut missing: Vec<PolicyId> = Vec::new();
+        for giver in givers {
+            if !ids.contains(&giver) && !missing.contains(&giver) {
+                missing.push(giver);
+            }
+        }
+        ids.extend(missing);
+        ids.sort_by_key(|id| {
+            let policy = self.policy(*id);
+            (policy.phase, policy.is_limit())
+        });
+        ids
     }
 
     /// The policies of `lists` with chains taken apart: first by phase, then in the order of the lists.

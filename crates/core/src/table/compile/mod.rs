@@ -5,6 +5,7 @@ mod listen;
 mod upstream;
 pub(crate) mod fields;
 mod policy;
+mod limit;
 mod python;
 mod effective;
 mod require;

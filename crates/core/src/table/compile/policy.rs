@@ -1,5 +1,6 @@
 //! `[policy.NAME]`, but for chains, which `effective` takes apart.
 
+use super::limit::{self, Givers};
 use super::settings::network;
 use super::{fields, python, values};
 use crate::address::IpSet;
@@ -16,6 +17,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 /// In the order of names; a chain has no policy of its own.
 pub(super) fn compile(raw: &BTreeMap<String, RawPolicy>, problems: &mut Problems) -> Vec<Policy> {
     let mut policies = Vec::new();
+    let givers = Givers::new(raw);
     for (name, policy) in raw {
         let (phase, kind) = match &policy.kind {
             RawKind::Chain { .. } => {
@@ -35,6 +37,10 @@ pub(super) fn compile(raw: &BTreeMap<String, RawPolicy>, problems: &mut Problems
                     max_body: *max_body,
                 };
                 (Phase::Filter, PolicyKind::Filter(filter))
+            }
+            RawKind::RateLimit { rates, burst, key } => {
+                let limit = limit::compile(name, (rates, *burst), key, &givers, problems);
+                (Phase::Limits, PolicyKind::RateLimit(limit))
             }
             RawKind::Python {
                 call,

@@ -4,11 +4,11 @@ use crate::table::{Code, OnError, Phase, Problems, place};
 
 /// When it acts.
 pub(super) fn phase(name: &str, word: &str, problems: &mut Problems) -> Phase {
-    let phases = [Phase::Identity, Phase::Authorise, Phase::Hooks, Phase::Transform];
+    let phases = [Phase::Identity, Phase::Authorise, Phase::Limits, Phase::Hooks, Phase::Transform];
     phases.into_iter().find(|phase| phase.name() == word).unwrap_or_else(|| {
         let message = format!("`{word}` is no phase for a policy in Python");
         let problem = problems.report(Code::BadValue, place!["policy", name, "phase"], message);
-        problem.hint("`identity`, `authorise`, `hooks`, or `transform` for answers");
+        problem.hint("`identity`, `authorise`, `limits`, `hooks`, or `transform` for answers");
         Phase::Hooks
     })
 }
