@@ -20,6 +20,7 @@ from pylos.config.schema import schema
 from pylos.model import Table, units
 from pylos.model.document import KINDS
 from pylos.model.policy import POLICIES
+from pylos.model.rate import RequestRate
 
 HERE = Path(__file__).parent
 
@@ -31,6 +32,7 @@ together, is told in [Configuration](configuration.md).
 
 - A **duration** is a string of a whole number and `ms`, `s`, `m` or `h`: `"250ms"`, `"3s"`.
 - A **size** is a string of a whole number and `B`, `KB`, `KiB`, `MB`, `MiB`, `GB` or `GiB`: `"64KiB"`.
+- A **rate** is a string of a whole number, `/`, and `s`, `min`, `h` or `day`: `"600/min"`.
 - A **name** is that of a policy, `[policy.NAME]`; a **code** is that of a [problem](errors.md), `"P203"`.
 - `"${VAR}"` and `"${VAR:-default}"` may stand in every string.
 """
@@ -178,6 +180,7 @@ UNITS: dict[str, tuple[Any, ...]] = {
     "duration": (units.Duration, units.DurationOrZero, units.Interval),
     "size": (units.LineSize, units.HeadSize, units.BodySize),
     "size a second": (units.Rate,),
+    "rate": (RequestRate,),
 }
 
 

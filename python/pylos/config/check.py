@@ -172,12 +172,23 @@ def references(document: Mapping[str, Any]) -> Iterator[tuple[KeyPath, str, str]
                 yield (*path, key), meant, value
             if isinstance(value, list) and key in LISTS:
                 yield from (((*path, key, index), meant, name) for index, name in enumerate(value) if is_text(name))
+    for name, policy in as_table(document.get("policy")).items():
+        if as_table(policy).get("type") == "rate_limit":
+            yield from givers(("policy", name, "key"), policy.get("key"))
     for path, table in tables_of(document, "test"):
         expect = as_table(table.get("expect"))
         yield from (((*path, "given", name), "policy", name) for name in as_table(table.get("given")))
         for kind in ("route", "upstream"):
             if isinstance(name := expect.get(kind), str):
                 yield (*path, "expect", kind), kind, name
+
+
+def givers(path: KeyPath, key: object) -> Iterator[tuple[KeyPath, str, str]]:
+    """List the policies that a limit's key names, a text or a list of texts."""
+    words = [((*path, index), word) for index, word in enumerate(key)] if isinstance(key, list) else [(path, key)]
+    for place, word in words:
+        if isinstance(word, str) and word.startswith(GIVEN):
+            yield place, "policy", word.removeprefix(GIVEN)
 
 
 def tables_of(document: Mapping[str, Any], kind: str) -> Iterator[tuple[KeyPath, Mapping[str, Any]]]:
@@ -239,6 +250,10 @@ def as_table(value: object) -> Mapping[str, Any]:
 def check_remains(table: dict[str, Any], document: Mapping[str, Any], report: Report) -> None:
     """Let the compiler check what could be read: without policies, and with stand-ins for upstreams, that could not."""
     policies, upstreams = table["policy"], table["upstream"]
+    for kind in (policy["kind"] for policy in policies.values()):
+        if kind["type"] == "rate_limit":
+            given = {f"{GIVEN}{name}" for name in policies}
+            kind["key"] = [word if not word.startswith(GIVEN) or word in given else OWN for word in kind["key"]]
     kinds = [policy["kind"] for policy in policies.values()]
     for user in (table["pylos"], *table["listen"].values(), *kinds, *table["route"].values()):
         for key in user.keys() & LISTS:
@@ -253,6 +268,8 @@ def check_remains(table: dict[str, Any], document: Mapping[str, Any], report: Re
     add_findings([one for one in errors if not is_consequence(one, wrong, paths)], document, report)
 
 
+GIVEN, OWN = "policy.", "client.id"
+"""Of a limit's key: the part that a policy gives, and what stands in for one that could not be read."""
 LENGTH_TO_KEY = 3
 """Of a path: kind, name, key."""
 
@@ -270,8 +287,11 @@ def is_consequence(finding: Mapping[str, Any], wrong: set[KeyPath], paths: set[K
     if finding["code"] == "P211":  # the default in place of what could not be read does not fit the rest
         table = tuple(finding["path"][:LENGTH_TO_KEY])
         return not paths.isdisjoint({(*table, "line"), (*table, "header")})
+    if finding["code"] == "P216" and not wrong.isdisjoint(tuple(place) for place in finding["also"]):
+        return True  # by the policy that gives the key
     lists: set[KeyPath] = {("policy",), ("pylos",), ("listen",), ("defaults",), tuple(finding["path"][:2])}
-    return finding["code"] == "P212" and not lists.isdisjoint(wrong)
+    on_route = finding["code"] == "P212" or (finding["code"] == "P216" and finding["path"][0] == "route")
+    return on_route and not lists.isdisjoint(wrong)
 
 
 class Silenced:

@@ -25,6 +25,7 @@ from pylos.model import (
     Policy,
     Pylos,
     Python,
+    RateLimit,
     Redirect,
     Respond,
     RewriteRe,
@@ -35,6 +36,7 @@ from pylos.model import (
     When,
 )
 from pylos.model.base import many
+from pylos.model.rate import rate_of
 from pylos.model.units import milliseconds, size_bytes
 from pylos.model.when import Condition
 
@@ -158,6 +160,13 @@ def lower_kind(policy: Policy, traits: Traits) -> Table:
                 "deny_path": policy.deny_path,
                 "allow_methods": policy.allow_methods,
                 "max_body": None if policy.max_body is None else size_bytes(policy.max_body),
+            }
+        case RateLimit():
+            rates = [policy.rate] if isinstance(policy.rate, str) else policy.rate
+            return {
+                "rates": [rate_of(rate)._asdict() for rate in rates],
+                "burst": policy.burst,
+                "key": many(policy.key),
             }
         case Python():
             return {

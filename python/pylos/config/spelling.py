@@ -17,6 +17,7 @@ from pylos.config.meaning import Meaning, Plain, Table
 from pylos.config.policies import UNREAD
 from pylos.errors import KeyPath, quoted
 from pylos.model import Filter, Listen, Pylos, Route, Upstream
+from pylos.model.rate import Rate
 from pylos.model.units import DURATION, SIZE, Unit
 
 ORDERED = {"use", "require"}
@@ -147,6 +148,8 @@ def policy_keys(policy: Table) -> Plain:
     """`[policy.NAME]`; names of fields in lower case."""
     common = {key: value for key, value in policy.items() if key != "kind"} if "kind" in policy else {}
     kind = dict(kind_of(policy))
+    if "rates" in kind:
+        kind["rate"] = [Rate(**rate).text for rate in kind.pop("rates")]
     for side in kind.keys() & {"request", "response"}:
         edits = kind[side]
         kind[side] = {

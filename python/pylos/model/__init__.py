@@ -3,7 +3,7 @@
 from pylos.model.base import Table
 from pylos.model.document import Document
 from pylos.model.listen import Limits, Listen, ListenTimeouts
-from pylos.model.policy import Chain, FieldEdits, Filter, Headers, Policy, Python
+from pylos.model.policy import Chain, FieldEdits, Filter, Headers, Policy, Python, RateLimit
 from pylos.model.pylos_ import AccessLog, Pylos
 from pylos.model.route import Redirect, Respond, RewriteRe, Route, RouteTimeouts
 from pylos.model.secret import Secret
@@ -29,6 +29,7 @@ __all__ = [
     "Pool",
     "Pylos",
     "Python",
+    "RateLimit",
     "Redirect",
     "Respond",
     "RewriteRe",

@@ -34,7 +34,6 @@ POLICY_TYPES = frozenset(
         "oidc",
         "openapi",
         "quota",
-        "rate_limit",
         "require",
         "transform",
     }
@@ -83,6 +82,7 @@ KEYS: dict[Place, Keys] = {
     ("upstream", "health"): Keys(frozenset({"grpc", "tcp"}), {"grpc": ("path",), "tcp": ("path",)}),
     ("policy:filter",): Keys(frozenset({"on_error"})),
     ("policy:headers",): Keys(frozenset({"on_error"})),
+    ("policy:rate_limit",): Keys(frozenset({"cost", "delay", "on_error", "on_store_down", "per", "store"})),
     ("route",): Keys(
         frozenset(
             {

@@ -7,7 +7,8 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, Tag
 
-from pylos.model.base import Table, branch, one_of_shapes
+from pylos.model.base import OneOrMany, Table, branch, one_of_shapes
+from pylos.model.rate import OneOrManyRates
 from pylos.model.secret import Secret
 from pylos.model.units import BodySize, PolicyTimeout
 
@@ -128,6 +129,40 @@ class Filter(Acting):
     """
 
 
+class RateLimit(Acting):
+    """Limits how many requests may come: for each client, or for whatever the key says. More are refused with 429.
+
+    All routes that use it take from the same. Up to 1,048,576 keys are counted; where more are in use at once, those
+    are forgotten that have taken least.
+    """
+
+    type: Literal["rate_limit"] = "rate_limit"
+    """`"rate_limit"`. Required in a file. Example: `type = "rate_limit"`."""
+
+    rate: OneOrManyRates
+    """How many requests may come in a time: a whole number, `/`, and `s`, `min`, `h` or `day`; of several rates all
+    hold.
+
+    They come back evenly, so that no time has an edge at which twice as many could pass. Required.
+    Example: `rate = "600/min"`.
+    """
+
+    burst: Annotated[int, Field(ge=1, le=1_000_000_000)] | None = None
+    """How many may come at once, by the first rate; of the others as many as they say.
+
+    Default: absent, as many as the rate says. Example: `burst = 100`.
+    """
+
+    key: OneOrMany = "client.id"
+    """What requests are counted by: those that are alike in all of it are counted together.
+
+    `client.id`, `client.ip`, `client.plan`, `client.claims.NAME`, `request.method`, `request.scheme`, `request.host`,
+    `request.path`, `request.query`, `request.route`, `request.headers.NAME`; and `policy.NAME`, the key that a policy
+    in Python gives. Addresses of IPv6 count by their /64. Default: `"client.id"`.
+    Example: `key = ["client.id", "request.route"]`.
+    """
+
+
 class Python(Acting):
     """Asks a function of yours, in Python. It runs in a process of its own, a lane; the guide has the whole of it."""
 
@@ -196,7 +231,13 @@ class Chain(Table):
     """
 
 
-Policy = Headers | Filter | Python | Chain
+Policy = Headers | Filter | RateLimit | Python | Chain
 
-POLICIES: dict[str, type[Policy]] = {"headers": Headers, "filter": Filter, "python": Python, "chain": Chain}
+POLICIES: dict[str, type[Policy]] = {
+    "headers": Headers,
+    "filter": Filter,
+    "rate_limit": RateLimit,
+    "python": Python,
+    "chain": Chain,
+}
 """By `type`."""

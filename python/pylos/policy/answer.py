@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from enum import IntEnum
 
 from pylos.model.units import DURATION
-from pylos.policy.verdict import Allow, Answer, Deny, Edit, Review, Verdict
+from pylos.policy.verdict import Allow, Answer, Deny, Edit, Review, Verdict, check_key
 
 
 class Kind(IntEnum):
@@ -37,6 +37,20 @@ def reviewed(said: Review | object) -> tuple[Kind, bytes]:
         case _:
             what = type(said).__name__
             raise TypeError(f"a policy that is asked about answers gives Edit, Deny or None, not {what}")
+
+
+def keyed(said: str | Allow | None | object) -> tuple[Kind, bytes]:
+    """Write a key: what gives keys refuses nothing and answers nothing. Raises TypeError and ValueError for no key."""
+    match said:
+        case None:
+            return Kind.PASS, b""
+        case str():
+            check_key(said)
+            return Kind.ALLOW, written(key=said)
+        case Allow():
+            return allowed(said)
+        case _:
+            raise TypeError(f"a policy of keys gives a text, Allow or None, not {type(said).__name__}")
 
 
 def encoded(verdict: Verdict | object) -> tuple[Kind, bytes]:
@@ -70,6 +84,7 @@ def allowed(verdict: Allow) -> tuple[Kind, bytes]:
         "client": verdict.client,
         "plan": verdict.plan,
         "claims": dict(verdict.claims),
+        "key": verdict.key,
         **memory(verdict),
     }
     return Kind.ALLOW, written(**{name: value for name, value in changes.items() if value not in (None, [], {})})

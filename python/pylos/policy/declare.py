@@ -13,20 +13,25 @@ from pydantic import BaseModel
 from pylos.model.units import SIZE
 from pylos.policy.request import Request
 from pylos.policy.response import Response
-from pylos.policy.verdict import Review, Verdict
+from pylos.policy.verdict import Allow, Review, Verdict
 
-Phase = Literal["identity", "authorise", "hooks", "transform"]
-"""`transform` is that of policies that are asked about answers."""
+Phase = Literal["identity", "authorise", "limits", "hooks", "transform"]
+"""`limits` is that of policies that give keys, `transform` that of those that are asked about answers."""
 PHASES: tuple[Phase, ...] = ("identity", "authorise", "hooks")
 """For those that are asked about requests."""
 
 MOST_BODY = 256 << 10
 """Bytes of a body that a policy may ask for: what is handed over lies in memory for each request that waits."""
 
+Key = str | Allow | None
+"""What a policy that gives keys says; an Allow may also say for how long it is to be remembered."""
 Plain = Callable[[Request], Verdict | Awaitable[Verdict]]
 """A policy without settings."""
 Set = Callable[[Request, Any], Verdict | Awaitable[Verdict]]
 """A policy with settings, its second argument."""
+PlainKey = Callable[[Request], Key | Awaitable[Key]]
+SetKey = Callable[[Request, Any], Key | Awaitable[Key]]
+"""Likewise, of policies that give keys."""
 
 
 PlainReview = Callable[[Request, Response], Review | Awaitable[Review]]
@@ -39,7 +44,7 @@ SetReview = Callable[[Request, Response, Any], Review | Awaitable[Review]]
 class Policy:
     """A function that is a policy, and what its decorator says. Called, it is the function."""
 
-    function: Callable[..., Verdict | Review | Awaitable[Verdict | Review]]
+    function: Callable[..., Verdict | Review | str | Awaitable[Verdict | Review | str]]
     phase: Phase = "hooks"
     settings: type[BaseModel] | None = None
     body: int | None = None
@@ -61,6 +66,11 @@ class Policy:
     def name(self) -> str:
         """The function's name."""
         return self.function.__name__
+
+    @property
+    def gives_key(self) -> bool:
+        """Whether it gives limits what they count by, and says nothing else."""
+        return self.phase == "limits"
 
     @property
     def is_async(self) -> bool:
@@ -88,7 +98,7 @@ class Hook:
 
 
 class Decorator:
-    """`@policy`, `@policy.response`, `@policy.start` and `@policy.stop`."""
+    """`@policy`, `@policy.key`, `@policy.response`, `@policy.start` and `@policy.stop`."""
 
     def start(self, function: Callable[[SimpleNamespace], object]) -> Hook:
         """Make a function, `def` or `async def`, run before its lane answers anybody.
@@ -134,12 +144,43 @@ class Decorator:
         """
         if phase not in PHASES:
             raise ValueError(f"there is no phase {phase!r} for policies; there are {', '.join(PHASES)}")
-        size = None if body is None else SIZE.value(body)
-        if size is not None and size > MOST_BODY:
-            raise ValueError(f"{body} is more of a body than a policy can read: at most 256KiB")
-        bare = Policy(nothing, phase=phase, settings=settings, body=size, blocking=blocking, lane=lane)
+        bare = Policy(nothing, phase, settings, bytes_of(body), blocking, lane)
 
         def declared(function: Plain | Set) -> Policy:
+            return made(bare, function)
+
+        return declared if function is None else declared(function)
+
+    @overload
+    def key(self, function: PlainKey, /) -> Policy: ...
+    @overload
+    def key(
+        self,
+        /,
+        *,
+        settings: type[BaseModel] | None = None,
+        body: str | None = None,
+        blocking: bool = False,
+        lane: str | None = None,
+    ) -> Callable[[PlainKey | SetKey], Policy]: ...
+    def key(
+        self,
+        function: PlainKey | None = None,
+        /,
+        *,
+        settings: type[BaseModel] | None = None,
+        body: str | None = None,
+        blocking: bool = False,
+        lane: str | None = None,
+    ) -> Policy | Callable[[PlainKey | SetKey], Policy]:
+        """Make a policy of a function that gives a key, for the limits that name it: `key = "policy.NAME"`.
+
+        It is asked right before them. A text is the key, None: there is none, and the client's id stands in for it.
+        Everything else is as of `@policy`.
+        """
+        bare = Policy(nothing, "limits", settings, bytes_of(body), blocking, lane)
+
+        def declared(function: PlainKey | SetKey) -> Policy:
             return made(bare, function)
 
         return declared if function is None else declared(function)
@@ -182,6 +223,14 @@ def made(bare: Policy, function: Callable[..., Any]) -> Policy:
     if bare.blocking and inspect.iscoroutinefunction(function):
         raise TypeError(f"{function.__name__} is an `async def`: `blocking` is for a `def` that waits")
     return replace(bare, function=function)
+
+
+def bytes_of(body: str | None) -> int | None:
+    """Read how much of the body a policy asks for. Raises ValueError for what is no size, or too much."""
+    size = None if body is None else SIZE.value(body)
+    if size is not None and size > MOST_BODY:
+        raise ValueError(f"{body} is more of a body than a policy can read: at most 256KiB")
+    return size
 
 
 def nothing(_: Request) -> None:

@@ -16,7 +16,8 @@ from functools import partial
 from types import CoroutineType, SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
-from pylos.policy.answer import Kind, encoded, reviewed
+from pylos.policy.answer import Kind, encoded, keyed, reviewed
+from pylos.policy.declare import Policy
 from pylos.policy.load import Loaded
 from pylos.policy.request import AmbiguousQueryError, Request
 from pylos.policy.response import Response
@@ -55,7 +56,7 @@ class Room:
         """Under way, by what was asked: the loop itself does not keep them."""
         self._unshown: set[Lane] = set()
         self._calls = [self._caller(one) for one in loaded]
-        self._encoders = [reviewed if one.policy.answers else encoded for one in loaded]
+        self._encoders = [encoder_of(one.policy) for one in loaded]
         self._loop = asyncio.get_running_loop()
 
     def attach(self, lane: Lane, bell: int) -> None:
@@ -148,13 +149,14 @@ class Room:
     def _answer(self, lane: Lane, call: Call, result: object) -> None:
         """Answer with a verdict; of anything else, tell what it is, and answer that the policy failed."""
         failure: BaseException
+        encode = self._encoders[call.policy]
         if isinstance(result, AmbiguousQueryError):
-            result = Deny(400, "bad_query", str(result))
+            result, encode = Deny(400, "bad_query", str(result)), encoded
         if isinstance(result, BaseException):
             failure = result
         else:
             try:
-                lane.answer(call, *self._encoders[call.policy](result))
+                lane.answer(call, *encode(result))
             except Exception as error:  # noqa: BLE001 - whatever a verdict's own mappings and claims may raise
                 failure = error
             else:
@@ -164,6 +166,11 @@ class Room:
             self._report(call, failure)
         except Exception:  # noqa: BLE001 - an exception that cannot even be told
             traceback.print_exc()
+
+
+def encoder_of(policy: Policy) -> Callable[[object], tuple[Kind, bytes]]:
+    """Give what writes what a policy says."""
+    return reviewed if policy.answers else keyed if policy.gives_key else encoded
 
 
 def of_answers(function: Callable[..., Any]) -> Callable[..., Any]:

@@ -34,6 +34,8 @@ class Allow:
     """The client's plan."""
     claims: Mapping[str, object] = field(default_factory=dict)
     """Claims to add to those of the client."""
+    key: str | None = None
+    """What a limit counts the request by whose key names this policy; 1 to 256 bytes in UTF-8."""
     remember: str | None = None
     """For how long the decision holds for requests that are alike, a duration: "60s"."""
     by: Sequence[str] = ()
@@ -49,6 +51,8 @@ class Allow:
         for one in (self.client, self.plan):
             if one is not None and not NAME.fullmatch(one):
                 raise ValueError(f"{one!r} names nobody: it is empty or has control characters")
+        if self.key is not None:
+            check_key(self.key)
         check_memory(self.remember, self.by)
 
 
@@ -143,6 +147,19 @@ def check_memory(remember: str | None, by: Sequence[str]) -> None:
         DURATION.value(remember)
     if bool(by) != (remember is not None):
         raise ValueError("`remember` and `by` belong together: for how long, and for which requests")
+
+
+LONGEST_KEY = 256
+"""Bytes of a key, in UTF-8."""
+
+
+def check_key(key: str) -> None:
+    """Raise ValueError for what is no key."""
+    length = len(key.encode("utf-8", "surrogatepass"))
+    if not 1 <= length <= LONGEST_KEY:
+        raise ValueError(f"a key of {length} bytes: it has 1 to {LONGEST_KEY}; None is no key")
+    if SURROGATE.search(key):
+        raise ValueError("a key with bytes that are no UTF-8")
 
 
 SURROGATE = re.compile(r"[\ud800-\udfff]")

@@ -85,9 +85,9 @@ FORM = (
     ),
     Manual(
         "P109",
-        "a duration or size without a sound number and unit",
+        "a duration, size or rate without a sound number and unit",
         "A number alone does not say whether seconds or milliseconds are meant, so the unit is always written.",
-        'Write a whole number and its unit: "250ms", "3s", "5m", "1h"; "64KiB", "10MiB".',
+        'Write a whole number and its unit: "250ms", "3s", "5m", "1h"; "64KiB", "10MiB"; "600/min".',
         Example(LISTEN + 'timeouts = { idle = "75" }\n'),
         Example(LISTEN + 'timeouts = { idle = "75s" }\n'),
     ),

@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 mod problems;
 mod meaning;
+mod limits;
 
 /// Fills in what every object of a kind must have.
 fn whole(mut table: Value) -> Value {

@@ -5,7 +5,7 @@ use super::*;
 mod protection;
 
 /// Table, code, place, and a part of the message or the hint.
-type Case = (Value, Code, &'static str, &'static str);
+pub(super) type Case = (Value, Code, &'static str, &'static str);
 
 fn listen(overlay: Value) -> Value {
     json!({"listen": {"l": overlay}})
@@ -428,6 +428,7 @@ fn cases() -> Vec<Case> {
         protection::acting(),
         protection::required(),
         protection::bypasses(),
+        limits::cases(),
     ]
     .concat()
 }
