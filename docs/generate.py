@@ -20,7 +20,7 @@ from pylos.config.schema import schema
 from pylos.model import Table, units
 from pylos.model.document import KINDS
 from pylos.model.policy import POLICIES
-from pylos.model.rate import RequestRate
+from pylos.model.rate import is_rate
 
 HERE = Path(__file__).parent
 
@@ -158,6 +158,8 @@ def shapes_of(hint: Any) -> Iterator[str]:  # noqa: ANN401 - any type
     origin, arguments = get_origin(hint), get_args(hint)
     if unit := next((name for name, kinds in UNITS.items() if hint in kinds), None):
         yield unit
+    elif is_rate(hint):
+        yield "rate"
     elif hint in PLAIN:
         yield PLAIN[hint]
     elif isinstance(hint, type) and issubclass(hint, Table):
@@ -180,7 +182,6 @@ UNITS: dict[str, tuple[Any, ...]] = {
     "duration": (units.Duration, units.DurationOrZero, units.Interval),
     "size": (units.LineSize, units.HeadSize, units.BodySize),
     "size a second": (units.Rate,),
-    "rate": (RequestRate,),
 }
 
 

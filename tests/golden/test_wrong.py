@@ -71,6 +71,7 @@ def test_each_is_said_once_and_in_the_order_of_the_file(case: Path):
     [
         ("consequences_of_a_condition", 3),
         ("consequences_of_a_key", 3),
+        ("consequences_of_a_key_policy", 2),
         ("consequences_of_a_match", 3),
         ("consequences_of_a_policy", 3),
         ("consequences_of_a_priority", 1),

@@ -21,7 +21,6 @@ from pylos.config.shape import NAME
 from pylos.model import Table, rate, units
 from pylos.model.document import KINDS
 from pylos.model.policy import POLICIES
-from pylos.model.rate import RequestRate
 
 Schema = dict[str, Any]
 
@@ -175,7 +174,7 @@ PLAIN: dict[Any, Schema] = {str: {"type": "string"}, int: {"type": "integer"}, b
 
 def unit_of(hint: Any) -> str | None:  # noqa: ANN401 - any type
     """Give the pattern of a type's strings, where it is a quantity."""
-    if hint == RequestRate:
+    if rate.is_rate(hint):
         return rf"^[0-9]{{1,10}}/({'|'.join(rate.UNITS)})$|{VARIABLE}"
     for unit, kinds in UNITS:
         if any(hint is kind or hint == kind for kind in kinds):

@@ -72,7 +72,8 @@ def check(value: object) -> object:
     return value
 
 
-RequestRate = Annotated[str, BeforeValidator(check)]
+CHECKED = BeforeValidator(check)
+RequestRate = Annotated[str, CHECKED]
 """Requests in a time: "600/min"."""
 
 OneOrManyRates = Annotated[
@@ -80,3 +81,8 @@ OneOrManyRates = Annotated[
     one_of_shapes("must be a string or a list of strings", one=str, many=list),
 ]
 """A rate, or a list of rates."""
+
+
+def is_rate(hint: object) -> bool:
+    """Whether a type is that of rates, as a branch of a union too."""
+    return CHECKED in getattr(hint, "__metadata__", ())

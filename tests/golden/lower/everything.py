@@ -77,7 +77,15 @@ config = pylos.Config(
             if_="request.host != 'localhost'",
             silence=["P213"],
         ),
-        "edge": pylos.Chain(use=["shield", "security"], silence=["P213"]),
+        "per_client": pylos.RateLimit(
+            rate=["10/s", "600/min"],
+            burst=20,
+            key=["client.id", "request.headers.x-tenant"],
+            enforce=90,
+            if_="request.path != '/text'",
+            silence=["P213"],
+        ),
+        "edge": pylos.Chain(use=["shield", "security", "per_client"], silence=["P213"]),
     },
     route={
         "site": pylos.Route(

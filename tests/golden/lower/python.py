@@ -18,8 +18,10 @@ config = pylos.Config(
             silence=["P213"],
         ),
         "staff": pylos.Python(call="asked:staff"),
+        "product": pylos.Python(call="asked:product"),
+        "per_product": pylos.RateLimit(rate="100/h", key="policy.product"),
     },
-    route={"site": pylos.Route(match="/{rest:path}", to="web", use=["staff", "tenant"])},
+    route={"site": pylos.Route(match="/{rest:path}", to="web", use=["staff", "tenant", "per_product"])},
     test={
         "it_is_known": model.Test(
             request="GET http://shop.example.com/a",

@@ -274,9 +274,9 @@ def test_a_value_of_a_wrong_type(writer):
 
 
 def code_of_wrong(path):
-    """The code for a number where something else stands: of a duration or size that it has no unit."""
+    """The code for a number where something else stands: of a duration, size or rate that it has no unit."""
     value = at(DOCUMENT, path)
-    is_quantity = isinstance(value, str) and re.fullmatch(r"[0-9]+(ms|s|m|h|B|KB|KiB|MB|MiB)", value)
+    is_quantity = isinstance(value, str) and re.fullmatch(r"[0-9]+(ms|s|m|h|B|KB|KiB|MB|MiB|/s|/min)", value)
     return "P109" if is_quantity else "P104"
 
 
@@ -295,6 +295,7 @@ REQUIRED = [
     ("defaults", "upstream", "health", "path"),
     ("policy", "shield", "type"),
     ("policy", "edge", "use"),
+    ("policy", "per_client", "rate"),
     ("route", "site", "match"),
     ("route", "site", "to"),
     ("route", "moved", "redirect"),

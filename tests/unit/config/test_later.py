@@ -160,6 +160,7 @@ SOUND = {
     "upstream": '[upstream.b]\ntargets = ["localhost:1"]\n',
     "policy:filter": '[policy.b]\ntype = "filter"\n',
     "policy:headers": '[policy.b]\ntype = "headers"\n',
+    "policy:rate_limit": '[policy.b]\ntype = "rate_limit"\nrate = "1/s"\n',
     "route": '[route.b]\nmatch = "/"\nto = "web"\n',
     "test": '[test.b]\nrequest = "GET /"\nexpect = { status = 404 }\n',
 }

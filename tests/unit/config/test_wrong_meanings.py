@@ -48,6 +48,16 @@ TABLE = [
         """,
     ),
     Wrong(
+        "a limit that counts by nothing that there is",
+        '[policy.a]\ntype = "rate_limit"\nrate = "1/s"\nkey = ["client.ip", "client.addr"]',
+        """
+        x.toml:4:21: error P216: [policy.a] key[1]: "client.addr" is nothing of a request or its client
+            4 | key = ["client.ip", "client.addr"]
+              |                     ^^^^^^^^^^^^^
+              = `client.id`, `client.ip`, `client.claims.NAME`, `request.headers.NAME`, `request.route`, or `policy.NAME` for the key that a policy in Python gives
+        """,
+    ),
+    Wrong(
         "a target that is no address",
         '[upstream.b]\ntargets = ["localhost:1", "ftp://files"]',
         """

@@ -26,6 +26,16 @@ def test_a_policy_stays_the_function_that_it_was():
     assert (two.name, two.phase, two.is_async, two.body, two.lane) == ("two", "authorise", True, 65536, "slow")
     assert two.settings is Settings
 
+    @policy.key
+    def three(request: Request) -> str | None: ...
+
+    @policy.key(settings=Settings, body="1KiB", blocking=True, lane="slow")
+    def four(request: Request, settings: Settings) -> Allow:
+        return Allow(key="x", remember="1m", by=["client.id"])
+
+    assert (three.name, three.phase, three.gives_key, one.gives_key) == ("three", "limits", True, False)
+    assert (four.phase, four.settings, four.body, four.blocking, four.lane) == ("limits", Settings, 1024, True, "slow")
+
 
 async def coroutine(request: Request) -> None: ...
 
@@ -59,6 +69,11 @@ def test_a_policy_of_answers():
             "called with a request, its answer and its settings: too many positional",
         ),
         (lambda: policy.response(blocking=True)(review), "`blocking` is for a `def` that waits"),
+        (lambda: policy(phase="limits"), "no phase 'limits' for policies"),
+        (lambda: policy.key(lambda: None), "called with a request: too many positional"),
+        (lambda: policy.key(settings=Settings)(lambda request: None), "a request and its settings"),
+        (lambda: policy.key(blocking=True)(coroutine), "`blocking` is for a `def` that waits"),
+        (lambda: policy.key(body="1MiB"), "at most 256KiB"),
         (lambda: policy(body="64kb"), "unknown unit `kb`"),
         (lambda: policy(blocking=True)(coroutine), "`blocking` is for a `def` that waits"),
         (lambda: Deny(200), "400 to 599, not 200"),
@@ -78,6 +93,9 @@ def test_a_policy_of_answers():
         (lambda: Edit(headers={"Content-Length": "1"}), "is written by the gateway"),
         (lambda: Edit(headers={"date": None}), "is written by the gateway"),
         (lambda: Edit(headers={"x": "a\nb"}), "control characters"),
+        (lambda: Allow(key=""), "a key of 0 bytes: it has 1 to 256"),
+        (lambda: Allow(key="é" * 129), "a key of 258 bytes"),
+        (lambda: Allow(key="\udc80"), "bytes that are no UTF-8"),
         (lambda: Allow(remember="60s"), "belong together"),
         (lambda: Allow(by=["client.id"]), "belong together"),
         (lambda: Allow(remember="1s", by=["client.shoe"]), "is nothing of a request or its client"),

@@ -17,3 +17,8 @@ async def tenant(request: Request, settings: Settings) -> Allow:
 @policy
 def staff(request: Request) -> Deny | None:
     return None if request.client.claims.get("role") == "staff" else Deny(code="staff_only")
+
+
+@policy.key
+def product(request: Request) -> str | None:
+    return request.path.split("/")[1] or None
