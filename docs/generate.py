@@ -156,10 +156,8 @@ WORDS = {"use": "name", "without": "name", "require": "name", "silence": "code"}
 def shapes_of(hint: Any) -> Iterator[str]:  # noqa: ANN401 - any type
     """Give the shapes that a value may have, None left out: it is what was not written."""
     origin, arguments = get_origin(hint), get_args(hint)
-    if unit := next((name for name, kinds in UNITS.items() if hint in kinds), None):
+    if unit := unit_of(hint):
         yield unit
-    elif is_rate(hint):
-        yield "rate"
     elif hint in PLAIN:
         yield PLAIN[hint]
     elif isinstance(hint, type) and issubclass(hint, Table):
@@ -175,6 +173,11 @@ def shapes_of(hint: Any) -> Iterator[str]:  # noqa: ANN401 - any type
     elif hint is not NoneType:
         for argument in arguments:
             yield from shapes_of(argument)
+
+
+def unit_of(hint: Any) -> str | None:  # noqa: ANN401 - any type
+    """Name what is written with a unit."""
+    return "rate" if is_rate(hint) else next((name for name, kinds in UNITS.items() if hint in kinds), None)
 
 
 PLAIN = {str: "string", int: "integer", Any: "any value"}

@@ -172,9 +172,9 @@ def references(document: Mapping[str, Any]) -> Iterator[tuple[KeyPath, str, str]
                 yield (*path, key), meant, value
             if isinstance(value, list) and key in LISTS:
                 yield from (((*path, key, index), meant, name) for index, name in enumerate(value) if is_text(name))
-    for name, policy in as_table(document.get("policy")).items():
+    for own, policy in as_table(document.get("policy")).items():
         if as_table(policy).get("type") == "rate_limit":
-            yield from givers(("policy", name, "key"), policy.get("key"))
+            yield from givers(("policy", own, "key"), policy.get("key"))
     for path, table in tables_of(document, "test"):
         expect = as_table(table.get("expect"))
         yield from (((*path, "given", name), "policy", name) for name in as_table(table.get("given")))

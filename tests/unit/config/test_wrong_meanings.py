@@ -54,7 +54,7 @@ TABLE = [
         x.toml:4:21: error P216: [policy.a] key[1]: "client.addr" is nothing of a request or its client
             4 | key = ["client.ip", "client.addr"]
               |                     ^^^^^^^^^^^^^
-              = `client.id`, `client.ip`, `client.claims.NAME`, `request.headers.NAME`, `request.route`, or `policy.NAME` for the key that a policy in Python gives
+              = such as `client.ip`, `client.claims.NAME`, `request.headers.NAME`, `policy.NAME`
         """,
     ),
     Wrong(

@@ -106,7 +106,6 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
     use std::collections::HashMap;
-    use std::sync::atomic::AtomicUsize;
 
     const SECOND: u64 = 1_000_000_000;
 
@@ -150,31 +149,6 @@ mod tests {
         assert_eq!(admitted(&buckets, 1, 10, 2 * SECOND), 2);
         assert_eq!(admitted(&buckets, 1, 10, 3 * SECOND), 1);
         assert_eq!(left(buckets.take(1, 3 * SECOND)), [1, 0], "nor the other way round");
-    }
-
-    fn by_many_threads(rates: &[Rate], keys: u64, tries: usize) -> HashMap<u64, usize> {
-        let buckets = Buckets::new(rates);
-        let counts: Vec<AtomicUsize> = (0..keys).map(|_| AtomicUsize::new(0)).collect();
-        std::thread::scope(|scope| {
-            for _ in 0..4 {
-                scope.spawn(|| {
-                    for n in (0..tries).flat_map(|_| 0..keys) {
-                        if buckets.take(key(n), SECOND).admitted {
-                            counts[n as usize].fetch_add(1, Relaxed);
-                        }
-                    }
-                });
-            }
-        });
-        (0..keys).zip(counts.into_iter().map(AtomicUsize::into_inner)).collect()
-    }
-
-    #[test]
-    fn many_threads_get_no_more_than_one() {
-        let one = by_many_threads(&[Rate::new(10, 60_000, 10)], 200, 10);
-        assert!(one.values().all(|count| *count == 10), "{one:?}");
-        let two = by_many_threads(&[Rate::new(10, 60_000, 10), Rate::new(7, 3_600_000, 7)], 200, 10);
-        assert!(two.values().all(|count| *count == 7), "{two:?}");
     }
 
     #[test]

@@ -169,7 +169,8 @@ MEANING = (
         "a limit's key that cannot be had",
         "A part of it is nothing of a request or its client; or it is the key of a policy that is not in Python, that "
         "acts behind the limits, or that a route with this limit does not ask.",
-        "Correct it: `client.id`, `client.ip`, `client.claims.NAME`, `request.headers.NAME`, `request.route` and so on. "
+        "Correct it: `client.id`, `client.ip`, `client.claims.NAME`, `request.headers.NAME`, `request.route` and so "
+        "on. "
         "A policy in Python that gives keys is `@policy.key`, which a limit brings along, or one of the phases "
         "`identity` and `authorise` that returns `Allow(key=...)`, which the route has to use.",
         Example(LISTEN + '\n[policy.per_client]\ntype = "rate_limit"\nrate = "600/min"\nkey = "client.address"\n'),

@@ -57,8 +57,7 @@ fn part(
         return match By::read(word) {
             Ok(by) => Some(KeyPart::Alike(by)),
             Err(why) => {
-                let hint = "`client.id`, `client.ip`, `client.claims.NAME`, `request.headers.NAME`, \
-                            `request.route`, or `policy.NAME` for the key that a policy in Python gives";
+                let hint = "such as `client.ip`, `client.claims.NAME`, `request.headers.NAME`, `policy.NAME`";
                 problems.report(Code::BadKey, path, why).hint(hint);
                 None
             }
