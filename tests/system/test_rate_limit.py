@@ -127,6 +127,13 @@ def test_it_never_says_to_come_back_at_once_and_then_lets_one_pass(front: Front,
     assert ask(gateway).status == 200
 
 
+def test_a_burst_is_how_many_may_come_at_once(front: Front, echo: EchoUpstream):
+    gateway = front(echo, pylos=TWO_WORKERS, route=USED, more=limit("burst = 2", '"100/h"'))
+    assert statuses(gateway, 3) == [200, 200, 429]
+    gateway = front(echo, pylos=TWO_WORKERS, route=USED, more=limit(rate='"3/h"'))
+    assert statuses(gateway, 4) == [200, 200, 200, 429], "by default as many as the rate says"
+
+
 def test_several_rates_all_hold_and_are_told(front: Front, echo: EchoUpstream):
     gateway = front(echo, pylos=TWO_WORKERS, route=USED, more=limit("burst = 3", '["2/min", "4/h"]'))
     first = ask(gateway)

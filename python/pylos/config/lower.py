@@ -162,10 +162,10 @@ def lower_kind(policy: Policy, traits: Traits) -> Table:
                 "max_body": None if policy.max_body is None else size_bytes(policy.max_body),
             }
         case RateLimit():
-            rates = [policy.rate] if isinstance(policy.rate, str) else policy.rate
+            rates = [rate_of(rate) for rate in many(policy.rate)]
             return {
-                "rates": [rate_of(rate)._asdict() for rate in rates],
-                "burst": policy.burst,
+                "rates": [rate._asdict() for rate in rates],
+                "burst": rates[0].requests if policy.burst is None and rates else policy.burst,
                 "key": many(policy.key),
             }
         case Python():

@@ -20,7 +20,7 @@ from pylos.model import Filter, Listen, Pylos, Route, Upstream
 from pylos.model.rate import Rate
 from pylos.model.units import DURATION, SIZE, Unit
 
-ORDERED = {"use", "require"}
+ORDERED = {"use", "require", "rate"}
 """Lists whose order counts, wherever they stand; all others are sets, but for those that mean what a user says."""
 NAMES = {"set", "add", "headers", "header", "query", "cookie", "claims"}
 """Tables whose keys are names that a user gives: `timeout_ms` is one as it stands, and no `timeout`."""

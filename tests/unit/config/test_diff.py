@@ -169,6 +169,15 @@ def test_the_name_of_a_capture_counts_where_it_is_used():
             id="policies",
         ),
         pytest.param(
+            [("[policy.shield]", '[policy.per_client]\ntype = "rate_limit"\nrate = "600/min"\n[policy.shield]')],
+            [
+                "+ [policy.per_client]",
+                '      type: "rate_limit"',
+                '      rate: ["600/min"]',
+            ],
+            id="a limit",
+        ),
+        pytest.param(
             [('bind = "127.0.0.1:8080"', 'bind = ["127.0.0.1:8080", "[::1]:8080"]\nlimits = { body = "1MiB" }')],
             ["~ [listen.http]", '      bind: + "[::1]:8080"', '      limits.body: "0B" -> "1MiB"'],
             id="a listener",

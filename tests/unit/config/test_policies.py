@@ -231,3 +231,69 @@ def test_what_comes_behind_a_policy_is_told_of_the_request_as_it_is_then(folder:
     assert told.request.path == "/old"
     assert told.sent is not None
     assert dict(told.sent.headers)["x-marked"] == "1"
+
+
+KEYED = """
+[listen.http]
+bind = "127.0.0.1:0"
+[upstream.a]
+targets = ["http://127.0.0.1:1"]
+[policy.user]
+type = "python"
+call = "keys:user"
+[policy.product]
+type = "python"
+call = "keys:product"
+[policy.first]
+type = "rate_limit"
+rate = "1/s"
+key = "policy.product"
+[policy.second]
+type = "rate_limit"
+rate = "1/s"
+key = ["client.id", "policy.user"]
+[route.both]
+match = "/both"
+to = "a"
+use = ["second", "first", "user"]
+[route.first]
+match = "/first"
+to = "a"
+use = ["first"]
+[route.none]
+match = "/none"
+to = "a"
+"""
+GIVES = """
+from pylos import Allow, Request, policy
+
+@policy(phase="authorise")
+def user(request: Request) -> Allow:
+    return Allow(key=request.headers.get("x-user"))
+
+@policy.key
+async def product(request: Request) -> str | None:
+    return request.path
+"""
+
+
+def test_a_limit_brings_along_what_gives_its_key(folder: Path):
+    (folder / "keys.py").write_text(GIVES)
+    loaded = load(written(folder, KEYED))
+
+    assert {row["route"]: row["policies"] for row in loaded.routes()} == {
+        "both": ["user", "product", "second", "first"],
+        "first": ["product", "first"],
+        "none": [],
+    }
+    assert loaded.asking == {"both": ["user", "product"], "first": ["product"]}
+    assert loaded.table["policy"]["product"]["kind"]["phase"] == "limits"
+    told = Asker.of(loaded).ask("GET", "/first", given={"product": "allow"})
+    assert [(word.name, word.phase, word.acts) for word in told.policies] == [
+        ("product", "limits", True),
+        ("first", "limits", True),
+    ]
+    assert (
+        told.policies[1].effect == "counts by what `product` gives, else client.id: 1/s, 1 at once; here it lets pass"
+    )
+    assert told.upstream == "a"

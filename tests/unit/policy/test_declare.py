@@ -1,12 +1,15 @@
 """`@policy`, its verdicts and its fields: what is accepted, and what is said about what is not."""
 
+import re
 from collections.abc import Callable
-from typing import Any, cast
+from pathlib import Path
+from typing import Any, cast, get_args
 
 import pytest
 from pydantic import BaseModel
 
 from pylos.policy import Allow, Answer, Deny, Edit, Headers, Request, Response, policy
+from pylos.policy.declare import PHASES, Phase
 
 
 class Settings(BaseModel):
@@ -69,7 +72,7 @@ def test_a_policy_of_answers():
             "called with a request, its answer and its settings: too many positional",
         ),
         (lambda: policy.response(blocking=True)(review), "`blocking` is for a `def` that waits"),
-        (lambda: policy(phase="limits"), "no phase 'limits' for policies"),
+        (lambda: policy(phase=cast("Any", "limits")), "no phase 'limits' for policies"),
         (lambda: policy.key(lambda: None), "called with a request: too many positional"),
         (lambda: policy.key(settings=Settings)(lambda request: None), "a request and its settings"),
         (lambda: policy.key(blocking=True)(coroutine), "`blocking` is for a `def` that waits"),
@@ -125,3 +128,12 @@ def test_fields_have_no_letter_case_and_keep_their_order():
     assert "2" not in repr(headers)
     with pytest.raises(KeyError):
         headers["none"]
+
+
+def test_the_phases_are_those_of_the_core():
+    core = (Path(__file__).parents[3] / "crates/core/src/table/policy.rs").read_text()
+    phases = re.findall(r'Phase::\w+ => "(\w+)"', core)
+
+    assert phases == ["filter", "identity", "authorise", "limits", "hooks", "transform"]
+    assert get_args(Phase) == tuple(phases[1:]), "no policy in Python is a filter"
+    assert PHASES == ("identity", "authorise", "hooks")

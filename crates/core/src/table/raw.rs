@@ -206,7 +206,7 @@ pub enum RawKind {
     RateLimit {
         /// At least one; all must hold.
         rates: Vec<RawRate>,
-        /// Requests at once, by the first rate; absent = as many as the rate has. The others have as many as they have.
+        /// Requests at once, by the first rate; absent only where there is none. Of the others as many as they have.
         #[serde(default)]
         burst: Option<u32>,
         /// What requests are counted by; at least one: `client.id`, `request.path`, `policy.NAME`.
