@@ -172,8 +172,10 @@ def test_the_name_of_a_capture_counts_where_it_is_used():
             [("[policy.shield]", '[policy.per_client]\ntype = "rate_limit"\nrate = "600/min"\n[policy.shield]')],
             [
                 "+ [policy.per_client]",
-                '      type: "rate_limit"',
-                '      rate: ["600/min"]',
+                "      burst = 600",
+                '      key = ["client.id"]',
+                '      rate = ["600/min"]',
+                '      type = "rate_limit"',
             ],
             id="a limit",
         ),
