@@ -12,6 +12,8 @@ import struct
 import sys
 import threading
 
+from pylos.config.compiled import compile_sound
+
 PROBLEM = {"code": "P201", "severity": "error", "path": ["route", "refuse"], "message": "refused", "hint": "do not"}
 
 
@@ -19,6 +21,7 @@ class FakeGateway:
     def __init__(self, control: socket.socket) -> None:
         self.control = control
         self.generation = 0
+        self.table: dict = {}
         self.listeners: dict[str, tuple[socket.socket, threading.Thread]] = {}
         self.busy = 0
         self.changed = threading.Condition()
@@ -46,7 +49,7 @@ class FakeGateway:
             self.send({"type": "refused", "generation": message["generation"], "problems": [PROBLEM]})
             return
         self.stubborn = "stubborn" in routes
-        self.generation = message["generation"]
+        self.generation, self.table = message["generation"], message["table"]
         for entry, descriptor in zip(message["sockets"], descriptors, strict=True):
             self.listen(entry["bind"], socket.socket(fileno=descriptor))
         named = {bind for listen in message["table"]["listen"].values() for bind in listen["bind"]}
@@ -68,6 +71,11 @@ class FakeGateway:
 
     def stop(self, _: dict, __: list[int]) -> int:
         return 0
+
+    def explain(self, message: dict, _: list[int]) -> None:
+        """Tell what its table has come to, as the real one does."""
+        explanation = compile_sound(self.table).explain(json.dumps(message["question"]).encode())
+        self.send({"type": "explained", "explanation": explanation, "error": None})
 
     def status(self, _: dict, __: list[int]) -> None:
         self.send({"type": "status", "generation": self.generation, "connections": self.busy, "workers": 1})

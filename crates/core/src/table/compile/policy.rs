@@ -9,10 +9,9 @@ use crate::route::PathSet;
 use crate::route::pattern::{PathPattern, Unreadable, check_method};
 use crate::table::raw::{RawFieldEdits, RawKind, RawPolicy};
 use crate::table::{
-    Code, FieldEdits, FilterPolicy, HeadersPolicy, Phase, Policy, PolicyKind, Problems, PythonPolicy, place,
+    Code, FieldEdits, FilterPolicy, HeadersPolicy, Phase, Policy, PolicyKind, Problems, place,
 };
 use std::collections::BTreeMap;
-use std::hash::{DefaultHasher, Hash, Hasher};
 
 /// In the order of names; a chain has no policy of its own.
 pub(super) fn compile(raw: &BTreeMap<String, RawPolicy>, problems: &mut Problems) -> Vec<Policy> {
@@ -42,33 +41,10 @@ pub(super) fn compile(raw: &BTreeMap<String, RawPolicy>, problems: &mut Problems
                 let limit = limit::compile(name, (rates, *burst), key, &givers, problems);
                 (Phase::Limits, PolicyKind::RateLimit(limit))
             }
-            RawKind::Python {
-                call,
-                phase,
-                timeout_ms,
-                on_error,
-                body_bytes,
-                lane,
-                queue,
-                settings,
-                code,
-                ..
-            } => {
-                let mut version = DefaultHasher::new();
-                (call, settings.to_string(), code).hash(&mut version);
-                let phase = python::phase(name, phase, problems);
-                let python = PythonPolicy {
-                    call: call.as_str().into(),
-                    timeout_ms: *timeout_ms,
-                    on_error: python::on_error(name, on_error, problems),
-                    answers: phase == Phase::Transform,
-                    body: *body_bytes,
-                    lane: lane.as_str().into(),
-                    queue: *queue as usize,
-                    version: version.finish(),
-                };
-                (phase, PolicyKind::Python(python))
-            }
+            RawKind::Python { .. } => match python::compile(name, &policy.kind, problems) {
+                Some((phase, python)) => (phase, PolicyKind::Python(python)),
+                None => continue,
+            },
         };
         let condition = policy.if_.as_ref().and_then(|text| condition(name, text, problems));
         let enforce = enforce(name, policy.enforce, problems);

@@ -16,7 +16,7 @@ fn limit(overlay: Value) -> Value {
 }
 
 fn python(phase: &str) -> Value {
-    json!({"type": "python", "call": "m:f", "phase": phase, "timeout_ms": 1000, "on_error": "deny"})
+    json!({"type": "python", "call": "m:f", "phase": phase, "timeout_ms": 1000, "on_error": "deny", "queue": 100})
 }
 
 fn rates(rates: &[(u32, u64)]) -> Value {
