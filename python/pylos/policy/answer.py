@@ -39,7 +39,7 @@ def reviewed(said: Review | object) -> tuple[Kind, bytes]:
             raise TypeError(f"a policy that is asked about answers gives Edit, Deny or None, not {what}")
 
 
-def keyed(said: str | Allow | None | object) -> tuple[Kind, bytes]:
+def keyed(said: object) -> tuple[Kind, bytes]:
     """Write a key: what gives keys refuses nothing and answers nothing. Raises TypeError and ValueError for no key."""
     match said:
         case None:
