@@ -12,16 +12,24 @@ import struct
 import sys
 import threading
 
-from pylos.config.compiled import compile_sound
-
 PROBLEM = {"code": "P201", "severity": "error", "path": ["route", "refuse"], "message": "refused", "hint": "do not"}
+REQUEST = {"method": "GET", "scheme": "http", "host": "localhost", "path": "/", "query": None, "client_ip": None}
+SENT = {"method": "GET", "target": "/"}
+EXPLANATION = {
+    "request": {**REQUEST, "client_id": "unix"},
+    "listener": "http",
+    "route": None,
+    "others": [],
+    "policies": [],
+    "outcome": {"kind": "forward", "upstream": "web", "targets": []},
+}
+"""What it says of every request that it is asked to explain; policies of fields set theirs."""
 
 
 class FakeGateway:
     def __init__(self, control: socket.socket) -> None:
         self.control = control
         self.generation = 0
-        self.table: dict = {}
         self.listeners: dict[str, tuple[socket.socket, threading.Thread]] = {}
         self.busy = 0
         self.changed = threading.Condition()
@@ -49,13 +57,19 @@ class FakeGateway:
             self.send({"type": "refused", "generation": message["generation"], "problems": [PROBLEM]})
             return
         self.stubborn = "stubborn" in routes
-        self.generation, self.table = message["generation"], message["table"]
+        self.table = message["table"]
+        self.generation = message["generation"]
         for entry, descriptor in zip(message["sockets"], descriptors, strict=True):
             self.listen(entry["bind"], socket.socket(fileno=descriptor))
         named = {bind for listen in message["table"]["listen"].values() for bind in listen["bind"]}
         for bind in self.listeners.keys() - named:
             self.close(bind)
         self.send({"type": "applied", "generation": self.generation, "workers": 1})
+
+    def explain(self, _: dict, __: list[int]) -> None:
+        edits = [policy["kind"]["request"]["set"] for policy in self.table["policy"].values()]
+        told = {**EXPLANATION, "sent": {**SENT, "headers": [field for each in edits for field in each.items()]}}
+        self.send({"type": "explained", "explanation": told, "error": None})
 
     def drain(self, message: dict, _: list[int]) -> None:
         if not self.stubborn:
@@ -71,11 +85,6 @@ class FakeGateway:
 
     def stop(self, _: dict, __: list[int]) -> int:
         return 0
-
-    def explain(self, message: dict, _: list[int]) -> None:
-        """Tell what its table has come to, as the real one does."""
-        explanation = compile_sound(self.table).explain(json.dumps(message["question"]).encode())
-        self.send({"type": "explained", "explanation": explanation, "error": None})
 
     def status(self, _: dict, __: list[int]) -> None:
         self.send({"type": "status", "generation": self.generation, "connections": self.busy, "workers": 1})
