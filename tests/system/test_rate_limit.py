@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -118,13 +117,30 @@ def test_what_is_told_of_it(front: Front, echo: EchoUpstream):
     assert refused.json()["reason"] == "rate_limited"
 
 
-def test_it_never_says_to_come_back_at_once_and_then_lets_one_pass(front: Front, echo: EchoUpstream):
-    gateway = front(echo, pylos=TWO_WORKERS, route=USED, more=limit(rate='"1/s"'))
-    assert ask(gateway).status == 200
+def test_what_is_told_falls_and_never_says_to_come_back_at_once(front: Front, echo: EchoUpstream):
+    gateway = front(echo, pylos=TWO_WORKERS, route=USED, more=limit(rate='"2/h"'))
+    assert statuses(gateway, 2) == [200, 200]
+    waits = []
+    for _ in range(3):
+        refused = ask(gateway)
+        waits.append(int(refused.header("retry-after") or 0))
+        assert (refused.status, refused.header("ratelimit")) == (429, f'"limit";r=0;t={waits[-1]}')
+        gateway.advance("8m")
+    assert 1800 >= waits[0] > waits[1] + 400 > waits[2] + 800
+    gateway.advance(f"{waits[2] - 480 - 60}s")
     refused = ask(gateway)
-    assert (refused.status, refused.header("retry-after")) == (429, "1")
-    time.sleep(1)
-    assert ask(gateway).status == 200
+    assert 1 <= int(refused.header("retry-after") or 0) <= 60
+    gateway.advance("59s")
+    assert ask(gateway).header("retry-after") in (None, "1"), "there is one now, or in the next moment"
+
+
+def test_requests_come_back_evenly(front: Front, echo: EchoUpstream):
+    gateway = front(echo, pylos=TWO_WORKERS, route=USED, more=limit(rate='"6/h"'))
+    assert statuses(gateway, 7) == [200] * 6 + [429]
+    gateway.advance("21m")
+    assert statuses(gateway, 3) == [200, 200, 429], "one in ten minutes"
+    gateway.advance("24h")
+    assert statuses(gateway, 7) == [200] * 6 + [429], "and no more than a burst"
 
 
 def test_a_burst_is_how_many_may_come_at_once(front: Front, echo: EchoUpstream):
@@ -167,6 +183,28 @@ def test_a_policy_has_the_last_word_about_the_fields(front: Front, echo: EchoUps
 
 
 # -- when it acts -----------------------------------------------------------------------------------------------------
+
+
+def test_a_policy_of_answers_has_its_own_word(echo: EchoUpstream, tmp_path: Path):
+    (tmp_path / "answers.py").write_text(
+        """
+from pylos import Edit, Request, Response, policy
+
+@policy.response
+def hides(request: Request, response: Response) -> Edit:
+    seen = response.headers.get("ratelimit", "none")
+    return Edit(headers={"ratelimit": None, "RateLimit-Policy": "mine", "x-seen": seen})
+"""
+    )
+    text = document(echo, limit() + '[policy.hides]\ntype = "python"\ncall = "answers:hides"\n')
+    file = tmp_path / "gateway.toml"
+    file.write_text(text.replace('use = ["limit"]', 'use = ["limit", "hides"]'))
+    with Gateway(file) as gateway:
+        answer, refused = [ask(gateway) for _ in range(6)][::5]
+    told = {name.lower(): value for name, value in answer.headers if "rate" in name.lower() or name.lower() == "x-seen"}
+    assert told == {"ratelimit-policy": "mine", "x-seen": "none"}, "it is asked before they are written"
+    assert refused.status == 429
+    assert refused.header("ratelimit-policy") == '"limit";q=5;w=60', "about refusals it is not asked"
 
 
 def test_not_enforced_it_counts_and_only_records(front: Front, echo: EchoUpstream, tmp_path: Path):

@@ -126,9 +126,9 @@ class GatewayUnderTest(Gateway):
     def advance(self, duration: str) -> None:
         """Put the gateway's time forward, "61s": what takes so long has taken it when this returns.
 
-        That is for how long decisions are remembered and targets left alone, for health checks, which come when they
-        are due, and for all timeouts of connections that are open, but not for the `timeout` of a policy in Python. The
-        time of the test, of upstreams, and of policies goes on as it does.
+        That is for how long decisions are remembered and targets left alone, for limits, for health checks, which come
+        when they are due, and for all timeouts of connections that are open, but not for the `timeout` of a policy in
+        Python. The time of the test, of upstreams, and of policies goes on as it does.
         """
         self._line.ask({"type": "advance", "ms": DURATION.value(duration)})
 
