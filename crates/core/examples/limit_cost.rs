@@ -1,7 +1,6 @@
 //! What taking from a limit costs, by the number of keys and of threads: `cargo run --release -p pylos-core --example
 //! limit_cost`.
-
-#![allow(clippy::print_stdout)]
+#![expect(clippy::print_stdout, reason = "the figures are what it is for")]
 
 use pylos_core::limit::{Buckets, MOST_KEYS, Rate};
 use std::hint::black_box;
