@@ -389,6 +389,18 @@ def test_a_key_of_a_policy_counts_and_without_one_the_client_does(keyed: Keyed):
     assert [one.name for one in gateway.explain("GET", "/tenants/x").policies] == ["tenant", "per_tenant"]
 
 
+def test_a_request_knows_nothing_of_the_one_before_it_on_its_connection(keyed: Keyed):
+    gateway = keyed()
+    with RawClient(gateway.address()) as client:
+        found = [client.get(path, [("x-tenant", "a")] if path != "/named/x" else []) for path in PATHS]
+    assert [one.status for one in found] == [200, 200, 200, 429]
+    left = [re.fullmatch(r'"per_tenant";r=(\d);t=\d+', one.header("ratelimit") or "") for one in found]
+    assert [match and match[1] for match in left] == ["1", "1", "0", "0"], "and tells nothing of it"
+
+
+PATHS = ["/tenants/x", "/named/x", "/tenants/y", "/tenants/z"]
+
+
 @pytest.mark.parametrize("word", ["raise", "long", "deny"])
 def test_a_policy_that_fails_to_give_a_key_decides_by_its_on_error(keyed: Keyed, word: str):
     closed = ask(keyed(), "/tenants/x", [("x-tenant", word)])
