@@ -207,6 +207,28 @@ def hides(request: Request, response: Response) -> Edit:
     assert refused.header("ratelimit-policy") == '"limit";q=5;w=60', "about refusals it is not asked"
 
 
+def test_a_policy_of_answers_has_its_own_word_in_the_gateways_answers_too(tmp_path: Path):
+    (tmp_path / "answers.py").write_text(
+        """
+from pylos import Edit, Request, Response, policy
+
+@policy.response
+def hides(request: Request, response: Response) -> Edit:
+    return Edit(headers={"ratelimit": None})
+"""
+    )
+    file = tmp_path / "gateway.toml"
+    file.write_text(
+        '[listen.http]\nbind = "127.0.0.1:0"\n'
+        + limit()
+        + '[policy.hides]\ntype = "python"\ncall = "answers:hides"\n'
+        + '[route.site]\nmatch = "/{rest:path}"\nrespond = { text = "x" }\nuse = ["limit", "hides"]\n'
+    )
+    with Gateway(file) as gateway:
+        answer = ask(gateway)
+    assert (answer.header("ratelimit"), answer.header("ratelimit-policy")) == (None, '"limit";q=5;w=60')
+
+
 def test_not_enforced_it_counts_and_only_records(front: Front, echo: EchoUpstream, tmp_path: Path):
     log = tmp_path / "access.log"
     pylos = f'workers = 2\naccess_log = {{ path = "{log}" }}'

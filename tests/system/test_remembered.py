@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
 
@@ -200,6 +201,16 @@ def test_explain_tells_what_is_remembered(remembering: GatewayUnderTest, echo: E
     assert told("evil") == (f"{again}: until then it refuses, 403 evil, as remembered", "evil")
     remembering.forget("counts")
     assert told("a")[0] == "asks remembered:counts; here it lets pass"
+
+
+def test_a_question_that_makes_no_sense_is_told_and_disturbs_nobody(
+    remembering: GatewayUnderTest, echo: EchoUpstream
+) -> None:
+    assert asked_by(remembering, echo, "a") == "1"
+    for beside in ({"peer": "localhost"}, {"nearest": -1}, {"as_": {"name": "x"}}, {"listener": "none"}):
+        with pytest.raises(pylos.PylosError, match=r"not a request|no listener"):
+            remembering.explain("GET", "/", **cast("Any", beside))
+    assert asked_by(remembering, echo, "a") == "1", "the gateway is the same, and knows what it knew"
 
 
 def test_it_holds_as_long_as_it_says(remembering: GatewayUnderTest, echo: EchoUpstream) -> None:

@@ -211,6 +211,7 @@ def test_a_refusal_comes_in_the_answers_place(client: RawClient) -> None:
 def test_without_a_verdict_the_answer_is_kept_back(client: RawClient, name: str) -> None:
     answer = client.get(f"/{name}/a")
     assert (answer.status, answer.header("pylos-reason")) == (503, "policy_failed")
+    assert answer.header("retry-after") is None, "the upstream has done it: nobody is invited to send it again"
 
 
 def test_it_passes_where_on_error_allows(client: RawClient) -> None:

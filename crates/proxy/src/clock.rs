@@ -13,6 +13,8 @@ static ORIGIN: OnceLock<Instant> = OnceLock::new();
 
 /// By how much it has been put forward.
 static AHEAD_US: AtomicU64 = AtomicU64::new(0);
+/// A thousand years: nothing that is counted with it is too much.
+const FURTHEST_US: u64 = 1000 * 365 * 24 * 3600 * 1_000_000;
 static ADVANCED: Notify = Notify::const_new();
 
 thread_local! {
@@ -50,7 +52,8 @@ pub(crate) fn wall_us() -> u64 {
 
 /// Puts the time of this process forward: for tests of what takes long.
 pub(crate) fn advance(ms: u64) {
-    AHEAD_US.fetch_add(ms.saturating_mul(1000), Relaxed);
+    let further = |ahead: u64| Some(ahead.saturating_add(ms.saturating_mul(1000)).min(FURTHEST_US));
+    let _ = AHEAD_US.fetch_update(Relaxed, Relaxed, further);
     ADVANCED.notify_waiters();
 }
 

@@ -1,7 +1,7 @@
 //! Messages between the supervisor and this process: a Unix stream, each message a length (4 bytes, big-endian)
 //! and JSON; descriptors travel with the first byte of the length.
 
-use crate::explain::{Explanation, Question};
+use crate::explain::Explanation;
 use pylos_core::table::{Problem, RawTable};
 use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendFlags, recvmsg, send};
 use serde::{Deserialize, Serialize};
@@ -37,7 +37,10 @@ pub(crate) enum Order {
     },
     /// Where a request would go now.
     Explain {
-        question: Box<Question>,
+        /// Names the question in its answer.
+        generation: u64,
+        /// As `Question` has it; what is wrong with it is told in the answer.
+        question: serde_json::Value,
     },
     /// Put the time forward; for tests.
     Advance {
@@ -74,7 +77,7 @@ pub(crate) enum Report<'a> {
     Status(Box<super::server::Status>),
     Forgot,
     Advanced,
-    Explained { explanation: Option<Box<Explanation>>, error: Option<String> },
+    Explained { generation: u64, explanation: Option<Box<Explanation>>, error: Option<String> },
     Drained,
 }
 

@@ -20,6 +20,8 @@ pub(crate) struct Refusal {
     pub(crate) fault: Fault,
     /// The connection cannot go on: what follows on it is not understood.
     pub(crate) close: bool,
+    /// The upstream has done what was asked for: nobody is invited to send it again.
+    pub(crate) done: bool,
     /// The value of Allow, for 405.
     pub(crate) allow: Option<Box<str>>,
     /// Further fields of the answer.
@@ -29,7 +31,7 @@ pub(crate) struct Refusal {
 impl Refusal {
     const fn new(status: u16, reason: &'static str, detail: &'static str, fault: Fault) -> Self {
         let (reason, detail) = (Cow::Borrowed(reason), Cow::Borrowed(detail));
-        Refusal { status, reason, detail, fault, close: false, allow: None, fields: Vec::new() }
+        Refusal { status, reason, detail, fault, close: false, done: false, allow: None, fields: Vec::new() }
     }
     /// The client sent what cannot be understood in one way only: 400, and no byte after it is read.
     pub(crate) const fn malformed(reason: &'static str, detail: &'static str) -> Self {

@@ -116,7 +116,7 @@ impl Server {
                 }
                 Ok(Order::Forget { policy }) => self.forget(policy.as_deref()),
                 Ok(Order::Advance { ms }) => self.advance(ms),
-                Ok(Order::Explain { question }) => self.explain(&question),
+                Ok(Order::Explain { generation, question }) => self.explain(generation, question),
                 Ok(Order::Status) => self.channel.report(&Report::Status(Box::new(self.status()))),
                 Ok(Order::Drain { deadline_ms }) => return self.drain(deadline_ms),
                 Ok(Order::Stop) => return self.stop(),
@@ -141,18 +141,21 @@ impl Server {
         self.channel.report(&Report::Advanced)
     }
 
-    fn explain(&self, question: &Question) -> std::io::Result<()> {
+    fn explain(&self, generation: u64, question: serde_json::Value) -> std::io::Result<()> {
         let recall = |policy: &Policy, python: &PythonPolicy, about: About<'_>| {
             self.shared.recall(&policy.name, python.version, about)
         };
-        let explained = match &self.table {
-            Some(table) => explain_live(table, question, &recall),
+        let question =
+            serde_json::from_value::<Question>(question).map_err(|e| format!("not a request: {e}"));
+        let explained = question.and_then(|question| match &self.table {
+            Some(table) => explain_live(table, &question, &recall),
             None => Err("there is no configuration yet".to_owned()),
+        });
+        let (explanation, error) = match explained {
+            Ok(explanation) => (Some(Box::new(explanation)), None),
+            Err(error) => (None, Some(error)),
         };
-        self.channel.report(&match explained {
-            Ok(explanation) => Report::Explained { explanation: Some(Box::new(explanation)), error: None },
-            Err(error) => Report::Explained { explanation: None, error: Some(error) },
-        })
+        self.channel.report(&Report::Explained { generation, explanation, error })
     }
 
     fn apply_and_report(&mut self, generation: u64, raw: RawTable, new: New) -> std::io::Result<()> {
@@ -378,8 +381,8 @@ impl Server {
                 let _ = self.forget(policy.as_deref());
                 false
             }
-            Ok(Some((Ok(Order::Explain { question }), _))) => {
-                let _ = self.explain(&question);
+            Ok(Some((Ok(Order::Explain { generation, question }), _))) => {
+                let _ = self.explain(generation, question);
                 false
             }
             Ok(Some((Ok(Order::Advance { ms }), _))) => {

@@ -47,8 +47,10 @@ def keyed(said: object) -> tuple[Kind, bytes]:
         case str():
             check_key(said)
             return Kind.ALLOW, written(key=said)
-        case Allow():
+        case Allow() if said == Allow(key=said.key, remember=said.remember, by=said.by):
             return allowed(said)
+        case Allow():
+            raise ValueError("a policy of keys gives a key, and changes nothing else")
         case _:
             raise TypeError(f"a policy of keys gives a text, Allow or None, not {type(said).__name__}")
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
+import threading
 import traceback
 from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
@@ -32,6 +33,8 @@ here: list[Call | None] = [None]
 """The request that a `def` is asked about, here and now: cheaper than a context."""
 Report = Callable[["Call", BaseException], None]
 """Tells that a policy failed: about which request, and by what."""
+STACK = 1 << 20
+"""Bytes of a thread's stack, which count for the lane's memory: the system's default is eight times as much."""
 THREADS = 32
 """For each policy that is `blocking` and says nothing else."""
 FINISH = 10.0
@@ -101,6 +104,7 @@ class Room:
             return function(Request(call, state), *more)
 
         if policy.blocking:
+            threading.stack_size(STACK)
             # Threads of its own: one that is slow takes none of those of another one.
             threads = ThreadPoolExecutor(loaded.concurrency or THREADS, thread_name_prefix=policy.name)
             return partial(self._in_thread, threads, with_context)

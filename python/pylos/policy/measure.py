@@ -54,7 +54,7 @@ class Measured:
     """Half of the answers took no longer, from the question on."""
     p99_us: float
     verdicts: dict[str, int]
-    """By what was said: `pass`, `allow`, `deny`, `answer`, `failed`."""
+    """By what was said: `pass`, `allow`, `deny`, `answer`, `edit`, `failed`."""
 
 
 def measure(policy: Mapping[str, Any], folder: Path, question: Question, *, seconds: float, in_flight: int) -> Measured:

@@ -35,6 +35,10 @@ MOST_QUESTIONS = 64
 """Of one asker, that wait for their answers; more are read when one of them has its."""
 
 
+MOST_MS = 100 * 365 * 24 * 3600 * 1000
+"""By which a gateway's time is put forward at once."""
+
+
 class Answers:
     """Answers questions about one supervisor. `asker` is who asks, as it stands in the log."""
 
@@ -132,7 +136,7 @@ class Answers:
             case "explain":
                 return {"explanation": await supervisor.explain(question["question"])}
             case "advance":
-                await supervisor.advance(int(question["ms"]))
+                await supervisor.advance(max(0, min(int(question["ms"]), MOST_MS)))
                 return {}
             case unknown:
                 raise PylosError(f"an unknown question: {unknown}")

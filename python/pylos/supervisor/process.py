@@ -60,6 +60,8 @@ class GatewayProcess:
         self._channel = channel
         self._answers: asyncio.Queue[Message] = asyncio.Queue()
         self._asking = asyncio.Lock()
+        self._explained = 0
+        """Numbers what is asked: an answer that comes late is none to the next question."""
         self._reading = asyncio.create_task(self._read(), name=f"read from gateway {self.pid}")
         self.ended: asyncio.Task[int] = asyncio.create_task(self._wait(), name=f"wait for gateway {self.pid}")
         """Its exit code; negative for a signal."""
@@ -140,9 +142,9 @@ class GatewayProcess:
 
     async def explain(self, question: Mapping[str, Any]) -> Message:
         """Ask where a request would go. Raises PylosError for one that makes no sense."""
-        async with self._asking:
-            await self._send({"type": "explain", "question": question})
-            answer = await self._must_answer(("explained",), STATUS_SECONDS)
+        self._explained += 1
+        message = {"type": "explain", "generation": self._explained, "question": question}
+        answer = await self._may_answer(message, "explained", STATUS_SECONDS, self._explained)
         if answer["error"] is not None:
             raise PylosError(answer["error"])
         explanation: Message = answer["explanation"]
@@ -150,18 +152,11 @@ class GatewayProcess:
 
     async def advance(self, ms: int) -> None:
         """Put its time forward."""
-        async with self._asking:
-            await self._send({"type": "advance", "ms": ms})
-            await self._must_answer(("advanced",), APPLY_SECONDS)
+        await self._may_answer({"type": "advance", "ms": ms}, "advanced", STATUS_SECONDS)
 
     async def status(self) -> Message:
         """Ask how it is doing."""
-        async with self._asking:
-            await self._send({"type": "status"})
-            try:
-                return await self._answer(("status",), STATUS_SECONDS)
-            except TimeoutError:
-                raise GatewayError(f"the gateway process gave no status within {STATUS_SECONDS:g} s") from None
+        return await self._may_answer({"type": "status"}, "status", STATUS_SECONDS)
 
     async def drain(self, deadline: float) -> None:
         """Ask it to finish its requests and to end, in `deadline` seconds at the latest."""
@@ -180,6 +175,18 @@ class GatewayProcess:
             await self._channel.send(message, descriptors)
         except OSError:
             raise await self._lost() from None
+
+    async def _may_answer(
+        self, message: Mapping[str, object], kind: str, seconds: float, generation: int | None = None
+    ) -> Message:
+        """Ask what nothing depends on: a process that gives no answer is let be. Raises GatewayError."""
+        async with self._asking:
+            await self._send(message)
+            try:
+                return await self._answer((kind,), seconds, generation)
+            except TimeoutError:
+                text = f"the gateway process gave no answer, `{kind}`, within {seconds:g} s"
+                raise GatewayError(text) from None
 
     async def _must_answer(self, kinds: tuple[str, ...], seconds: float, generation: int | None = None) -> Message:
         """Wait for an answer that a sound process gives; one that does not is killed."""

@@ -35,7 +35,9 @@ def test_a_key_is_a_text_where_keys_are_given():
         encoded("acme")
 
 
-@pytest.mark.parametrize("word", ["", "x" * 257, Deny(), Answer(), 7, b"acme"], ids=repr)
+@pytest.mark.parametrize(
+    "word", ["", "x" * 257, Deny(), Answer(), 7, b"acme", Allow(key="a", path="/b"), Allow(plan="gold")], ids=repr
+)
 def test_what_is_no_key_is_refused(word: object):
     with pytest.raises((TypeError, ValueError), match=r"a key of \d+ bytes|a policy of keys gives"):
         keyed(word)

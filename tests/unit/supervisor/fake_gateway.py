@@ -66,10 +66,10 @@ class FakeGateway:
             self.close(bind)
         self.send({"type": "applied", "generation": self.generation, "workers": 1})
 
-    def explain(self, _: dict, __: list[int]) -> None:
+    def explain(self, message: dict, _: list[int]) -> None:
         edits = [policy["kind"]["request"]["set"] for policy in self.table["policy"].values()]
         told = {**EXPLANATION, "sent": {**SENT, "headers": [field for each in edits for field in each.items()]}}
-        self.send({"type": "explained", "explanation": told, "error": None})
+        self.send({"type": "explained", "generation": message["generation"], "explanation": told, "error": None})
 
     def drain(self, message: dict, _: list[int]) -> None:
         if not self.stubborn:

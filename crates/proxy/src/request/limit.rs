@@ -5,7 +5,7 @@ use super::incoming::Request;
 use super::inquiry::Inquiry;
 use crate::error::Refusal;
 use crate::policy::rate_limit::Told;
-use pylos_core::facts::Facts;
+use pylos_core::facts::{Facts, nameless};
 use pylos_core::limit::{Left, Taken};
 use pylos_core::table::{KeyPart, PolicyId, RateLimit, RouteId};
 use pylos_core::verdict::By;
@@ -99,9 +99,10 @@ fn write(part: &KeyPart, about: About<'_>, keys: &[(PolicyId, Box<str>)], out: &
     }
 }
 
-/// The id of a client; one without a name is known by its address.
+/// The id of a client; one without a name, of whom a policy may know a plan, is known by its address.
 fn client(request: &Request, out: &mut Vec<u8>) {
-    match request.client() {
+    let named = |id: &str| !id.starts_with("ip:") || id != nameless(request.client_ip());
+    match request.client().filter(|client| named(&client.id)) {
         Some(client) => {
             out.push(1);
             alike::text(out, Some(client.id.as_bytes()));
@@ -158,6 +159,20 @@ mod tests {
             assert_ne!(key("192.0.2.1"), key("192.0.2.2"));
             assert_ne!(key("192.0.2.1"), told(&part, &Request::default(), &[]));
         }
+    }
+
+    #[test]
+    fn a_plan_alone_is_no_name() {
+        let part = KeyPart::Alike(By::ClientId);
+        let planned = |ip: &str| {
+            let request = from(ip);
+            let id = nameless(request.client_ip()).into();
+            let client = Client { id, plan: Some("free".into()), ..Client::default() };
+            Request { identity: Some(Box::new(client)), ..request }
+        };
+        let key = |request: &Request| told(&part, request, &[]);
+        assert_eq!(key(&planned("2001:db8::1")), key(&planned("2001:db8::2")));
+        assert_eq!(key(&planned("2001:db8::1")), key(&from("2001:db8::1")));
     }
 
     #[test]

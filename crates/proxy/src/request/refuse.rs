@@ -22,7 +22,7 @@ pub(crate) async fn refuse(x: &mut Exchange<'_>, refusal: &Refusal) -> End {
     if let Some(allow) = &refusal.allow {
         fields.push((&b"allow"[..], allow.as_bytes()));
     }
-    if refusal.status == 503 {
+    if refusal.status == 503 && !refusal.done {
         fields.push((b"retry-after", b"1"));
     }
     if refusal.status != 204 {
@@ -34,6 +34,7 @@ pub(crate) async fn refuse(x: &mut Exchange<'_>, refusal: &Refusal) -> End {
         content_type: if body.is_empty() { b"" } else { form.content_type() },
         fields,
         body: &body,
+        edited: &[],
         close: refusal.close,
     };
     send_own(x, answer).await

@@ -311,6 +311,8 @@ pub(crate) struct OwnAnswer<'a> {
     pub(crate) content_type: &'a [u8],
     pub(crate) fields: Vec<(&'a [u8], &'a [u8])>,
     pub(crate) body: &'a [u8],
+    /// Names of fields that policies of answers have set or removed.
+    pub(crate) edited: &'a [String],
     pub(crate) close: bool,
 }
 
@@ -323,8 +325,14 @@ pub(crate) async fn own(x: &mut Exchange<'_>, route: RouteId) -> End {
             let mut location = Vec::new();
             redirect.location(request.path(), &request.captures, request.query(), &mut location);
             let fields = vec![(&b"location"[..], &location[..])];
-            let answer =
-                OwnAnswer { status: redirect.status, content_type: b"", fields, body: b"", close: false };
+            let answer = OwnAnswer {
+                status: redirect.status,
+                content_type: b"",
+                fields,
+                body: b"",
+                edited: &[],
+                close: false,
+            };
             send_reviewed(x, route, answer).await
         }
         Action::Respond(response) => {
@@ -334,6 +342,7 @@ pub(crate) async fn own(x: &mut Exchange<'_>, route: RouteId) -> End {
                 content_type: response.content_type.as_bytes(),
                 fields,
                 body: &response.body,
+                edited: &[],
                 close: false,
             };
             send_reviewed(x, route, answer).await
@@ -350,6 +359,7 @@ pub(crate) async fn reply(x: &mut Exchange<'_>, route: RouteId, reply: &Reply) -
         content_type: head.content_type.as_bytes(),
         fields: head.headers.iter().map(|(name, value)| (name.as_bytes(), value.as_bytes())).collect(),
         body: &reply.body,
+        edited: &[],
         close: false,
     };
     send_reviewed(x, route, answer).await
@@ -361,9 +371,9 @@ async fn send_reviewed(x: &mut Exchange<'_>, route: RouteId, answer: OwnAnswer<'
         return send_own(x, answer).await;
     }
     match Box::pin(review::own(x, route, &answer)).await {
-        Ok((status, lines)) => {
+        Ok((status, lines, edited)) => {
             let fields = review::pairs(&lines);
-            send_own(x, OwnAnswer { status, content_type: b"", fields, ..answer }).await
+            send_own(x, OwnAnswer { status, content_type: b"", fields, edited: &edited, ..answer }).await
         }
         Err(refusal) => refuse::refuse(x, &refusal).await,
     }
@@ -375,6 +385,29 @@ pub(crate) async fn send_own(x: &mut Exchange<'_>, answer: OwnAnswer<'_>) -> End
     x.client.timer.clear(Slot::Whole);
     let unread = x.client.skip_body(&x.scratch.request);
     let keep = x.scratch.request.keep_alive && !answer.close && unread.is_none() && !x.worker.draining();
+    own_head(x, &answer, keep);
+    let bodyless = framing::bodyless(answer.status) || x.scratch.request.is_head();
+    let body: &[u8] = if bodyless { b"" } else { answer.body };
+    x.record.status = answer.status;
+    let ms = x.snapshot.table.listeners[x.listener.index()].timeouts.send_idle;
+    let wait = Wait { timer: &x.client.timer, clock: &x.worker.clock, slot: Slot::Answer, ms };
+    let (_, mut to) = x.client.stream.split();
+    let parts = &mut [IoSlice::new(&x.scratch.reply), IoSlice::new(body)];
+    if to.write_all(parts, wait, &mut x.record.bytes_out).await.is_err() {
+        x.record.ended = Some("client_gone");
+        return End::Close;
+    }
+    if keep {
+        End::Again
+    } else if unread.is_some() || answer.close {
+        End::Linger
+    } else {
+        End::Close
+    }
+}
+
+/// Writes the head of an own answer into `reply`.
+fn own_head(x: &mut Exchange<'_>, answer: &OwnAnswer<'_>, keep: bool) {
     let request = &x.scratch.request;
     let out = &mut x.scratch.reply;
     out.clear();
@@ -392,41 +425,25 @@ pub(crate) async fn send_own(x: &mut Exchange<'_>, answer: OwnAnswer<'_>) -> End
     }
     let own = [(&b"content-type"[..], answer.content_type)];
     let said = rate_limit::FIELDS.map(|name| answer.fields.iter().any(|(own, _)| same_for_cgi(own, name)));
-    for (name, value) in own.into_iter().filter(|(_, v)| !v.is_empty()).chain(answer.fields) {
+    for (name, value) in own.into_iter().filter(|(_, v)| !v.is_empty()).chain(answer.fields.iter().copied()) {
         if !edited(name) {
             line(out, name, value);
         }
     }
     rate_limit::write(out, table, request.limits(), |name| {
-        edited(name) || rate_limit::FIELDS.iter().zip(said).any(|(own, said)| said && *own == name)
+        edited(name)
+            || answer.edited.iter().any(|known| same_for_cgi(known.as_bytes(), name))
+            || rate_limit::FIELDS.iter().zip(said).any(|(own, said)| said && *own == name)
     });
     headers::write(out, edits.iter().copied());
     if !edited(b"x-request-id") {
         line(out, b"x-request-id", &request.id);
     }
-    let bodyless = framing::bodyless(answer.status);
-    if !bodyless {
+    if !framing::bodyless(answer.status) {
         out.extend_from_slice(b"content-length: ");
         out.extend_from_slice(itoa::Buffer::new().format(answer.body.len()).as_bytes());
         out.extend_from_slice(b"\r\n");
     }
     connection(request.version, keep, out);
     out.extend_from_slice(b"\r\n");
-    let body: &[u8] = if bodyless || request.is_head() { b"" } else { answer.body };
-    x.record.status = answer.status;
-    let ms = x.snapshot.table.listeners[x.listener.index()].timeouts.send_idle;
-    let wait = Wait { timer: &x.client.timer, clock: &x.worker.clock, slot: Slot::Answer, ms };
-    let (_, mut to) = x.client.stream.split();
-    let parts = &mut [IoSlice::new(&x.scratch.reply), IoSlice::new(body)];
-    if to.write_all(parts, wait, &mut x.record.bytes_out).await.is_err() {
-        x.record.ended = Some("client_gone");
-        return End::Close;
-    }
-    if keep {
-        End::Again
-    } else if unread.is_some() || answer.close {
-        End::Linger
-    } else {
-        End::Close
-    }
 }

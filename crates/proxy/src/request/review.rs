@@ -33,12 +33,11 @@ pub(crate) async fn upstreams(
         request: telling.request,
         route: telling.route,
     };
-    let reviewed = on.review(&mut head, record).await;
-    if reviewed.is_err() {
+    if let Err(refusal) = on.review(&mut head, record).await {
         // Nobody else has taken note of it.
         record.status = answer.status;
+        return Err(Refusal { done: true, ..refusal });
     }
-    reviewed?;
     if framing::bodyless(answer.status) && !framing::bodyless(head.status) && !on.request.is_head() {
         answer.length = Length::Known(0);
     }
@@ -48,10 +47,10 @@ pub(crate) async fn upstreams(
     Ok(head.lines)
 }
 
-/// An answer of the gateway's own.
+/// An answer of the gateway's own: its status and fields now, and the names of those that were set or removed.
 pub(crate) async fn own(
     x: &mut Exchange<'_>, route: RouteId, answer: &OwnAnswer<'_>,
-) -> Result<(u16, Vec<u8>), Refusal> {
+) -> Result<(u16, Vec<u8>, Vec<String>), Refusal> {
     let mut head = Head { status: answer.status, ..Head::default() };
     if !answer.content_type.is_empty() {
         line(&mut head.lines, b"content-type", answer.content_type);
@@ -65,7 +64,7 @@ pub(crate) async fn own(
         route,
     };
     on.review(&mut head, &mut x.record).await?;
-    Ok((head.status, head.lines))
+    Ok((head.status, head.lines, head.edited))
 }
 
 /// The exchange whose answer it is.
@@ -89,7 +88,10 @@ impl Reviewed<'_> {
             };
             let said = self.ask(Asked { route: self.route, place, policy: *id }, head).await;
             if part == Part::Watches {
-                record.would.extend(would(&said, python).map(|reason| (*id, reason)));
+                // Of a second answer, after one that broke off, it says the same.
+                if !record.would.iter().any(|(known, _)| known == id) {
+                    record.would.extend(would(&said, python).map(|reason| (*id, reason)));
+                }
                 continue;
             }
             match said {

@@ -33,7 +33,8 @@ pub(crate) async fn answer(x: &mut Exchange<'_>) -> End {
     };
     let content_type = content_type.as_bytes();
     let fields = vec![(&b"cache-control"[..], &b"no-store"[..])];
-    send_own(x, OwnAnswer { status, content_type, fields, body: body.as_bytes(), close: false }).await
+    send_own(x, OwnAnswer { status, content_type, fields, body: body.as_bytes(), edited: &[], close: false })
+        .await
 }
 
 fn readiness(shared: &Shared) -> (u16, &'static str) {

@@ -73,6 +73,8 @@ impl Relay<'_, '_> {
         let request = telling.request;
         self.record.first_byte_us = Some(telling.worker.clock.us().saturating_sub(self.record.started_us));
         self.course.events.set(self.is_event_stream());
+        // The head is there: what policies take to look at it is theirs.
+        self.set_total();
         let reviewed = if telling.is_reviewed() {
             match Box::pin(review::upstreams(telling, self.read.bytes(), self.answer, self.record)).await {
                 Ok(block) => Some(block),
@@ -86,7 +88,6 @@ impl Relay<'_, '_> {
         telling.head(block, self.answer, shape, self.reply);
         self.record.status = self.answer.status;
         self.read.consume(head);
-        self.set_total();
         let body = match self.answer.length {
             Length::None => self.send(0).await,
             Length::Known(n) => self.counted(n).await,
