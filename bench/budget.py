@@ -72,6 +72,7 @@ def _against_itself(results: Results) -> Iterator[Verdict]:
         ratio = results["routes"].ratio("pylos, 1,000 routes, access log, metrics", "pylos, 1 route")
         if ratio is not None:
             yield Verdict("1,000 routes, access log and metrics against one route without", ratio, 1.25, " x")
+    yield from _policies(results)
     if "workers" in results:
         ratio, nginx = (
             results["workers"].ratio(f"{peer}, 2 workers", f"{peer}, 1 worker") for peer in ("pylos", "nginx")
@@ -79,3 +80,14 @@ def _against_itself(results: Results) -> Iterator[Verdict]:
         if ratio is not None:
             # Two workers share the two cores with load and backend; nginx shows what that alone costs.
             yield Verdict("two workers against one (1.1, or nginx's own ratio)", ratio, max(1.1, nginx or 0.0), " x")
+
+
+def _policies(results: Results) -> Iterator[Verdict]:
+    """Judge what meeting a policy adds."""
+    bounds = (("a `def` that does nothing", 2.0), ("an `async def` that does nothing", 4.0))
+    for cell in ("policies-c16", "policies-c64"):
+        base = results[cell].row("pylos, no policy") if cell in results else None
+        for note, limit in (*bounds, ("a decision that is remembered", 0.5)):
+            row = results[cell].row(f"pylos, {note}") if base is not None else None
+            if row is not None and base is not None:
+                yield Verdict(f"{note} adds, {cell}", row.median - base.median, limit, " us")

@@ -95,12 +95,32 @@ def _other_cells() -> list[Cell]:
     ]
 
 
+def _policy_cells() -> list[Cell]:
+    """Compare what it costs to meet a policy: gateway and lane share one core, load and backend the other."""
+    none = Contestant("pylos", "no policy")
+    kinds = {"def": "a `def` that does nothing", "async def": "an `async def` that does nothing"}
+    kinds |= {"remembered": "a decision that is remembered", "limit": "a limit of rate"}
+    met = [Contestant("pylos", note, Job(policy=name), base=none.key) for name, note in kinds.items()]
+    return [
+        Cell(
+            f"policies-c{connections}",
+            f"CPU per request that meets a policy, small body, 1 header, {connections} connections",
+            "cpu",
+            (none, *met),
+            Load(connections=connections),
+        )
+        for connections in (16, 64)
+    ]
+
+
 def _one_and_two_workers(peer: str) -> tuple[Contestant, Contestant]:
     one = Contestant(peer, "1 worker")
     return one, Contestant(peer, "2 workers", job=Job(workers=2), placement=TOGETHER, base=one.key)
 
 
-CELLS: dict[str, Cell] = {cell.name: cell for cell in [*_load_cells(), *_field_cells(), *_other_cells()]}
+CELLS: dict[str, Cell] = {
+    cell.name: cell for cell in [*_load_cells(), *_field_cells(), *_other_cells(), *_policy_cells()]
+}
 
 CORE = ("small-1h-c64", "small-13h-c64", "100k-c64")
 GROUPS: dict[str, tuple[str, ...]] = {
@@ -111,6 +131,7 @@ GROUPS: dict[str, tuple[str, ...]] = {
     "field": tuple(name for name in CELLS if name.startswith("field-")),
     "memory": ("rest", "idle"),
     "budget": (*CORE, "syscalls", "idle", "routes", "workers"),
+    "policies": ("policies-c16", "policies-c64"),
     "all": tuple(CELLS),
 }
 

@@ -20,6 +20,8 @@ class Job:
     """Pylos only: the other peers have one route."""
     metrics: bool = False
     """Pylos only: an admin listener with metrics, scraped once in each run."""
+    policy: str | None = None
+    """Pylos only: the policy that all requests meet, one of those in peers/pylos.py."""
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,26 @@ from bench.process import START_DEADLINE, Process
 NAME = "Pylos"
 FORWARDS_FIELDS = True
 VERSION = "from pylos import _core; print(_core.version())"
+POLICIES = {
+    "def": 'type = "python"\ncall = "policies:passes"',
+    "async def": 'type = "python"\ncall = "policies:passes_later"',
+    "remembered": 'type = "python"\ncall = "policies:remembered"',
+    "limit": 'type = "rate_limit"\nrate = "1000000000/s"',
+}
+"""They let everything pass: what is measured is what it costs to meet them."""
+MODULE = """\
+from pylos import Allow, Request, policy
+
+@policy
+def passes(request: Request) -> None: ...
+
+@policy
+async def passes_later(request: Request) -> None: ...
+
+@policy
+def remembered(request: Request) -> Allow:
+    return Allow(remember="1h", by=["client.ip"])
+"""
 SOURCES = ("Cargo.toml", "Cargo.lock", "crates", "python")
 
 
@@ -32,6 +52,7 @@ def python() -> Path:
 
 def start(job: Job, site: Site) -> Process:
     config = site.write("pylos.toml", document(job, site))
+    site.write("policies.py", MODULE)
     reader, writer = os.pipe()
     try:
         command: list[str | Path] = [python(), "-m", "pylos", "serve", "-c", config]
@@ -62,6 +83,8 @@ targets = ["http://127.0.0.1:{site.backend_port}"]
 match = "/{{rest:path}}"
 to = "backend"
 """
+    if job.policy is not None:
+        head += f'use = ["met"]\n\n[policy.met]\n{POLICIES[job.policy]}\n'
     return head + (_metrics(site) if job.metrics else "") + "".join(_route(number) for number in range(1, job.routes))
 
 

@@ -12,6 +12,7 @@ from bench import process, stage
 from bench.job import Job, Site
 from bench.peers import PEERS, pylos, templates
 from bench.process import BenchError
+from pylos.config import load_text
 
 ECHO = "127.0.0.1:80\n127.0.0.1\nhttp\n127.0.0.1:80\nabc\n1.1 x\n"
 
@@ -51,6 +52,14 @@ def test_pylos_gets_a_thousand_routes_a_log_and_metrics(site: Site):
     assert document["pylos"]["access_log"] == {"path": f"{site.folder}/access.log"}
     assert document["listen"]["ops"] == {"bind": "127.0.0.1:8002", "serve": ["metrics", "health"]}
     assert len(document["route"]) == 1000
+
+
+@pytest.mark.parametrize("name", pylos.POLICIES)
+def test_pylos_gets_a_policy(site: Site, name: str):
+    document = tomllib.loads(pylos.document(Job(policy=name, metrics=True), site))
+    assert document["route"]["all"]["use"] == list(document["policy"])
+    site.write("policies.py", pylos.MODULE)
+    assert load_text(pylos.document(Job(policy=name), site), str(site.folder / "pylos.toml")).warnings == []
 
 
 def test_a_proxy_that_does_the_job_has_no_problems():
