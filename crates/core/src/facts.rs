@@ -71,6 +71,8 @@ pub(crate) enum Asked {
 pub struct Client {
     /// `consumer:NAME`, `jwt:ISSUER|SUBJECT`: never ambiguous.
     pub id: Box<str>,
+    /// The id is a name that was found out, and not only where it comes from.
+    pub named: bool,
     pub plan: Option<Box<str>>,
     pub claims: Map<String, Value>,
 }

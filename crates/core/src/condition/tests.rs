@@ -55,6 +55,7 @@ fn asked() -> Asked {
         ip: Some(IpAddr::from([10, 1, 2, 3])),
         client: Some(Client {
             id: "consumer:acme".into(),
+            named: true,
             plan: Some("gold".into()),
             claims: claims.as_object().cloned().expect("an object"),
         }),

@@ -66,7 +66,7 @@ pub struct Identity {
 impl Identity {
     pub(super) fn client(&self) -> Client {
         let plan = self.plan.as_deref().map(Into::into);
-        Client { id: self.id.as_str().into(), plan, claims: self.claims.clone() }
+        Client { id: self.id.as_str().into(), named: true, plan, claims: self.claims.clone() }
     }
 }
 

@@ -81,7 +81,7 @@ mod tests {
     use smallvec::SmallVec;
 
     fn client(id: &str) -> Client {
-        Client { id: id.into(), plan: None, claims: Map::new() }
+        Client { id: id.into(), named: true, ..Client::default() }
     }
 
     fn from(id: &str) -> Request {

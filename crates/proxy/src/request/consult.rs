@@ -152,11 +152,12 @@ fn give_field(request: &mut Request, name: &[u8], value: &[u8]) {
 /// Adds to what is known of the client.
 fn identify(request: &mut Request, changes: &Changes) {
     let address = request.client_ip();
-    let client = request.identity.get_or_insert_with(|| {
-        Box::new(Client { id: nameless(address).into(), plan: None, claims: serde_json::Map::new() })
-    });
+    let client = request
+        .identity
+        .get_or_insert_with(|| Box::new(Client { id: nameless(address).into(), ..Client::default() }));
     if let Some(id) = &changes.client {
         client.id = id.as_str().into();
+        client.named = true;
     }
     if let Some(plan) = &changes.plan {
         client.plan = Some(plan.as_str().into());

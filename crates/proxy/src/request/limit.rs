@@ -5,7 +5,7 @@ use super::incoming::Request;
 use super::inquiry::Inquiry;
 use crate::error::Refusal;
 use crate::policy::rate_limit::Told;
-use pylos_core::facts::{Facts, nameless};
+use pylos_core::facts::Facts;
 use pylos_core::limit::{Left, Taken};
 use pylos_core::table::{KeyPart, PolicyId, RateLimit, RouteId};
 use pylos_core::verdict::By;
@@ -72,7 +72,7 @@ pub(crate) fn limit(
 const REASON: &str = "rate_limited";
 
 fn refused(taken: &Taken) -> Refusal {
-    let refusal = Refusal::client(429, "rate_limited", "Too many requests: come back later.");
+    let refusal = Refusal::client(429, REASON, "Too many requests: come back later.");
     let none_left = taken.left.iter().filter(|left| left.requests == 0).map(Left::more_s);
     // 0 would be an invitation to try again at once.
     let seconds = none_left.max().unwrap_or_default().max(1);
@@ -101,8 +101,7 @@ fn write(part: &KeyPart, about: About<'_>, keys: &[(PolicyId, Box<str>)], out: &
 
 /// The id of a client; one without a name, of whom a policy may know a plan, is known by its address.
 fn client(request: &Request, out: &mut Vec<u8>) {
-    let named = |id: &str| !id.starts_with("ip:") || id != nameless(request.client_ip());
-    match request.client().filter(|client| named(&client.id)) {
+    match request.client().filter(|client| client.named) {
         Some(client) => {
             out.push(1);
             alike::text(out, Some(client.id.as_bytes()));
@@ -126,7 +125,7 @@ fn network(ip: Option<IpAddr>, out: &mut Vec<u8>) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use pylos_core::facts::Client;
+    use pylos_core::facts::{Client, nameless};
     use pylos_core::message::forwarded::ClientAddress;
     use smallvec::SmallVec;
 
@@ -139,7 +138,7 @@ mod tests {
     }
 
     fn named(id: &str) -> Request {
-        let client = Client { id: id.into(), ..Client::default() };
+        let client = Client { id: id.into(), named: true, ..Client::default() };
         Request { identity: Some(Box::new(client)), ..from("192.0.2.1") }
     }
 
