@@ -232,11 +232,16 @@ class Asker:
             answer = self._compiled.explain(json.dumps(question).encode())
         except ValueError as error:
             raise PylosError(str(error)) from None
-        try:
-            told = Explanation.model_validate(answer)
-        except ValidationError:  # whose text has values of fields
-            raise PylosError("a defect of Pylos: the core's answer is no explanation") from None
-        return without_secrets(told, self._secrets) if self._secrets else told
+        return explanation_of(answer, self._secrets)
+
+
+def explanation_of(answer: object, secrets: Collection[str]) -> Explanation:
+    """Read what the core has said, and hide secrets in it."""
+    try:
+        told = Explanation.model_validate(answer)
+    except ValidationError:  # whose text has values of fields
+        raise PylosError("a defect of Pylos: the core's answer is no explanation") from None
+    return without_secrets(told, secrets) if secrets else told
 
 
 def given_of(name: str, said: str | Mapping[str, Any]) -> dict[str, Any]:

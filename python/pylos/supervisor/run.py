@@ -13,7 +13,9 @@ from signal import SIGHUP, SIGINT, SIGTERM, Signals
 from typing import Any, TypedDict
 
 from pylos.config.diff import Change, names_of
+from pylos.config.explain import explanation_of
 from pylos.config.policies import find_python, python_of
+from pylos.config.secrets import values_at
 from pylos.errors import ConfigError, GatewayError, PylosError
 from pylos.supervisor import log
 from pylos.supervisor.apply import Applier
@@ -377,8 +379,12 @@ class Supervisor:
         return list(python_of(policies)) if policy is None else [policy]
 
     async def explain(self, question: Mapping[str, Any]) -> Message:
-        """Ask the gateway process where a request would go."""
-        return await self._serving_process.explain(question)
+        """Ask the gateway process where a request would go; secrets are not told."""
+        before = values_at(self.table, self.secrets)
+        explanation = await self._serving_process.explain(question)
+        # A reload may have come between.
+        told = explanation_of(explanation, before | values_at(self.table, self.secrets))
+        return told.model_dump(by_alias=True)
 
     async def advance(self, ms: int) -> None:
         """Put the gateway's time forward: for tests."""

@@ -72,7 +72,7 @@ pub(crate) fn limit(
 const REASON: &str = "rate_limited";
 
 fn refused(taken: &Taken) -> Refusal {
-    let refusal = Refusal::client(429, REASON, "Too many requests: come back later.");
+    let refusal = Refusal::client(429, "rate_limited", "Too many requests: come back later.");
     let none_left = taken.left.iter().filter(|left| left.requests == 0).map(Left::more_s);
     // 0 would be an invitation to try again at once.
     let seconds = none_left.max().unwrap_or_default().max(1);

@@ -21,10 +21,9 @@ pub(super) struct Beside<'a> {
 
 /// Asks a policy about a request as it is now. What it gives waits for the verdict.
 pub(super) fn ask<'s>(
-    worker: &Worker, snapshot: &'s Snapshot, request: &Request, asked: Asked, beside: Beside<'_>,
+    worker: &Worker, snapshot: &'s Snapshot, request: &Request, (asked, python): (Asked, &PythonPolicy),
+    beside: Beside<'_>,
 ) -> Result<Waiting<'s>, Silence> {
-    let table = &snapshot.table;
-    let Some(python) = python(&table.policies[asked.policy.index()]) else { return Err(Silence::Lost) };
     // Lent by the worker: this is done for each request.
     let mut texts = worker.texts.take();
     let Texts { fields, ip, nameless } = &mut texts;
@@ -46,7 +45,7 @@ pub(super) fn ask<'s>(
         client_plan: plan.as_bytes(),
         client_claims: &claims,
         request_id: &request.id,
-        route: table.routes[asked.route.index()].name.as_bytes(),
+        route: snapshot.table.routes[asked.route.index()].name.as_bytes(),
         fields,
         body: beside.body,
         status: u32::from(status),

@@ -13,7 +13,7 @@ use pylos_core::http1::{Length, framing};
 use pylos_core::message::head::{Field, LineCopier, Version, members, same_for_cgi};
 use pylos_core::message::location::{self, Kind, MapBack};
 use pylos_core::message::names::{Known, NameSet, known, known_as_cgi};
-use pylos_core::table::{Action, ListenerId, RouteId, UpstreamId};
+use pylos_core::table::{Action, Effective, ListenerId, RouteId, UpstreamId};
 use pylos_core::verdict::Reply;
 use std::io::IoSlice;
 
@@ -74,6 +74,8 @@ pub(crate) struct Telling<'a> {
     pub(crate) worker: &'a Worker,
     pub(crate) snapshot: &'a Snapshot,
     pub(crate) listener: ListenerId,
+    /// The policies of this route on this listener.
+    pub(crate) effective: &'a Effective,
     pub(crate) request: &'a Request,
     pub(crate) route: RouteId,
     pub(crate) upstream: UpstreamId,
@@ -87,16 +89,11 @@ pub(crate) struct Shape {
 }
 
 impl Telling<'_> {
-    /// Whether policies are asked about the answer.
-    pub(crate) fn is_reviewed(&self) -> bool {
-        self.snapshot.table.effective(self.listener, Some(self.route)).reviews
-    }
-
     /// The head of a final answer.
     pub(crate) fn head(&self, block: &[u8], answer: &mut Answer, shape: Shape, out: &mut Vec<u8>) {
         status_line(answer.status, out);
         let table = &*self.snapshot.table;
-        let effective = table.effective(self.listener, Some(self.route));
+        let effective = self.effective;
         let direction = Direction::Response { https: self.request.https };
         let edits = || headers::edits(table, effective, &self.request.acting, direction);
         let edited = effective.edits_fields;
@@ -211,8 +208,7 @@ impl Telling<'_> {
         &self, block: &[u8], fields: &[Field], direction: Direction, reviewed: &[String], out: &mut Vec<u8>,
     ) {
         let (table, acting) = (&self.snapshot.table, &self.request.acting);
-        let effective = table.effective(self.listener, Some(self.route));
-        let edits = || headers::edits(table, effective, acting, direction);
+        let edits = || headers::edits(table, self.effective, acting, direction);
         for field in fields {
             let name = field.name.of(block);
             let barred = NO_TRAILER.has(field.known) || NOT_IN_TRAILERS.iter().any(|n| same_for_cgi(n, name));

@@ -1,7 +1,7 @@
 //! What do policies in Python make of an answer? They are asked with its head in hand, before anything of it leaves.
 
 use super::alike::About;
-use super::consult::{refused, silent, would};
+use super::consult::{Said, refused, silent, would};
 use super::incoming::{Answer, Request};
 use super::question::{self, Beside, python};
 use super::record::Record;
@@ -15,7 +15,7 @@ use crate::worker::Worker;
 use pylos_core::http1::{Length, framing};
 use pylos_core::message::head::{Field, Fields, Span, same_for_cgi};
 use pylos_core::message::names::known;
-use pylos_core::table::{ListenerId, Part, RouteId};
+use pylos_core::table::{Effective, Part, PythonPolicy, RouteId};
 use pylos_core::verdict::{Edit, Verdict};
 
 /// An upstream's answer. What `Telling::head` is to take in place of its block: the fields as policies left them.
@@ -29,7 +29,7 @@ pub(crate) async fn upstreams(
     let on = Reviewed {
         worker: telling.worker,
         snapshot: telling.snapshot,
-        listener: telling.listener,
+        effective: telling.effective,
         request: telling.request,
         route: telling.route,
     };
@@ -59,7 +59,7 @@ pub(crate) async fn own(
     let on = Reviewed {
         worker: &x.worker,
         snapshot: &x.snapshot,
-        listener: x.listener,
+        effective: x.snapshot.table.effective(x.listener, Some(route)),
         request: &x.scratch.request,
         route,
     };
@@ -71,7 +71,7 @@ pub(crate) async fn own(
 struct Reviewed<'a> {
     worker: &'a Worker,
     snapshot: &'a Snapshot,
-    listener: ListenerId,
+    effective: &'a Effective,
     request: &'a Request,
     route: RouteId,
 }
@@ -80,13 +80,13 @@ impl Reviewed<'_> {
     /// Asks all that act, in their order; each sees what those before it have changed. A refusal takes the answer's place.
     async fn review(&self, head: &mut Head, record: &mut Record) -> Result<(), Refusal> {
         let table = &*self.snapshot.table;
-        for (place, id) in table.effective(self.listener, Some(self.route)).ids.iter().enumerate() {
+        for (place, id) in self.effective.ids.iter().enumerate() {
             let policy = &table.policies[id.index()];
             let part = self.request.acting.part(place);
             let Some(python) = python(policy).filter(|python| python.answers && part != Part::Rests) else {
                 continue;
             };
-            let said = self.ask(Asked { route: self.route, place, policy: *id }, head).await;
+            let said = self.ask(Asked { route: self.route, place, policy: *id }, python, head).await;
             if part == Part::Watches {
                 // Of a second answer, after one that broke off, it says the same.
                 if !record.would.iter().any(|(known, _)| known == id) {
@@ -109,14 +109,13 @@ impl Reviewed<'_> {
         Ok(())
     }
 
-    async fn ask(&self, asked: Asked, head: &Head) -> Result<Verdict, Silence> {
+    async fn ask(&self, asked: Asked, python: &PythonPolicy, head: &Head) -> Said {
         let table = &self.snapshot.table;
-        let policy = &table.policies[asked.policy.index()];
-        let python = python(policy).ok_or(Silence::Lost)?;
+        let name = &table.policies[asked.policy.index()].name;
         let beside = Beside { body: None, answer: Some((head.status, &head.lines)) };
-        let waiting = question::ask(self.worker, self.snapshot, self.request, asked, beside)?;
+        let waiting = question::ask(self.worker, self.snapshot, self.request, (asked, python), beside)?;
         let about = About { request: self.request, route: &table.routes[self.route.index()].name };
-        waiting.verdict(&policy.name, python, table, about, &self.worker.clock).await
+        waiting.verdict(name, python, table, about, &self.worker.clock).await
     }
 }
 

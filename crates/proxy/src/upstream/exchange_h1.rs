@@ -128,8 +128,15 @@ async fn run(
     held: bool,
 ) -> Ran {
     let request = &x.scratch.request;
-    let telling =
-        Telling { worker: &x.worker, snapshot: &x.snapshot, listener: x.listener, request, route, upstream };
+    let telling = Telling {
+        worker: &x.worker,
+        snapshot: &x.snapshot,
+        listener: x.listener,
+        effective: x.snapshot.table.effective(x.listener, Some(route)),
+        request,
+        route,
+        upstream,
+    };
     let whole = held || request.length == Length::None;
     let course = Course {
         telling,

@@ -75,7 +75,7 @@ impl Relay<'_, '_> {
         self.course.events.set(self.is_event_stream());
         // The head is there: what policies take to look at it is theirs.
         self.set_total();
-        let reviewed = if telling.is_reviewed() {
+        let reviewed = if telling.effective.reviews {
             match Box::pin(review::upstreams(telling, self.read.bytes(), self.answer, self.record)).await {
                 Ok(block) => Some(block),
                 Err(refusal) => return Relayed::Denied(refusal),
