@@ -87,7 +87,8 @@ def _policies(results: Results) -> Iterator[Verdict]:
     bounds = (("a `def` that does nothing", 2.0), ("an `async def` that does nothing", 4.0))
     for cell in ("policies-c16", "policies-c64"):
         base = results[cell].row("pylos, no policy") if cell in results else None
+        if base is None:
+            continue
         for note, limit in (*bounds, ("a decision that is remembered", 0.5)):
-            row = results[cell].row(f"pylos, {note}") if base is not None else None
-            if row is not None and base is not None:
+            if (row := results[cell].row(f"pylos, {note}")) is not None:
                 yield Verdict(f"{note} adds, {cell}", row.median - base.median, limit, " us")

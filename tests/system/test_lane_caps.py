@@ -44,6 +44,13 @@ def blocks(request: Request) -> Answer:
         running -= 1
     return Answer(body=str(most))
 
+all_threads = threading.Barrier(40)
+
+@policy(blocking=True)
+def gathers(request: Request) -> Answer:
+    all_threads.wait(20)
+    return Answer(204)
+
 @policy
 def frees(request: Request) -> Answer:
     goes_on.set()
@@ -71,7 +78,13 @@ def capped(tmp_path: Path) -> Iterator[GatewayUnderTest]:
         respond = {{ status = 200 }}
         use = ["{name}"]
         """
-        for name, caps in [("holds", CAPS), ("blocks", CAPS), ("frees", ""), ("passes", "queue = 1")]
+        for name, caps in [
+            ("holds", CAPS),
+            ("blocks", CAPS),
+            ("gathers", "concurrency = 40"),
+            ("frees", ""),
+            ("passes", "queue = 1"),
+        ]
     )
     file = tmp_path / "capped.toml"
     file.write_text(
@@ -80,6 +93,7 @@ def capped(tmp_path: Path) -> Iterator[GatewayUnderTest]:
         access_log = false
         workers = 1
         lanes = 1
+        lane_memory = "64MiB"
         [listen.http]
         bind = "127.0.0.1:0"
         {policies}
@@ -113,3 +127,9 @@ def test_so_many_run_so_many_wait_and_others_are_told_at_once(capped: GatewayUnd
 def test_a_place_is_free_again_when_the_answer_is_there(capped: GatewayUnderTest) -> None:
     with RawClient(capped.address()) as client:
         assert [client.get("/passes").status for _ in range(5)] == [204] * 5
+
+
+def test_threads_take_nothing_of_the_memory_of_a_lane(capped: GatewayUnderTest) -> None:
+    with ThreadPoolExecutor(40) as clients:
+        asked = [clients.submit(get, capped, "/gathers") for _ in range(40)]
+        assert {one.result().status for one in asked} == {204}, "forty stacks are more than 64 MiB"

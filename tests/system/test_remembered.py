@@ -203,11 +203,15 @@ def test_explain_tells_what_is_remembered(remembering: GatewayUnderTest, echo: E
     assert told("a")[0] == "asks remembered:counts; here it lets pass"
 
 
+ODD = {"as_": {"id": "a", "claims": {"x": float("nan"), "y": "\udce9"}}}
+"""What Python writes as JSON, and nobody else reads."""
+
+
 def test_a_question_that_makes_no_sense_is_told_and_disturbs_nobody(
     remembering: GatewayUnderTest, echo: EchoUpstream
 ) -> None:
     assert asked_by(remembering, echo, "a") == "1"
-    for beside in ({"peer": "localhost"}, {"nearest": -1}, {"as_": {"name": "x"}}, {"listener": "none"}):
+    for beside in ({"peer": "localhost"}, {"nearest": -1}, {"as_": {"name": "x"}}, {"listener": "none"}, ODD):
         with pytest.raises(pylos.PylosError, match=r"not a request|no listener"):
             remembering.explain("GET", "/", **cast("Any", beside))
     assert asked_by(remembering, echo, "a") == "1", "the gateway is the same, and knows what it knew"

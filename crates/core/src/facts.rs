@@ -71,7 +71,7 @@ pub(crate) enum Asked {
 pub struct Client {
     /// `consumer:NAME`, `jwt:ISSUER|SUBJECT`: never ambiguous.
     pub id: Box<str>,
-    /// The id is a name that was found out, and not only where it comes from.
+    /// False where the id is only the address.
     pub named: bool,
     pub plan: Option<Box<str>>,
     pub claims: Map<String, Value>,

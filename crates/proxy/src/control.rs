@@ -39,8 +39,8 @@ pub(crate) enum Order {
     Explain {
         /// Names the question in its answer.
         generation: u64,
-        /// As `Question` has it; what is wrong with it is told in the answer.
-        question: serde_json::Value,
+        /// `Question` in JSON; what is wrong with it is told in the answer.
+        question: String,
     },
     /// Put the time forward; for tests.
     Advance {

@@ -116,7 +116,7 @@ impl Server {
                 }
                 Ok(Order::Forget { policy }) => self.forget(policy.as_deref()),
                 Ok(Order::Advance { ms }) => self.advance(ms),
-                Ok(Order::Explain { generation, question }) => self.explain(generation, question),
+                Ok(Order::Explain { generation, question }) => self.explain(generation, &question),
                 Ok(Order::Status) => self.channel.report(&Report::Status(Box::new(self.status()))),
                 Ok(Order::Drain { deadline_ms }) => return self.drain(deadline_ms),
                 Ok(Order::Stop) => return self.stop(),
@@ -141,12 +141,11 @@ impl Server {
         self.channel.report(&Report::Advanced)
     }
 
-    fn explain(&self, generation: u64, question: serde_json::Value) -> std::io::Result<()> {
+    fn explain(&self, generation: u64, question: &str) -> std::io::Result<()> {
         let recall = |policy: &Policy, python: &PythonPolicy, about: About<'_>| {
             self.shared.recall(&policy.name, python.version, about)
         };
-        let question =
-            serde_json::from_value::<Question>(question).map_err(|e| format!("not a request: {e}"));
+        let question = serde_json::from_str::<Question>(question).map_err(|e| format!("not a request: {e}"));
         let explained = question.and_then(|question| match &self.table {
             Some(table) => explain_live(table, &question, &recall),
             None => Err("there is no configuration yet".to_owned()),
@@ -382,7 +381,7 @@ impl Server {
                 false
             }
             Ok(Some((Ok(Order::Explain { generation, question }), _))) => {
-                let _ = self.explain(generation, question);
+                let _ = self.explain(generation, &question);
                 false
             }
             Ok(Some((Ok(Order::Advance { ms }), _))) => {

@@ -143,7 +143,7 @@ class RateLimit(Acting):
     """How many requests may come in a time: a whole number, `/`, and `s`, `min`, `h` or `day`; of several rates all
     hold.
 
-    They come back evenly; in any such time pass at most as many as this and `burst` together. Required.
+    They come back evenly; in any such time pass at most so many and as many as may come at once (`burst`). Required.
     Example: `rate = "600/min"`.
     """
 
@@ -191,8 +191,8 @@ class Python(Acting):
     concurrency: Annotated[int, Field(ge=1, le=1024)] | None = None
     """How many calls of it run at once in each lane; more wait for their turn there.
 
-    A call whose request waits no longer (`timeout`) takes its turn all the same. Each one of a policy that is
-    `blocking` has a thread, with a stack of 1 MiB of the `lane_memory`; a `def` that is not runs alone anyhow.
+    A call whose request waits no longer (`timeout`) takes its turn all the same. Each call of a policy that is
+    `blocking` has a thread, whose stack does not count for `lane_memory`; a `def` that is not runs alone anyhow.
     Default: absent, 32 for one that is `blocking`, else as many as there are. Example: `concurrency = 10`.
     """
 

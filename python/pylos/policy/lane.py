@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import sys
-import threading
 import traceback
 from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
@@ -33,10 +32,6 @@ here: list[Call | None] = [None]
 """The request that a `def` is asked about, here and now: cheaper than a context."""
 Report = Callable[["Call", BaseException], None]
 """Tells that a policy failed: about which request, and by what."""
-STACK = 1 << 20
-"""Bytes of a thread's stack, which count for the lane's memory: the system's default is eight times as much."""
-THREADS = 32
-"""For each policy that is `blocking` and says nothing else."""
 FINISH = 10.0
 """Seconds that what is under way may take when the lane ends."""
 
@@ -104,9 +99,8 @@ class Room:
             return function(Request(call, state), *more)
 
         if policy.blocking:
-            threading.stack_size(STACK)
             # Threads of its own: one that is slow takes none of those of another one.
-            threads = ThreadPoolExecutor(loaded.concurrency or THREADS, thread_name_prefix=policy.name)
+            threads = ThreadPoolExecutor(loaded.threads, thread_name_prefix=policy.name)
             return partial(self._in_thread, threads, with_context)
         if policy.is_async and loaded.concurrency:
             return partial(in_turn, asyncio.Semaphore(loaded.concurrency), with_context)

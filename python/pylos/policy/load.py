@@ -14,6 +14,9 @@ from pydantic import BaseModel, ValidationError
 
 from pylos.policy.declare import Hook, Policy
 
+THREADS = 32
+"""Of each policy that is `blocking` and says nothing else."""
+
 
 @dataclass(frozen=True)
 class Fault:
@@ -40,7 +43,12 @@ class Loaded:
     policy: Policy
     settings: BaseModel | None
     concurrency: int | None = None
-    """Calls of it that run at once; None: as many as there are."""
+    """Calls of it that run at once; None: as many as there are, or as there are threads."""
+
+    @property
+    def threads(self) -> int:
+        """How many it may have to itself."""
+        return (self.concurrency or THREADS) if self.policy.blocking else 0
 
 
 def load(call: str, settings: Mapping[str, Any]) -> Loaded:

@@ -44,6 +44,8 @@ from pylos.rights import give_up_root
 
 NICENESS = 5
 """Policies give way to traffic that needs none."""
+STACK = 8 << 20
+"""Bytes of a thread's stack, at most, where the system names no bound."""
 OUT_OF_MEMORY = 71
 """The exit code of a lane that has no memory left."""
 HUNG = 72
@@ -59,12 +61,14 @@ def main(control: int, line: int | None = None) -> int:
         setup = receive(supervisor)
         if setup is None:
             return 0
-        confine(setup[0].get("memory"))
+        bound = confine(setup[0].get("memory"))
         names = [one["name"] for one in setup[0]["policies"]]
         teller = Teller(names)
         teller.take_over()
         try:
             loaded, ready = load_all(setup[0]["policies"])
+            if bound is not None:
+                settle(bound, loaded)
             if gateway is not None:
                 return run(Answering(supervisor, gateway, loaded, teller).live, ready)
         except FaultyError as error:
@@ -75,16 +79,36 @@ def main(control: int, line: int | None = None) -> int:
         return 0
 
 
-def confine(memory: int | None) -> None:
-    """Give up rights, some of the turns at the processor, and all memory but so many bytes more than there is now."""
+def confine(memory: int | None) -> int | None:
+    """Give up rights, some of the turns at the processor, and all memory but so many bytes more than there is now.
+
+    Gives the bound.
+    """
     give_up_root([Path.cwd()])
     with suppress(OSError, AttributeError):  # what is woken as a batch lets the worker go on: it asks more at once
         os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
     with suppress(OSError):
         os.nice(NICENESS)
-    if memory:
-        most = data_size() + memory
-        resource.setrlimit(resource.RLIMIT_DATA, (most, most))
+    if not memory:
+        return None
+    bound = data_size() + memory
+    _, most = resource.getrlimit(resource.RLIMIT_DATA)
+    resource.setrlimit(resource.RLIMIT_DATA, (within(bound, most), most))
+    return bound
+
+
+def settle(bound: int, loaded: Iterable[Loaded]) -> None:
+    """Bound the memory for good: the stacks of threads, which are mostly only reserved, come on top."""
+    stack = resource.getrlimit(resource.RLIMIT_STACK)[0]
+    if stack == resource.RLIM_INFINITY:
+        stack = STACK
+    bound = within(bound + stack * sum(one.threads for one in loaded), resource.getrlimit(resource.RLIMIT_DATA)[1])
+    resource.setrlimit(resource.RLIMIT_DATA, (bound, bound))
+
+
+def within(bound: int, most: int) -> int:
+    """Give a bound that a process may give itself."""
+    return bound if most == resource.RLIM_INFINITY else min(bound, most)
 
 
 def data_size() -> int:

@@ -7,6 +7,7 @@ It is in a session of its own, so that a Ctrl-C at the terminal reaches the supe
 from __future__ import annotations
 
 import asyncio
+import json
 import socket
 import sys
 import time
@@ -61,7 +62,7 @@ class GatewayProcess:
         self._answers: asyncio.Queue[Message] = asyncio.Queue()
         self._asking = asyncio.Lock()
         self._explained = 0
-        """Numbers what is asked: an answer that comes late is none to the next question."""
+        """Numbers explanations: one that comes late is none to the next question."""
         self._reading = asyncio.create_task(self._read(), name=f"read from gateway {self.pid}")
         self.ended: asyncio.Task[int] = asyncio.create_task(self._wait(), name=f"wait for gateway {self.pid}")
         """Its exit code; negative for a signal."""
@@ -143,7 +144,7 @@ class GatewayProcess:
     async def explain(self, question: Mapping[str, Any]) -> Message:
         """Ask where a request would go. Raises PylosError for one that makes no sense."""
         self._explained += 1
-        message = {"type": "explain", "generation": self._explained, "question": question}
+        message = {"type": "explain", "generation": self._explained, "question": json.dumps(question)}
         answer = await self._may_answer(message, "explained", STATUS_SECONDS, self._explained)
         if answer["error"] is not None:
             raise PylosError(answer["error"])

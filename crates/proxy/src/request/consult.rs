@@ -40,7 +40,7 @@ pub(crate) async fn consult(x: &mut Exchange<'_>, asked: Asked) -> Result<Said, 
     };
     let request = &x.scratch.request;
     let more = Beside { body: body.as_deref(), ..Beside::default() };
-    let asking = question::ask(&x.worker, &snapshot, request, (asked, python), more);
+    let asking = question::ask(&x.worker, &snapshot, request, asked, python, more);
     let waiting = match asking {
         Ok(waiting) => waiting,
         Err(silence) => return Ok(Err(silence)),

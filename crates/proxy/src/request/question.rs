@@ -21,7 +21,7 @@ pub(super) struct Beside<'a> {
 
 /// Asks a policy about a request as it is now. What it gives waits for the verdict.
 pub(super) fn ask<'s>(
-    worker: &Worker, snapshot: &'s Snapshot, request: &Request, (asked, python): (Asked, &PythonPolicy),
+    worker: &Worker, snapshot: &'s Snapshot, request: &Request, asked: Asked, python: &PythonPolicy,
     beside: Beside<'_>,
 ) -> Result<Waiting<'s>, Silence> {
     // Lent by the worker: this is done for each request.

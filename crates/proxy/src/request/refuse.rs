@@ -22,7 +22,8 @@ pub(crate) async fn refuse(x: &mut Exchange<'_>, refusal: &Refusal) -> End {
     if let Some(allow) = &refusal.allow {
         fields.push((&b"allow"[..], allow.as_bytes()));
     }
-    if refusal.status == 503 && !refusal.done {
+    let own = |name: &str| refusal.fields.iter().any(|(known, _)| known.eq_ignore_ascii_case(name));
+    if refusal.status == 503 && !refusal.done && !own("retry-after") {
         fields.push((b"retry-after", b"1"));
     }
     if refusal.status != 204 {

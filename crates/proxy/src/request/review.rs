@@ -88,7 +88,7 @@ impl Reviewed<'_> {
             };
             let said = self.ask(Asked { route: self.route, place, policy: *id }, python, head).await;
             if part == Part::Watches {
-                // Of a second answer, after one that broke off, it says the same.
+                // There may be a second answer, after one that broke off: the first word counts.
                 if !record.would.iter().any(|(known, _)| known == id) {
                     record.would.extend(would(&said, python).map(|reason| (*id, reason)));
                 }
@@ -113,7 +113,7 @@ impl Reviewed<'_> {
         let table = &self.snapshot.table;
         let name = &table.policies[asked.policy.index()].name;
         let beside = Beside { body: None, answer: Some((head.status, &head.lines)) };
-        let waiting = question::ask(self.worker, self.snapshot, self.request, (asked, python), beside)?;
+        let waiting = question::ask(self.worker, self.snapshot, self.request, asked, python, beside)?;
         let about = About { request: self.request, route: &table.routes[self.route.index()].name };
         waiting.verdict(name, python, table, about, &self.worker.clock).await
     }
