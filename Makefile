@@ -75,5 +75,6 @@ $(RELEASED): $(SYNCED) $(RUST) $(PYTHON)
 	.ci/environment .venv-bench
 	rm -rf target/wheels
 	maturin build --locked --release --out target/wheels
+	cargo build --locked --release -p pylos-proxy --example lane_driver
 	uv pip install --quiet --python .venv-bench --reinstall-package pylos target/wheels/pylos-*.whl 'uvloop>=0.21,<1'
 	touch $@

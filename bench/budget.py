@@ -2,7 +2,9 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from statistics import median
 
+from bench.job import NUISANCES
 from bench.results import Result
 
 Results = dict[str, Result]
@@ -73,6 +75,7 @@ def _against_itself(results: Results) -> Iterator[Verdict]:
         if ratio is not None:
             yield Verdict("1,000 routes, access log and metrics against one route without", ratio, 1.25, " x")
     yield from _policies(results)
+    yield from _lanes(results)
     if "workers" in results:
         ratio, nginx = (
             results["workers"].ratio(f"{peer}, 2 workers", f"{peer}, 1 worker") for peer in ("pylos", "nginx")
@@ -80,6 +83,22 @@ def _against_itself(results: Results) -> Iterator[Verdict]:
         if ratio is not None:
             # Two workers share the two cores with load and backend; nginx shows what that alone costs.
             yield Verdict("two workers against one (1.1, or nginx's own ratio)", ratio, max(1.1, nginx or 0.0), " x")
+
+
+def _lanes(results: Results) -> Iterator[Verdict]:
+    """Judge lanes alone, and what they do to others."""
+    if "calls" in results:
+        calls = results["calls"]
+        one = calls.row("pylos, one lane")
+        if one is not None and one.per_second:
+            yield Verdict("time of a call where one lane is asked all it can", 1e6 / median(one.per_second), 2.0, " us")
+        if (ratio := calls.ratio("pylos, two lanes on one core", "pylos, one lane")) is not None:
+            yield Verdict("CPU per call, two lanes on one core against one", ratio, 1.15, " x")
+    for name, what in NUISANCES.items():
+        cell = f"beside-{name}"
+        for row in results[cell].rows if cell in results else ():
+            if row.base is not None and (ratio := results[cell].ratio(row.key, row.base)) is not None:
+                yield Verdict(f"p99 of other routes beside a policy that {what}, against a process", ratio, 1.1, " x")
 
 
 def _policies(results: Results) -> Iterator[Verdict]:

@@ -1,15 +1,15 @@
 """What can be measured: named cells, and groups of them."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
-from bench.job import TOGETHER, Contestant, Job, Load
+from bench.job import NUISANCES, TOGETHER, Contestant, Job, Load, Nuisance
 
-Kind = Literal["cpu", "syscalls", "rest", "idle"]
+Kind = Literal["cpu", "syscalls", "rest", "idle", "calls", "p99"]
 
 CORE_PEERS = ("nginx", "haproxy", "pylos")
 ALL_PEERS = ("nginx", "haproxy", "haproxy-tcp", "envoy", "caddy", "asyncio", "pylos")
-UNITS: dict[Kind, str] = {"cpu": "us", "syscalls": "calls", "rest": "MiB", "idle": "B"}
+UNITS: dict[Kind, str] = {"cpu": "us", "syscalls": "calls", "rest": "MiB", "idle": "B", "calls": "us", "p99": "ms"}
 
 
 @dataclass(frozen=True)
@@ -113,13 +113,41 @@ def _policy_cells() -> list[Cell]:
     ]
 
 
+def _lane_cells() -> list[Cell]:
+    """Measure lanes alone, and what they do to others."""
+    one = Contestant("pylos", "one lane")
+    two = Contestant("pylos", "two lanes on one core", Job(lanes=2), base=one.key)
+    calls = "CPU per call of a `def` that does nothing, driver and lanes, no sockets, 64 in flight"
+    return [
+        Cell("calls", calls, "calls", (one, two)),
+        *(_disturbed(function, what) for function, what in NUISANCES.items()),
+        _disturbed("sleeps_a_moment", "sleeps 50 ms in a lane of its own", Job(policy="def")),
+    ]
+
+
+def _disturbed(function: str, what: str, job: Job | None = None) -> Cell:
+    """How long others wait beside a policy that misbehaves, and beside a process on the same core that does the same.
+
+    With a policy of their own, against an idle machine: then nothing is to be noticed.
+    """
+    others = "other routes" if job is None else "a policy that does nothing"
+    job = replace(job or Job(), beside=function)
+    none = Contestant("pylos", f"beside a process that {what}", job, nuisance=Nuisance(function, is_policy=False))
+    if job.policy is not None:
+        none = Contestant("pylos", "alone", job)
+    beside = f"beside a policy that {what}"
+    it = Contestant("pylos", beside, job, nuisance=Nuisance(function, is_policy=True), base=none.key)
+    title = f"99th percentile of {others}, {beside}, 16 connections"
+    return Cell(f"beside-{function.replace('_', '-')}", title, "p99", (none, it), Load(connections=16))
+
+
 def _one_and_two_workers(peer: str) -> tuple[Contestant, Contestant]:
     one = Contestant(peer, "1 worker")
     return one, Contestant(peer, "2 workers", job=Job(workers=2), placement=TOGETHER, base=one.key)
 
 
 CELLS: dict[str, Cell] = {
-    cell.name: cell for cell in [*_load_cells(), *_field_cells(), *_other_cells(), *_policy_cells()]
+    cell.name: cell for cell in [*_load_cells(), *_field_cells(), *_other_cells(), *_policy_cells(), *_lane_cells()]
 }
 
 CORE = ("small-1h-c64", "small-13h-c64", "100k-c64")
@@ -132,6 +160,7 @@ GROUPS: dict[str, tuple[str, ...]] = {
     "memory": ("rest", "idle"),
     "budget": (*CORE, "syscalls", "idle", "routes", "workers"),
     "policies": ("policies-c16", "policies-c64"),
+    "lanes": ("calls", *(name for name in CELLS if name.startswith("beside-"))),
     "all": tuple(CELLS),
 }
 

@@ -20,8 +20,11 @@ class Job:
     """Pylos only: the other peers have one route."""
     metrics: bool = False
     """Pylos only: an admin listener with metrics, scraped once in each run."""
+    lanes: int = 1
     policy: str | None = None
     """Pylos only: the policy that all requests meet, one of those in peers/pylos.py."""
+    beside: str | None = None
+    """Pylos only: the function in policies.py that requests to /bad meet."""
 
 
 @dataclass(frozen=True)
@@ -50,6 +53,20 @@ class Load:
 
 
 @dataclass(frozen=True)
+class Nuisance:
+    """Something that disturbs the proxy: see nuisance.py."""
+
+    function: str
+    """In policies.py."""
+    is_policy: bool
+    """A client has the proxy call it; else a process on the proxy's CPU does."""
+
+
+NUISANCES = {"sleeps": "sleeps", "spins": "spins", "leaks": "leaks", "crashes": "dies by a segmentation fault"}
+"""How policies misbehave, by their functions in policies.py."""
+
+
+@dataclass(frozen=True)
 class Contestant:
     """One row of a cell: a peer with a job."""
 
@@ -58,6 +75,8 @@ class Contestant:
     """Tells two rows of one peer apart, "2 workers"."""
     job: Job = field(default_factory=Job)
     placement: Placement = APART
+    nuisance: Nuisance | None = None
+    """What goes on meanwhile."""
     base: str | None = None
     """Key of the row of the same cell that this one is measured against, besides nginx and HAProxy."""
 

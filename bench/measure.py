@@ -1,16 +1,20 @@
-"""The four kinds of measurement. Each runs one cell and returns its rows."""
+"""The kinds of measurement. Each runs one cell and returns its rows."""
 
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
+from statistics import median
+from typing import TypeVar
 
-from bench import idle, procfs, strace, wrk
+from bench import driver, idle, procfs, strace, wrk
 from bench.cells import Cell, Kind
 from bench.foreign import Watch
 from bench.job import Contestant, Load
 from bench.results import Row
-from bench.stage import Proxy, Stage
+from bench.stage import Proxy, Stage, disturbed
+
+T = TypeVar("T")
 
 NS_PER_US = 1000
 IDLE_CONNECTIONS = 9000
@@ -29,11 +33,13 @@ class Effort:
     seconds: int = 4
     long_seconds: int = 20
     """One run that is long enough to split user from system time by ticks of 10 ms."""
+    disturbed_seconds: int = 10
+    """Long enough for a lane to be found stuck and replaced."""
     repeats: int = 3
     """Fresh starts for memory, runs for system calls."""
 
 
-QUICK = Effort(rounds=1, seconds=1, long_seconds=1, repeats=1)
+QUICK = Effort(rounds=1, seconds=1, long_seconds=1, disturbed_seconds=1, repeats=1)
 
 
 @dataclass(frozen=True)
@@ -67,7 +73,7 @@ def cpu_per_request(cell: Cell, stage: Stage, effort: Effort) -> list[Row]:
     return [_cpu_row(each, runs[each.key], long[each.key]) for each in cell.contestants]
 
 
-def rotated(proxies: list[Proxy], turn: int) -> list[Proxy]:
+def rotated(proxies: list[T], turn: int) -> list[T]:
     """No proxy is always first."""
     first = turn % len(proxies)
     return proxies[first:] + proxies[:first]
@@ -172,9 +178,40 @@ def _growth_per_connection(proxy: Proxy) -> float:
     return (after - before) * 1024 / IDLE_CONNECTIONS
 
 
+def calls_of_lanes(cell: Cell, _: Stage, effort: Effort) -> list[Row]:
+    """CPU time of a call to a lane, and how many there are a second."""
+    runs: dict[str, list[driver.Calls]] = {each.key: [] for each in cell.contestants}
+    for turn in range(effort.rounds):
+        for each in rotated(list(cell.contestants), turn):
+            runs[each.key].append(driver.run(each, cell.load.connections, effort.seconds))
+    return [
+        replace(
+            Row.of(each, [calls.cpu_us for calls in runs[each.key]]),
+            per_second=[calls.per_second for calls in runs[each.key]],
+            detail=f"in the lanes {median(calls.lanes_us for calls in runs[each.key]):.2f} us",
+        )
+        for each in cell.contestants
+    ]
+
+
+def slowest(cell: Cell, stage: Stage, effort: Effort) -> list[Row]:
+    """Give the 99th percentile while something disturbs. Each proxy is up alone: what disturbs it disturbs no other."""
+    values: dict[str, list[float]] = {each.key: [] for each in cell.contestants}
+    for turn in range(effort.rounds):
+        for each in rotated(list(cell.contestants), turn):
+            with stage.proxy(each, cell.load.path) as proxy:
+                run(stage, proxy, cell.load, 1)
+                with disturbed(proxy):
+                    count = wrk.run(cell.load, proxy.site.port, effort.disturbed_seconds, each.placement.load)
+                values[each.key].append(count.p99_ms)
+    return [Row.of(each, values[each.key]) for each in cell.contestants]
+
+
 MEASUREMENTS: dict[Kind, Callable[[Cell, Stage, Effort], list[Row]]] = {
     "cpu": cpu_per_request,
     "syscalls": system_calls,
     "rest": memory_at_rest,
     "idle": idle_memory,
+    "calls": calls_of_lanes,
+    "p99": slowest,
 }

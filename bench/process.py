@@ -97,6 +97,15 @@ def wait_until_answering(process: Process, port: int) -> None:
     raise process.fail(f"did not answer within {START_DEADLINE:.0f} s")
 
 
+def wait_until_begun(process: Process) -> None:
+    """Wait for the first thing that it says."""
+    deadline = time.monotonic() + START_DEADLINE
+    while not process.log.stat().st_size:
+        if process.popen.poll() is not None or time.monotonic() > deadline:
+            raise process.fail("did not begin")
+        time.sleep(0.05)
+
+
 def get(port: int, path: str) -> tuple[int, bytes]:
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
     try:

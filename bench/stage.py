@@ -4,12 +4,12 @@ import http.client
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from bench import process
-from bench.job import APART, WORK, Contestant, Site
-from bench.peers import PEERS, backend
+from bench.job import APART, BENCH, WORK, Contestant, Site
+from bench.peers import PEERS, backend, pylos
 from bench.process import BenchError, Process
 
 
@@ -68,6 +68,27 @@ def open_stage() -> Iterator[Stage]:
     finally:
         started.stop()
         shutil.rmtree(folder)
+
+
+@contextmanager
+def disturbed(proxy: Proxy) -> Iterator[None]:
+    """Have the contestant's nuisance go on while the block runs."""
+    nuisance = proxy.contestant.nuisance
+    if nuisance is None:
+        yield
+        return
+    what, placement = nuisance.function, proxy.contestant.placement
+    words = ["client", f"http://127.0.0.1:{proxy.site.port}/bad"] if nuisance.is_policy else ["process", what]
+    cpus = placement.load if nuisance.is_policy else placement.proxy
+    folder = proxy.site.folder / "nuisance"
+    folder.mkdir(exist_ok=True)
+    site = replace(proxy.site, folder=folder, cpus=cpus)
+    started = process.start("the nuisance", [pylos.python(), BENCH / "nuisance.py", *words], site)
+    try:
+        process.wait_until_begun(started)
+        yield
+    finally:
+        started.stop()
 
 
 def _site(folder: Path, backend_port: int, cpus: tuple[int, ...]) -> Site:

@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 
 from bench import process
-from bench.job import ROOT, Job, Site
+from bench.job import BENCH, ROOT, Job, Site
 from bench.process import START_DEADLINE, Process
 
 NAME = "Pylos"
@@ -20,20 +20,8 @@ POLICIES = {
     "remembered": 'type = "python"\ncall = "policies:remembered"',
     "limit": 'type = "rate_limit"\nrate = "1000000000/s"',
 }
-"""They let everything pass: what is measured is what it costs to meet them."""
-MODULE = """\
-from pylos import Allow, Request, policy
-
-@policy
-def passes(request: Request) -> None: ...
-
-@policy
-async def passes_later(request: Request) -> None: ...
-
-@policy
-def remembered(request: Request) -> Allow:
-    return Allow(remember="1h", by=["client.ip"])
-"""
+"""They let everything pass."""
+MODULE = BENCH / "policies.py"
 SOURCES = ("Cargo.toml", "Cargo.lock", "crates", "python")
 
 
@@ -52,7 +40,7 @@ def python() -> Path:
 
 def start(job: Job, site: Site) -> Process:
     config = site.write("pylos.toml", document(job, site))
-    site.write("policies.py", MODULE)
+    site.write("policies.py", MODULE.read_text())
     reader, writer = os.pipe()
     try:
         command: list[str | Path] = [python(), "-m", "pylos", "serve", "-c", config]
@@ -85,7 +73,28 @@ to = "backend"
 """
     if job.policy is not None:
         head += f'use = ["met"]\n\n[policy.met]\n{POLICIES[job.policy]}\n'
-    return head + (_metrics(site) if job.metrics else "") + "".join(_route(number) for number in range(1, job.routes))
+    return (
+        head
+        + _beside(job.beside)
+        + (_metrics(site) if job.metrics else "")
+        + "".join(_route(number) for number in range(1, job.routes))
+    )
+
+
+def _beside(function: str | None) -> str:
+    if function is None:
+        return ""
+    return f"""
+[policy.bad]
+type = "python"
+call = "policies:{function}"
+
+[route.bad]
+match = "/bad"
+silence = ["P213"]
+to = "backend"
+use = ["bad"]
+"""
 
 
 def _metrics(site: Site) -> str:

@@ -1,6 +1,6 @@
 """The compiled core. Positions and lines count from 1, columns in characters."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from typing import Any, Self
 
 class TomlError(ValueError):
@@ -55,6 +55,13 @@ class Lane:
 
         What a policy gives as None lets the request pass; everything else, and every exception, goes to
         `other(call, result)`, which answers itself. Raises ConnectionError when the gateway has written what cannot be.
+        """
+
+    def step(self, call: Call, work: Coroutine[Any, Any, object]) -> tuple[bool, object] | None:
+        """Make the first step of a coroutine, which raises what it raises.
+
+        None when it came to its end and lets the request pass, which is answered; else whether it came to its end, and
+        its result or what it waits for.
         """
 
     def answer(self, call: Call, kind: int, rest: bytes) -> None:

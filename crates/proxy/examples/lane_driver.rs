@@ -1,7 +1,8 @@
-//! How many calls a lane answers, without a network: questions from a worker's event loop to a Python process.
+//! How many calls lanes answer, without a network: questions from a worker's event loop to Python processes.
 //!
-//! `lane_driver IN_FLIGHT SECONDS COMMAND...`: the command gets the numbers of four descriptors as its last arguments
-//! (jobs, answers, its bell, the worker's bell).
+//! `lane_driver LANES IN_FLIGHT SECONDS COMMAND...`: the command, run once for each lane, gets the numbers of four
+//! descriptors as its last arguments (jobs, answers, its bell, the worker's bell). Prints calls, seconds, and the CPU
+//! time of driver and lanes in ns, parted by blanks.
 
 fn main() {
     #[cfg(target_os = "linux")]
@@ -11,7 +12,7 @@ fn main() {
 #[cfg(target_os = "linux")]
 mod driver {
     use pylos_lane::Job;
-    use pylos_proxy::lane::{Ends, Link};
+    use pylos_proxy::lane::{Ends, Link, choose, now_us};
     use rustix::io::{FdFlags, fcntl_setfd};
     use std::cell::Cell;
     use std::os::fd::{AsFd, AsRawFd};
@@ -25,26 +26,35 @@ mod driver {
     #[expect(clippy::print_stdout, reason = "it is what the program is for")]
     pub(super) fn main() {
         let arguments: Vec<String> = std::env::args().skip(1).collect();
-        let (in_flight, seconds) =
-            (arguments[0].parse::<usize>().expect("works"), arguments[1].parse::<u64>().expect("works"));
+        let number = |at: usize| arguments[at].parse::<usize>().expect("a number");
+        let (lanes, in_flight, seconds) = (number(0), number(1), number(2) as u64);
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build_local(tokio::runtime::LocalOptions::default())
             .expect("works");
         runtime.block_on(async {
-            let (link, listening, ends) = Link::new(1 << 20).expect("works");
-            tokio::task::spawn_local(Rc::clone(&link).run(listening));
-            let mut child = start(&arguments[2..], &ends);
-            link.ask(job()).expect("room").await.expect("the lane answers");
-            let before = (cpu(std::process::id()), cpu(child.id()));
+            let (mut links, mut children) = (Vec::new(), Vec::new());
+            for _ in 0..lanes {
+                let (link, listening, ends) = Link::new(1 << 20).expect("works");
+                tokio::task::spawn_local(Rc::clone(&link).run(listening));
+                children.push(start(&arguments[3..], &ends));
+                link.ask(job(), 0, Duration::MAX).expect("room").await.expect("the lane answers");
+                links.push(link);
+            }
+            let links: Rc<[Rc<Link>]> = links.into();
+            let of_lanes = || children.iter().map(|child| cpu(child.id())).sum::<f64>();
+            let before = (cpu(std::process::id()), of_lanes());
             let (count, begin) = (Rc::new(Cell::new(0u64)), Instant::now());
             let until = begin + Duration::from_secs(seconds);
             let asking: Vec<_> = (0..in_flight)
                 .map(|_| {
-                    let (link, count) = (Rc::clone(&link), Rc::clone(&count));
+                    let (links, count) = (Rc::clone(&links), Rc::clone(&count));
                     tokio::task::spawn_local(async move {
                         loop {
-                            link.ask(job()).expect("room").await.expect("the lane lives");
+                            let now = now_us();
+                            let link = choose(&links, now, |link| link).expect("a lane");
+                            let asking = link.ask(job(), now, Duration::MAX).expect("room");
+                            asking.await.expect("the lane lives");
                             count.set(count.get() + 1);
                             if count.get().is_multiple_of(64) && Instant::now() > until {
                                 return;
@@ -56,17 +66,13 @@ mod driver {
             for task in asking {
                 task.await.expect("works");
             }
-            let (calls, took) = (count.get() as f64, begin.elapsed());
-            let used = (cpu(std::process::id()) - before.0, cpu(child.id()) - before.1);
-            println!(
-                "{in_flight} in flight: {:.0} calls/s, {:.2} us a call, CPU {:.2} us driver, {:.2} us lane",
-                calls / took.as_secs_f64(),
-                took.as_secs_f64() * 1e6 / calls * in_flight as f64,
-                used.0 / calls / 1e3,
-                used.1 / calls / 1e3,
-            );
-            child.kill().expect("works");
-            child.wait().expect("works");
+            let took = begin.elapsed().as_secs_f64();
+            let used = (cpu(std::process::id()) - before.0, of_lanes() - before.1);
+            println!("{} {took} {} {}", count.get(), used.0, used.1);
+            for child in &mut children {
+                child.kill().expect("works");
+                child.wait().expect("works");
+            }
         });
     }
 

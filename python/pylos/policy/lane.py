@@ -7,17 +7,17 @@ what it gives that is no verdict, is told and answered as failed: the gateway de
 from __future__ import annotations
 
 import asyncio
-import sys
 import traceback
 from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
-from contextvars import ContextVar
 from functools import partial
 from types import CoroutineType, SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 from pylos.policy.answer import Kind, encoded, keyed, reviewed
+from pylos.policy.current import CURRENT, here
 from pylos.policy.declare import Policy
+from pylos.policy.eager import Starter
 from pylos.policy.load import Loaded
 from pylos.policy.request import AmbiguousQueryError, Request
 from pylos.policy.response import Response
@@ -26,10 +26,6 @@ from pylos.policy.verdict import Deny
 if TYPE_CHECKING:
     from pylos._core import Call, Lane
 
-CURRENT: ContextVar[Call | None] = ContextVar("current", default=None)
-"""The request that a coroutine, or a function in a thread, is asked about."""
-here: list[Call | None] = [None]
-"""The request that a `def` is asked about, here and now: cheaper than a context."""
 Report = Callable[["Call", BaseException], None]
 """Tells that a policy failed: about which request, and by what."""
 FINISH = 10.0
@@ -56,6 +52,7 @@ class Room:
         self._calls = [self._caller(one) for one in loaded]
         self._encoders = [encoder_of(one.policy) for one in loaded]
         self._loop = asyncio.get_running_loop()
+        self._starter = Starter(self._loop, self._finish)
 
     def attach(self, lane: Lane, bell: int) -> None:
         """Answer a worker from now on. `bell` is the descriptor that it rings."""
@@ -76,6 +73,7 @@ class Room:
 
     async def finish(self) -> bool:
         """Wait for what is under way, for a while; whether all of it came to its end."""
+        self._starter.close()
         if self._tasks:
             _, late = await asyncio.wait(list(self._tasks.values()), timeout=FINISH)
             return not late
@@ -92,22 +90,28 @@ class Room:
 
         def called(call: Call) -> object:
             here[0] = call
+            return function(Request(call, state))
+
+        def called_with_settings(call: Call) -> object:
+            here[0] = call
             return function(Request(call, state), *more)
 
-        def with_context(call: Call) -> object:
-            CURRENT.set(call)
+        def called_aside(call: Call) -> object:
             return function(Request(call, state), *more)
 
         if policy.blocking:
             # Threads of its own: one that is slow takes none of those of another one.
             threads = ThreadPoolExecutor(loaded.threads, thread_name_prefix=policy.name)
-            return partial(self._in_thread, threads, with_context)
+            return partial(self._in_thread, threads, called_aside)
         if policy.is_async and loaded.concurrency:
-            return partial(in_turn, asyncio.Semaphore(loaded.concurrency), with_context)
-        return with_context if policy.is_async else called
+            return partial(in_turn, asyncio.Semaphore(loaded.concurrency), called_aside)
+        if policy.is_async:
+            return called_aside
+        return called_with_settings if more else called  # a call of any number of arguments takes half as long again
 
     async def _in_thread(self, threads: Executor, called: Callable[[Call], object], call: Call) -> object:
         def run() -> object:
+            CURRENT.set(call)
             try:
                 return called(call)
             except BaseException as error:  # noqa: BLE001 - StopIteration, which no future takes, among them
@@ -119,21 +123,17 @@ class Room:
         def other(call: Call, result: object) -> None:
             # The usual question comes first: that of an abstract class costs as much as a small policy.
             if type(result) is CoroutineType or isinstance(result, Awaitable):
-                task = task_of(self._finish(lane, call, result), self._loop)
-                CURRENT.set(None)  # the task has a copy; what comes next here is about another request
-                if not task.done():
+                work = result if isinstance(result, CoroutineType) else waiting(result)
+                task = self._starter.start(lane, call, work)
+                if task is not None:
                     self._tasks[call] = task
             else:
                 self._answer(lane, call, result)
 
         return other
 
-    async def _finish(self, lane: Lane, call: Call, waiting: Awaitable[object]) -> None:
-        result: object
-        try:
-            result = await waiting
-        except BaseException as error:  # noqa: BLE001 - also sys.exit is the policy's failure, and not the lane's end
-            result = error
+    def _finish(self, lane: Lane, call: Call, result: object) -> None:
+        """Answer what did not stay in `serve`, and show that soon."""
         self._answer(lane, call, result)
         self._tasks.pop(call, None)
         if lane not in self._unshown:  # once for all that finish in this turn of the loop
@@ -171,6 +171,11 @@ def encoder_of(policy: Policy) -> Callable[[object], tuple[Kind, bytes]]:
     return reviewed if policy.answers else keyed if policy.gives_key else encoded
 
 
+async def waiting(result: Awaitable[object]) -> object:
+    """Make a coroutine of what is none."""
+    return await result
+
+
 def of_answers(function: Callable[..., Any]) -> Callable[..., Any]:
     """Make a function of request and answer one of the request, which has both."""
 
@@ -184,19 +189,3 @@ async def in_turn(turns: asyncio.Semaphore, called: Callable[[Call], Any], call:
     """Call it when fewer than so many are under way."""
     async with turns:
         return await called(call)
-
-
-NAME = "policy"
-"""Of all tasks: to make a name for each takes longer than to make the task."""
-
-if sys.version_info >= (3, 12):
-
-    def task_of(coroutine: Any, loop: asyncio.AbstractEventLoop) -> asyncio.Task[None]:  # noqa: ANN401 - a coroutine
-        """Start it here and now: most policies do not wait, and then no task was needed."""
-        return asyncio.Task(coroutine, loop=loop, name=NAME, eager_start=True)
-
-else:
-
-    def task_of(coroutine: Any, loop: asyncio.AbstractEventLoop) -> asyncio.Task[None]:  # noqa: ANN401 - a coroutine
-        """Start it in the next turn of the loop."""
-        return asyncio.Task(coroutine, loop=loop, name=NAME)

@@ -70,7 +70,7 @@ def main(control: int, line: int | None = None) -> int:
             if bound is not None:
                 settle(bound, loaded)
             if gateway is not None:
-                return run(Answering(supervisor, gateway, loaded, teller).live, ready)
+                return in_loop(Answering(supervisor, gateway, loaded, teller).live(ready))
         except FaultyError as error:
             send(supervisor, {"type": "failed", "faults": error.faults})
             return 1
@@ -85,16 +85,21 @@ def confine(memory: int | None) -> int | None:
     Gives the bound.
     """
     give_up_root([Path.cwd()])
-    with suppress(OSError, AttributeError):  # what is woken as a batch lets the worker go on: it asks more at once
-        os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
-    with suppress(OSError):
-        os.nice(NICENESS)
+    give_way()
     if not memory:
         return None
     bound = data_size() + memory
     _, most = resource.getrlimit(resource.RLIMIT_DATA)
     resource.setrlimit(resource.RLIMIT_DATA, (within(bound, most), most))
     return bound
+
+
+def give_way() -> None:
+    """Let workers go first."""
+    with suppress(OSError, AttributeError):  # what is woken as a batch lets the worker go on: it asks more at once
+        os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
+    with suppress(OSError):
+        os.nice(NICENESS)
 
 
 def settle(bound: int, loaded: Iterable[Loaded]) -> None:
@@ -162,13 +167,13 @@ def digest_of(files: Iterable[str]) -> str:
     return digest.hexdigest()[:16]
 
 
-def run(lane: Callable[[Mapping[str, Any]], Coroutine[Any, Any, int]], ready: Mapping[str, Any]) -> int:
+def in_loop(lane: Coroutine[Any, Any, int]) -> int:
     """Run it in a loop of uvloop where that is installed, which costs half of what asyncio's does."""
     try:
         runner = importlib.import_module("uvloop").run
     except ImportError:
         runner = asyncio.run
-    return int(runner(lane(ready)))
+    return int(runner(lane))
 
 
 class Answering:

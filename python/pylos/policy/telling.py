@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from pylos.policy.lane import CURRENT, here
+from pylos.policy.current import current
 
 if TYPE_CHECKING:
     from pylos._core import Call
@@ -63,11 +63,6 @@ class Teller:
         root = logging.getLogger()
         root.addHandler(Logged(self))
         root.setLevel(logging.INFO)
-
-
-def current() -> Call | None:
-    """Give the request that what runs now is about."""
-    return CURRENT.get() or here[0]
 
 
 class Printed(io.TextIOBase):

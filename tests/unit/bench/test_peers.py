@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 from system.processes import is_running
 
-from bench import process, stage
+from bench import driver, process, stage
+from bench.cells import CELLS, Cell
 from bench.job import Job, Site
 from bench.peers import PEERS, pylos, templates
 from bench.process import BenchError
@@ -58,8 +59,23 @@ def test_pylos_gets_a_thousand_routes_a_log_and_metrics(site: Site):
 def test_pylos_gets_a_policy(site: Site, name: str):
     document = tomllib.loads(pylos.document(Job(policy=name, metrics=True), site))
     assert document["route"]["all"]["use"] == list(document["policy"])
-    site.write("policies.py", pylos.MODULE)
+    site.write("policies.py", pylos.MODULE.read_text())
     assert load_text(pylos.document(Job(policy=name), site), str(site.folder / "pylos.toml")).warnings == []
+
+
+@pytest.mark.parametrize("cell", [cell for cell in CELLS.values() if cell.kind == "p99"], ids=lambda cell: cell.name)
+def test_pylos_gets_a_policy_that_misbehaves(site: Site, cell: Cell):
+    site.write("policies.py", pylos.MODULE.read_text())
+    for each in cell.contestants:
+        text = pylos.document(each.job, site)
+        assert load_text(text, str(site.folder / "pylos.toml")).warnings == []
+        assert tomllib.loads(text)["policy"]["bad"]["call"] == f"policies:{each.job.beside}"
+        assert each.nuisance is None or each.nuisance.function == each.job.beside
+
+
+def test_what_calls_cost_is_read():
+    calls = driver.parse("2000000 4.0 1000000000 1500000000\n")
+    assert calls == driver.Calls(cpu_us=1.25, lanes_us=0.75, per_second=500_000)
 
 
 def test_a_proxy_that_does_the_job_has_no_problems():

@@ -10,6 +10,9 @@ Running 4s test @ http://127.0.0.1:8080/
   Thread Stats   Avg      Stdev     Max   +/- Stdev
     Latency     0.91ms    0.11ms   5.42ms   94.11%
     Req/Sec    70.55k     1.20k   72.31k    88.00%
+  Latency Distribution
+     50%    0.90ms
+     99%    1.31ms
   282200 requests in 4.02s, 69.97MB read
 Requests/sec:  70199.00
 Transfer/sec:     17.40MB
@@ -17,7 +20,11 @@ Transfer/sec:     17.40MB
 
 
 def test_requests_and_seconds_are_read():
-    assert wrk.parse(GOOD) == Count(282200, 4.02)
+    assert wrk.parse(GOOD) == Count(282200, 4.02, pytest.approx(1.31))
+
+
+def test_the_slowest_may_come_in_microseconds():
+    assert wrk.parse(GOOD.replace("1.31ms", "950.00us")).p99_ms == pytest.approx(0.95)
 
 
 @pytest.mark.parametrize("duration,seconds", [("900.00ms", 0.9), ("1.50m", 90.0), ("20.00s", 20.0)])

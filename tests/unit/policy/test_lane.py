@@ -7,6 +7,7 @@ import sys
 import time
 import traceback
 from collections.abc import Sequence
+from contextvars import ContextVar
 from typing import cast
 
 import pytest
@@ -15,9 +16,9 @@ from pydantic import BaseModel
 from pylos._core import Call, Caller, Lane
 from pylos.policy import Allow, Answer, Deny, Policy, Request, policy
 from pylos.policy.answer import Kind
+from pylos.policy.current import current
 from pylos.policy.lane import Room
 from pylos.policy.load import Loaded
-from pylos.policy.telling import current
 
 FIELDS = b"host: a.example\r\nX-Tenant: acme\r\nx_tenant: other\r\ncookie: a=1\r\ncookie: b=\xff\r\n"
 Told = dict[int, tuple[Kind, bytes]]
@@ -389,3 +390,100 @@ def test_answers_that_find_no_room_come_when_there_is_some():
 
     told = asyncio.run(ask())
     assert all(told[number][1].endswith(str(number).zfill(100_000).encode()) for number in range(100))
+
+
+@policy
+async def waits_in_time(_: Request) -> Deny | None:
+    """The first step and the others are in one task and one context."""
+    before, tag = asyncio.current_task(), TAG.set("mine")
+    async with asyncio.timeout(5):
+        await asyncio.sleep(0.001)
+    same = asyncio.current_task() is before and TAG.get() == "mine"
+    TAG.reset(tag)
+    return None if same else Deny(500, "another_task")
+
+
+@policy
+async def waits_too_long(_: Request) -> Allow:
+    try:
+        async with asyncio.timeout(0.001):
+            await asyncio.sleep(10)
+    except TimeoutError:
+        return Allow(path="/in-time")
+    return Allow()
+
+
+@policy
+async def has_children(_: Request) -> Allow:
+    async def child(number: int) -> int:
+        await asyncio.sleep(0)
+        call = current()
+        return number if call is not None else 0
+
+    async with asyncio.TaskGroup() as group:
+        children = [group.create_task(child(number)) for number in (1, 2)]
+    return Allow(path=f"/{sum(one.result() for one in children)}")
+
+
+@policy
+async def cancels_itself(_: Request) -> Allow:
+    task = asyncio.current_task()
+    assert task is not None
+    task.cancel()
+    try:
+        await asyncio.sleep(10)
+    except asyncio.CancelledError:
+        task.uncancel()
+        return Allow(path="/cancelled")
+    return Allow()
+
+
+@policy
+async def cancels_and_ends(_: Request) -> None:
+    task = asyncio.current_task()
+    assert task is not None
+    task.cancel()
+
+
+@policy
+async def leaves_something(_: Request) -> Allow:
+    found = TAG.get()
+    TAG.set("another's")
+    return Allow(path=f"/{found}")
+
+
+@policy
+async def fails_at_once(_: Request) -> None:
+    raise LookupError("at once")
+
+
+TAG = ContextVar("tag", default="none")
+COROUTINES = {
+    waits_in_time: (Kind.PASS, b""),
+    waits_too_long: (Kind.ALLOW, b'{"path":"/in-time"}'),
+    has_children: (Kind.ALLOW, b'{"path":"/3"}'),
+    cancels_itself: (Kind.ALLOW, b'{"path":"/cancelled"}'),
+    cancels_and_ends: (Kind.PASS, b""),
+    leaves_something: (Kind.ALLOW, b'{"path":"/none"}'),
+    fails_at_once: (Kind.FAILED, b""),
+}
+
+
+def test_a_coroutine_that_begins_at_once_finds_all_as_in_a_task_of_its_own():
+    """Each alone, when the task that stands in is ready; all together, when it is not; and again after each other."""
+
+    async def ask() -> list[tuple[int, tuple[Kind, bytes]]]:
+        one = Asked(list(COROUTINES))
+        await asyncio.sleep(0)
+        told: list[tuple[int, tuple[Kind, bytes]]] = []
+        for number in [*range(len(COROUTINES)), *reversed(range(len(COROUTINES)))]:
+            told += [(number, (await one.ask(number))[0])]
+            await asyncio.sleep(0)
+        together = [*range(len(COROUTINES))] * 2
+        answers = await one.ask(*together)
+        return told + [(number, answers[at]) for at, number in enumerate(together)]
+
+    wanted = list(COROUTINES.values())
+    told = asyncio.run(ask(), debug=True)
+    assert told == [(number, wanted[number]) for number, _ in told]
+    assert len(told) == 4 * len(wanted)

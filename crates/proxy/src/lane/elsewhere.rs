@@ -7,6 +7,7 @@ use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 use tokio::task::AbortHandle;
 
 pub(crate) struct Line {
@@ -31,11 +32,14 @@ pub(super) fn join(_: &Arc<Line>) -> io::Result<(Rc<Link>, AbortHandle)> {
 pub(crate) struct Link;
 
 impl Link {
-    pub(crate) fn ask(self: &Rc<Self>, _: Job<'_>) -> Result<Asking, Unanswered> {
+    pub(crate) fn ask(self: &Rc<Self>, _: Job<'_>, _: u64, _: Duration) -> Result<Asking, Unanswered> {
         Err(Unanswered::Lost)
     }
     pub(crate) fn is_lost(&self) -> bool {
         true
+    }
+    pub(crate) fn wait_us(&self, _: u64) -> u64 {
+        0
     }
     pub(crate) fn asked(&self) -> usize {
         0
@@ -47,6 +51,7 @@ pub(crate) enum Unanswered {
     Lost,
     TooLong,
     Overloaded,
+    Late,
 }
 
 pub(crate) struct Answer {

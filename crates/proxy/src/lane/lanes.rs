@@ -2,7 +2,7 @@
 
 use super::breaker::{Breaker, Waiter};
 use super::memory::Memory;
-use super::{Answer, Asking, Line, Link, Unanswered, join};
+use super::{Answer, Asking, Line, Link, Unanswered, choose, join};
 use crate::clock::Clock;
 use crate::error::Refusal;
 use crate::request::alike::About;
@@ -16,7 +16,6 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::task::AbortHandle;
-use tokio::time::Timeout;
 
 /// Questions that one link has under way at most.
 const MOST_ASKED: usize = 8192;
@@ -185,25 +184,19 @@ impl Lanes {
         &self, id: PolicyId, python: &PythonPolicy, job: Job<'_>, clock: &Clock,
     ) -> Result<Waiting<'_>, Silence> {
         let Some(seat) = &self.seats[id.index()] else { return Err(Silence::Lost) };
-        let asking = seat.breaker.admits(clock.ms()).ok_or(Silence::GivenUp).and_then(|waiter| {
+        let now_us = clock.us();
+        let asking = seat.breaker.admits(now_us / 1000).ok_or(Silence::GivenUp).and_then(|waiter| {
             if seat.waiting.get() >= python.queue {
                 return Err(Silence::Overloaded);
             }
-            let asking = self.groups[seat.group].ask(Job { policy: seat.number, ..job })?;
+            let most = Duration::from_millis(python.timeout_ms);
+            let asking = self.groups[seat.group].ask(Job { policy: seat.number, ..job }, now_us, most)?;
             Ok((asking, waiter))
         });
         match asking {
             Ok((asking, _waiter)) => {
-                let asking = tokio::time::timeout(Duration::from_millis(python.timeout_ms), asking);
                 let place = Place::take(&seat.waiting);
-                Ok(Waiting {
-                    seat,
-                    asking,
-                    began_us: clock.us(),
-                    age: seat.memory.age(),
-                    _waiter,
-                    _place: place,
-                })
+                Ok(Waiting { seat, asking, began_us: now_us, age: seat.memory.age(), _waiter, _place: place })
             }
             Err(silence) => {
                 seat.cells.count(silence.came());
@@ -216,7 +209,7 @@ impl Lanes {
 /// A question under way.
 pub(crate) struct Waiting<'l> {
     seat: &'l Seat,
-    asking: Timeout<Asking>,
+    asking: Asking,
     began_us: u64,
     /// Of the memory when it was asked.
     age: u64,
@@ -248,7 +241,7 @@ impl Waiting<'_> {
         let Waiting { seat, asking, began_us, age, _waiter, _place } = self;
         let now_ms = || clock.ms();
         let said = match asking.await {
-            Ok(Ok(answer)) => match understood(table, python.answers, &answer) {
+            Ok(answer) => match understood(table, python.answers, &answer) {
                 Ok(Verdict::Failed) => Err(Silence::Failed),
                 Ok(verdict) => {
                     let remembered = seat.memory.remember(&verdict, answer.rest.len(), about, age, now_ms());
@@ -257,8 +250,7 @@ impl Waiting<'_> {
                 }
                 Err(why) => seat.wrong(name, &why, now_ms()),
             },
-            Ok(Err(unanswered)) => Err(silence(unanswered)),
-            Err(_) => Err(Silence::Timeout),
+            Err(unanswered) => Err(silence(unanswered)),
         };
         seat.cells.wait.observe(clock.us().saturating_sub(began_us));
         seat.cells.count(came(&said));
@@ -342,15 +334,14 @@ impl Group {
         Group { name: name.into(), policies: Vec::new(), links: RefCell::default() }
     }
 
-    /// Asks the lane that has the least to do.
-    fn ask(&self, job: Job<'_>) -> Result<Asking, Silence> {
+    /// Asks one of the lanes.
+    fn ask(&self, job: Job<'_>, now_us: u64, most: Duration) -> Result<Asking, Silence> {
         let links = self.links.borrow();
-        let well = links.iter().map(|joined| &joined.link).filter(|link| !link.is_lost());
-        let link = well.min_by_key(|link| link.asked()).ok_or(Silence::Lost)?;
+        let link = choose(&links, now_us, |joined| &joined.link).ok_or(Silence::Lost)?;
         if link.asked() >= MOST_ASKED {
             return Err(Silence::Overloaded);
         }
-        link.ask(job).map_err(silence)
+        link.ask(job, now_us, most).map_err(silence)
     }
 }
 
@@ -359,5 +350,6 @@ fn silence(unanswered: Unanswered) -> Silence {
         Unanswered::Lost => Silence::Lost,
         Unanswered::TooLong => Silence::TooLong,
         Unanswered::Overloaded => Silence::Overloaded,
+        Unanswered::Late => Silence::Timeout,
     }
 }

@@ -4,6 +4,10 @@
 //! which runs behind them, shows it to the lane and wakes it once. Else the kernel would let the lane run after the
 //! first job already, and every job would cost two switches and two system calls.
 
+use super::calls::Calls;
+use super::lateness::Lateness;
+use super::pace::Pace;
+use crate::clock;
 use pylos_lane::{Bell, Broken, Job, Reader, Writer, memory_of};
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
@@ -13,6 +17,7 @@ use std::os::fd::OwnedFd;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
+use std::time::Duration;
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 use tokio::task::AbortHandle;
@@ -26,6 +31,8 @@ pub enum Unanswered {
     TooLong,
     /// Too many others wait already.
     Overloaded,
+    /// It took too long.
+    Late,
 }
 
 /// Bytes of jobs that may wait for room in the ring.
@@ -63,6 +70,13 @@ pub struct Link {
     dirty: Cell<bool>,
     flusher: Cell<Option<Waker>>,
     lost: Cell<bool>,
+    lateness: Lateness,
+    pace: Pace,
+}
+
+/// The time that questions are asked at: microseconds since the process' origin.
+pub fn now_us() -> u64 {
+    clock::exact_us()
 }
 
 impl Link {
@@ -80,16 +94,23 @@ impl Link {
             dirty: Cell::new(false),
             flusher: Cell::new(None),
             lost: Cell::new(false),
+            lateness: Lateness::new(),
+            pace: Pace::new(),
         };
         Ok((Rc::new(link), listening, Ends { jobs, answers, bell, back }))
     }
 
-    /// Asks the lane. Dropping what it gives takes the question back: its answer will be nobody's.
-    pub fn ask(self: &Rc<Self>, mut job: Job<'_>) -> Result<Asking, Unanswered> {
+    /// Asks the lane at a time, which is waited for its answer so long. Dropping what it gives takes the question
+    /// back: its answer will be nobody's.
+    pub fn ask(self: &Rc<Self>, mut job: Job<'_>, now_us: u64, most: Duration) -> Result<Asking, Unanswered> {
         if self.lost.get() {
             return Err(Unanswered::Lost);
         }
-        let (place, id) = self.calls.borrow_mut().begin();
+        if self.asked() == 0 {
+            self.pace.begin(now_us);
+        }
+        let most_us = u64::try_from(most.as_micros()).unwrap_or(u64::MAX);
+        let (place, id) = self.calls.borrow_mut().begin(now_us.saturating_add(most_us));
         let asking = Asking { link: Rc::clone(self), place, id };
         job.id = id;
         let mut record = self.record.borrow_mut();
@@ -113,6 +134,7 @@ impl Link {
         record.shrink_to(LONG);
         drop((backlog, jobs));
         self.flush_soon();
+        self.lateness.asked(most_us);
         Ok(asking)
     }
 
@@ -123,8 +145,12 @@ impl Link {
 
     /// How many questions are under way.
     pub fn asked(&self) -> usize {
-        let calls = self.calls.borrow();
-        calls.calls.len() - calls.free.len()
+        self.calls.borrow().asked()
+    }
+
+    /// How long one more question would wait, as far as one can tell.
+    pub(super) fn wait_us(&self, now_us: u64) -> u64 {
+        self.pace.wait_us(self.asked(), now_us)
     }
 
     fn flush_soon(&self) {
@@ -139,7 +165,9 @@ impl Link {
     pub async fn run(self: Rc<Self>, listening: Listening) {
         let flusher = Rc::clone(&self);
         let flushing = tokio::task::spawn_local(async move { flusher.flush().await });
-        let _end = Running { link: &self, flushing: flushing.abort_handle() };
+        let expiring = Rc::clone(&self);
+        let expiring = tokio::task::spawn_local(async move { expiring.expire().await });
+        let _end = Running { link: &self, tasks: [flushing.abort_handle(), expiring.abort_handle()] };
         let _ = self.listen(listening).await;
     }
 
@@ -173,7 +201,9 @@ impl Link {
     async fn listen(&self, mut listening: Listening) -> Result<(), Broken> {
         let (mut record, mut taken) = (Vec::new(), 0);
         loop {
+            let mut count = 0;
             while listening.answers.pop(&mut record)? {
+                count += 1;
                 self.calls.borrow_mut().answer(&record)?;
                 taken += 1 + record.len() / LONG;
                 record.clear();
@@ -181,6 +211,9 @@ impl Link {
                     taken = 0;
                     tokio::task::yield_now().await;
                 }
+            }
+            if count > 0 {
+                self.pace.answered(count, clock::exact_us());
             }
             if listening.answers.release() {
                 self.bell.ring();
@@ -196,6 +229,20 @@ impl Link {
             match listening.bell.readable().await {
                 Ok(mut ready) => ready.clear_ready(),
                 Err(_) => return Err(Broken),
+            }
+        }
+    }
+
+    /// Ends the waiting for answers that come too late. A timer for each question would cost as much as all else of
+    /// it; since none has less time than the shortest, it is enough to look when that is over.
+    async fn expire(&self) {
+        loop {
+            let (now, asked) = (clock::exact_us(), self.lateness.look());
+            let next = self.calls.borrow_mut().expire(now);
+            match next {
+                Some(next) => self.lateness.sleep(next - now).await,
+                None if asked => self.lateness.sleep(u64::MAX).await,
+                None => self.lateness.rest().await,
             }
         }
     }
@@ -225,12 +272,12 @@ impl Backlog {
 /// Ends the link where [`Link::run`] ends, also when that is dropped.
 struct Running<'l> {
     link: &'l Link,
-    flushing: AbortHandle,
+    tasks: [AbortHandle; 2],
 }
 
 impl Drop for Running<'_> {
     fn drop(&mut self) {
-        self.flushing.abort();
+        self.tasks.iter().for_each(AbortHandle::abort);
         self.link.lose();
     }
 }
@@ -260,7 +307,7 @@ impl Future for Asking {
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         match self.link.calls.borrow_mut().take(self.place, cx) {
-            Some(answer) => Poll::Ready(Ok(answer)),
+            Some(told) => Poll::Ready(told),
             None if self.link.lost.get() => Poll::Ready(Err(Unanswered::Lost)),
             None => Poll::Pending,
         }
@@ -273,101 +320,12 @@ impl Drop for Asking {
     }
 }
 
-/// The questions under way.
-#[derive(Debug, Default)]
-struct Calls {
-    calls: Vec<Call>,
-    free: Vec<usize>,
-}
-
-#[derive(Debug)]
-struct Call {
-    /// Which question of this place it is: an answer that comes too late is for none.
-    serial: u32,
-    state: State,
-}
-
-#[derive(Debug)]
-enum State {
-    Free,
-    Waiting(Option<Waker>),
-    Answered(Answer),
-}
-
-impl Calls {
-    fn begin(&mut self) -> (usize, u64) {
-        let place = self.free.pop().unwrap_or_else(|| {
-            self.calls.push(Call { serial: 0, state: State::Free });
-            self.calls.len() - 1
-        });
-        let call = &mut self.calls[place];
-        call.serial = call.serial.wrapping_add(1);
-        call.state = State::Waiting(None);
-        (place, u64::from(call.serial) << 32 | place as u64)
-    }
-
-    fn call(&mut self, id: u64) -> Option<&mut Call> {
-        let call = self.calls.get_mut((id & u64::from(u32::MAX)) as usize)?;
-        (u64::from(call.serial) == id >> 32).then_some(call)
-    }
-
-    fn waits(&self, id: u64) -> bool {
-        let call = self.calls.get((id & u64::from(u32::MAX)) as usize);
-        call.is_some_and(|call| u64::from(call.serial) == id >> 32 && matches!(call.state, State::Waiting(_)))
-    }
-
-    fn answer(&mut self, record: &[u8]) -> Result<(), Broken> {
-        let (id, rest) = record.split_first_chunk::<8>().ok_or(Broken)?;
-        let (kind, rest) = rest.split_first().ok_or(Broken)?;
-        let id = u64::from_ne_bytes(*id);
-        if (id & u64::from(u32::MAX)) as usize >= self.calls.len() {
-            return Err(Broken); // never asked
-        }
-        let Some(call) = self.call(id) else { return Ok(()) };
-        if let State::Waiting(waker) = &mut call.state {
-            let waker = waker.take();
-            call.state = State::Answered(Answer { kind: *kind, rest: rest.to_vec() });
-            waker.into_iter().for_each(Waker::wake);
-        }
-        Ok(())
-    }
-
-    fn take(&mut self, place: usize, cx: &Context<'_>) -> Option<Answer> {
-        let state = &mut self.calls[place].state;
-        match state {
-            State::Answered(_) => {
-                let State::Answered(answer) = std::mem::replace(state, State::Free) else { return None };
-                Some(answer)
-            }
-            State::Waiting(waker) => {
-                *waker = Some(cx.waker().clone());
-                None
-            }
-            State::Free => None,
-        }
-    }
-
-    fn end(&mut self, place: usize, id: u64) {
-        if let Some(call) = self.call(id) {
-            call.serial = call.serial.wrapping_add(1);
-            call.state = State::Free;
-            self.free.push(place);
-        }
-    }
-
-    fn lose(&mut self) {
-        for call in &mut self.calls {
-            if let State::Waiting(waker) = &mut call.state {
-                waker.take().into_iter().for_each(Waker::wake);
-            }
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use rustix::event::{PollFd, PollFlags, poll};
+
+    const LONG_ENOUGH: Duration = Duration::MAX;
 
     /// A lane in a thread that answers each job with its path, until that is `/end`.
     fn lane(ends: Ends) -> std::thread::JoinHandle<Ends> {
@@ -419,14 +377,19 @@ mod tests {
             let lane = lane(ends);
             let running = tokio::task::spawn_local(Rc::clone(&link).run(listening));
             // More than the ring holds at once, and one that nobody waits for.
-            drop(link.ask(Job { path: b"/nobody", ..Job::default() }).expect("room"));
+            drop(link.ask(Job { path: b"/nobody", ..Job::default() }, 0, LONG_ENOUGH).expect("room"));
             let long = vec![b'x'; 4096];
-            assert_eq!(link.ask(Job { path: &long, ..Job::default() }).err(), Some(Unanswered::TooLong));
+            assert_eq!(
+                link.ask(Job { path: &long, ..Job::default() }, 0, LONG_ENOUGH).err(),
+                Some(Unanswered::TooLong)
+            );
             let asked = (0..100u32).map(|n| {
                 let link = Rc::clone(&link);
                 tokio::task::spawn_local(async move {
                     let path = format!("/{n}/{}", "x".repeat(200));
-                    let asking = link.ask(Job { path: path.as_bytes(), ..Job::default() }).expect("room");
+                    let asking = link
+                        .ask(Job { path: path.as_bytes(), ..Job::default() }, 0, LONG_ENOUGH)
+                        .expect("room");
                     let answer = asking.await.expect("answered");
                     assert_eq!((answer.kind, answer.rest), (1, path.into_bytes()));
                 })
@@ -435,12 +398,48 @@ mod tests {
                 task.await.expect("its own answer");
             }
             let long = vec![b'x'; 4096];
-            assert_eq!(link.ask(Job { path: &long, ..Job::default() }).err(), Some(Unanswered::TooLong));
-            let end = link.ask(Job { path: b"/end", ..Job::default() }).expect("room");
+            assert_eq!(
+                link.ask(Job { path: &long, ..Job::default() }, 0, LONG_ENOUGH).err(),
+                Some(Unanswered::TooLong)
+            );
+            let end = link.ask(Job { path: b"/end", ..Job::default() }, 0, LONG_ENOUGH).expect("room");
             end.await.expect("answered");
-            assert_eq!(link.calls.borrow().free.len(), link.calls.borrow().calls.len());
+            assert_eq!(link.asked(), 0);
             lane.join().expect("it ended");
             running.abort();
+        });
+    }
+
+    #[test]
+    fn an_answer_is_waited_for_no_longer_than_its_time() {
+        on_a_loop(|| async {
+            let (link, listening, ends) = Link::new(4096).expect("a link");
+            tokio::task::spawn_local(Rc::clone(&link).run(listening));
+            let waits = |ms| {
+                let link = Rc::clone(&link);
+                tokio::task::spawn_local(async move {
+                    let began = now_us();
+                    let asking = link.ask(Job::default(), began, Duration::from_millis(ms)).expect("room");
+                    (asking.await, now_us() - began)
+                })
+            };
+            // A short one behind a long one, and when nobody was asked for a while.
+            for round in 0..2 {
+                let (long, _) = (waits(60_000), tokio::task::yield_now().await);
+                for ms in [200, 20] {
+                    let (told, us) = waits(ms).await.expect("it ended");
+                    assert_eq!(told, Err(Unanswered::Late));
+                    assert!(
+                        (ms * 1000..ms * 1000 + 10_000).contains(&us),
+                        "round {round}: {us} us of {ms} ms"
+                    );
+                }
+                assert_eq!(link.asked(), 1);
+                long.abort();
+                tokio::time::sleep(Duration::from_millis(50)).await;
+                assert_eq!(link.asked(), 0);
+            }
+            drop(ends);
         });
     }
 
@@ -451,7 +450,9 @@ mod tests {
             tokio::task::spawn_local(Rc::clone(&link).run(listening));
             let asking = {
                 let link = Rc::clone(&link);
-                tokio::task::spawn_local(async move { link.ask(Job::default()).expect("room").await })
+                tokio::task::spawn_local(async move {
+                    link.ask(Job::default(), 0, LONG_ENOUGH).expect("room").await
+                })
             };
             tokio::task::yield_now().await;
             // An answer without a kind.
@@ -460,7 +461,7 @@ mod tests {
             answers.publish();
             ends.back.ring();
             assert_eq!(asking.await.expect("it ended"), Err(Unanswered::Lost));
-            assert_eq!(link.ask(Job::default()).err(), Some(Unanswered::Lost));
+            assert_eq!(link.ask(Job::default(), 0, LONG_ENOUGH).err(), Some(Unanswered::Lost));
         });
     }
 
@@ -470,7 +471,7 @@ mod tests {
             let (link, listening, _ends) = Link::new(4096).expect("a link");
             let running = tokio::task::spawn_local(Rc::clone(&link).run(listening));
             let body = [0; 1000];
-            let ask = || link.ask(Job { body: Some(&body), ..Job::default() });
+            let ask = || link.ask(Job { body: Some(&body), ..Job::default() }, 0, LONG_ENOUGH);
             let mut asked: Vec<_> = std::iter::from_fn(|| ask().ok()).take(10_000).collect();
             assert!((3000..MOST_WAITING / 1000).contains(&asked.len()), "{}", asked.len());
             assert_eq!(ask().err(), Some(Unanswered::Overloaded));

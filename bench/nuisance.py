@@ -1,0 +1,39 @@
+"""What disturbs others: a process that misbehaves as a policy does, or a client that asks for that policy.
+
+`nuisance.py process FUNCTION` has a process call the function in policies.py, again when that has died, for ever.
+`nuisance.py client URL` asks for it one request after the other. A line is printed when it has begun.
+"""
+
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+
+AGAIN_SECONDS = 1.0
+"""About how often a supervisor starts anew what dies."""
+CALL = "import sys, policies; print('begun', flush=True); getattr(policies, sys.argv[1]).function(None)"
+
+
+def misbehave(function: str) -> None:
+    """Have a process that is none of the gateway's."""
+    while True:
+        began = time.monotonic()
+        subprocess.run([sys.executable, "-c", CALL, function], check=False)
+        time.sleep(max(0.0, began + AGAIN_SECONDS - time.monotonic()))
+
+
+def ask(url: str) -> None:
+    """Ask, whatever the answer is."""
+    print("begun", flush=True)
+    while True:
+        try:
+            with urllib.request.urlopen(url, timeout=20) as answer:  # noqa: S310 - the gateway of the benchmark
+                answer.read()
+        except urllib.error.HTTPError as error:
+            error.close()
+            time.sleep(0.01)  # refused without asking: the policy rests
+
+
+if __name__ == "__main__":
+    {"process": misbehave, "client": ask}[sys.argv[1]](sys.argv[2])
