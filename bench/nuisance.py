@@ -9,9 +9,11 @@ import sys
 import time
 import urllib.error
 import urllib.request
+from pathlib import Path
 
 AGAIN_SECONDS = 1.0
 """About how often a supervisor starts anew what dies."""
+FOLDER = Path(__file__).parent
 CALL = "import sys, policies; print('begun', flush=True); getattr(policies, sys.argv[1]).function(None)"
 
 
@@ -19,7 +21,7 @@ def misbehave(function: str) -> None:
     """Have a process that is none of the gateway's."""
     while True:
         began = time.monotonic()
-        subprocess.run([sys.executable, "-c", CALL, function], check=False)
+        subprocess.run([sys.executable, "-c", CALL, function], check=False, cwd=FOLDER)
         time.sleep(max(0.0, began + AGAIN_SECONDS - time.monotonic()))
 
 

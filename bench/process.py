@@ -98,9 +98,9 @@ def wait_until_answering(process: Process, port: int) -> None:
 
 
 def wait_until_begun(process: Process) -> None:
-    """Wait for the first thing that it says."""
+    """Wait until it says so."""
     deadline = time.monotonic() + START_DEADLINE
-    while not process.log.stat().st_size:
+    while b"begun\n" not in process.log.read_bytes():
         if process.popen.poll() is not None or time.monotonic() > deadline:
             raise process.fail("did not begin")
         time.sleep(0.05)

@@ -50,6 +50,18 @@ pub(crate) fn wall_us() -> u64 {
     real + AHEAD_US.load(Relaxed)
 }
 
+/// The zero of all times of this process, us of the machine's own clock, which all processes share. What was put
+/// forward counts as if it had passed.
+pub(crate) fn origin_us() -> i64 {
+    let now = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
+    now.tv_sec * 1_000_000 + now.tv_nsec / 1000 - exact_us() as i64
+}
+
+/// By how much the time was put forward.
+pub(crate) fn ahead_us() -> u64 {
+    AHEAD_US.load(Relaxed)
+}
+
 /// Puts the time of this process forward: for tests of what takes long.
 pub(crate) fn advance(ms: u64) {
     let further = |ahead: u64| Some(ahead.saturating_add(ms.saturating_mul(1000)).min(FURTHEST_US));

@@ -3,11 +3,14 @@
 
 use crate::explain::Explanation;
 use pylos_core::table::{Problem, RawTable};
-use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendFlags, recvmsg, send};
+use rustix::net::{
+    RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer, SendAncillaryMessage,
+    SendFlags, recvmsg, send, sendmsg,
+};
 use serde::{Deserialize, Serialize};
-use std::io::{self, IoSliceMut};
+use std::io::{self, IoSlice, IoSliceMut};
 use std::mem::MaybeUninit;
-use std::os::fd::OwnedFd;
+use std::os::fd::{BorrowedFd, OwnedFd};
 
 /// The most descriptors that the kernel lets travel at once.
 const MOST_DESCRIPTORS: usize = 253;
@@ -42,6 +45,18 @@ pub(crate) enum Order {
         /// `Question` in JSON; what is wrong with it is told in the answer.
         question: String,
     },
+    /// Wait at the socket that came along when the supervisor is lost, and keep what else came along for the next one.
+    Rendezvous,
+    /// Leave to another process what this one knows, in the memory that came along. The socket that came along too is
+    /// for what is said later.
+    HandOver,
+    /// Ask that other process about limits, over the socket.
+    Ask,
+    /// That other process has failed: count by oneself again.
+    TakeBack,
+    /// Take over what another process has left in the memory that came along, and answer it over the socket that came
+    /// along too. Before the first configuration.
+    TakeOver,
     /// Put the time forward; for tests.
     Advance {
         ms: u64,
@@ -77,8 +92,24 @@ pub(crate) enum Report<'a> {
     Status(Box<super::server::Status>),
     Forgot,
     Advanced,
+    HandedOver { error: Option<String> },
+    Asks,
+    TookBack,
+    TookOver { error: Option<String> },
     Explained { generation: u64, explanation: Option<Box<Explanation>>, error: Option<String> },
     Drained,
+    Adopted(Adoption<'a>),
+}
+
+/// To a supervisor that takes over a process which has lost its own. Descriptors come along: the estate, the socket
+/// of the rendezvous, and the listening sockets in their order.
+#[derive(Serialize)]
+pub(crate) struct Adoption<'a> {
+    pub(crate) pid: u32,
+    pub(crate) version: &'a str,
+    pub(crate) generation: u64,
+    /// Their addresses, as the table spells them.
+    pub(crate) sockets: Vec<&'a str>,
 }
 
 pub(crate) struct Channel {
@@ -141,11 +172,25 @@ impl Channel {
     }
 
     pub(crate) fn report(&self, report: &Report<'_>) -> io::Result<()> {
+        self.report_with(report, &[])
+    }
+
+    /// Likewise, with descriptors beside it.
+    pub(crate) fn report_with(&self, report: &Report<'_>, descriptors: &[BorrowedFd<'_>]) -> io::Result<()> {
         let text = serde_json::to_vec(report)?;
         let length = u32::try_from(text.len()).map_err(io::Error::other)?;
         let mut message = length.to_be_bytes().to_vec();
         message.extend_from_slice(&text);
         let mut left = &message[..];
+        if !descriptors.is_empty() {
+            let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MOST_DESCRIPTORS))];
+            let mut ancillary = SendAncillaryBuffer::new(&mut space);
+            if !ancillary.push(SendAncillaryMessage::ScmRights(descriptors)) {
+                return Err(io::Error::other("too many descriptors"));
+            }
+            let sent = sendmsg(&self.socket, &[IoSlice::new(left)], &mut ancillary, SendFlags::NOSIGNAL)?;
+            left = &left[sent..];
+        }
         while !left.is_empty() {
             match send(&self.socket, left, SendFlags::NOSIGNAL) {
                 Err(rustix::io::Errno::INTR) => {}

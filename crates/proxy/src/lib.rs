@@ -5,6 +5,8 @@
 
 mod server;
 mod control;
+mod handover;
+mod orphan;
 mod shared;
 mod worker;
 mod snapshot;

@@ -4,7 +4,9 @@
 use crate::bounds::Bounds;
 use crate::control::{Channel, NewLane, NewSocket, Order, Report};
 use crate::explain::{Question, explain_live};
+use crate::handover::{self, Asker, Counters};
 use crate::lane::Line;
+use crate::orphan::Rendezvous;
 use crate::request::alike::About;
 use crate::shared::{MOST_WORKERS, SIDE, Shared};
 use crate::telemetry::events;
@@ -43,6 +45,8 @@ pub(crate) struct Server {
     log: Option<Arc<LogWriter>>,
     /// The lanes of the table in use: kept here for workers that are added later, and for as long as it is used.
     lanes: Vec<Arc<Line>>,
+    handed: Option<Handed>,
+    rendezvous: Option<Rendezvous>,
 }
 
 /// What comes with a table.
@@ -51,6 +55,13 @@ struct New {
     lanes: Vec<NewLane>,
     /// Of all of them, in order.
     descriptors: Vec<OwnedFd>,
+}
+
+/// What another process has from this one.
+struct Handed {
+    /// As they were then.
+    counters: Counters,
+    asker: Arc<Asker>,
 }
 
 struct Leaving {
@@ -87,6 +98,8 @@ impl Server {
             table: None,
             log: None,
             lanes: Vec::new(),
+            handed: None,
+            rendezvous: None,
         }
     }
 
@@ -99,11 +112,17 @@ impl Server {
         loop {
             let (order, descriptors) = match self.channel.receive() {
                 Ok(Some(received)) => received,
-                Ok(None) | Err(_) => {
-                    events::warn("supervisor_lost", &[("consequence", "the gateway drains and ends")]);
-                    let ms = self.table.as_ref().map_or(0, |t| t.settings.drain_ms);
-                    return self.drain(ms);
-                }
+                Ok(None) | Err(_) => match self.found_supervisor() {
+                    Some(channel) => {
+                        self.channel = channel;
+                        continue;
+                    }
+                    None => {
+                        events::warn("supervisor_lost", &[("consequence", "the gateway drains and ends")]);
+                        let ms = self.table.as_ref().map_or(0, |t| t.settings.drain_ms);
+                        return self.drain(ms);
+                    }
+                },
             };
             let answered = match order {
                 Ok(Order::Apply { generation, table, sockets, lanes }) => {
@@ -116,6 +135,11 @@ impl Server {
                 }
                 Ok(Order::Forget { policy }) => self.forget(policy.as_deref()),
                 Ok(Order::Advance { ms }) => self.advance(ms),
+                Ok(Order::Rendezvous) => self.meet_at(descriptors),
+                Ok(Order::HandOver) => self.hand_over(descriptors),
+                Ok(Order::Ask) => self.ask_for_limits(),
+                Ok(Order::TakeBack) => self.take_back(),
+                Ok(Order::TakeOver) => self.take_over(descriptors),
                 Ok(Order::Explain { generation, question }) => self.explain(generation, &question),
                 Ok(Order::Status) => self.channel.report(&Report::Status(Box::new(self.status()))),
                 Ok(Order::Drain { deadline_ms }) => return self.drain(deadline_ms),
@@ -139,6 +163,52 @@ impl Server {
     fn advance(&self, ms: u64) -> std::io::Result<()> {
         crate::clock::advance(ms);
         self.channel.report(&Report::Advanced)
+    }
+
+    fn meet_at(&mut self, descriptors: Vec<OwnedFd>) -> std::io::Result<()> {
+        self.rendezvous = Some(Rendezvous::new(descriptors)?);
+        Ok(())
+    }
+
+    /// Serves on without a supervisor, until there is another one; `None` where none could find this process.
+    fn found_supervisor(&self) -> Option<Channel> {
+        // Without a configuration there is nothing to serve.
+        let rendezvous = self.rendezvous.as_ref().filter(|_| self.table.is_some())?;
+        events::warn(
+            "supervisor_lost",
+            &[("consequence", "the gateway serves on and waits for another one")],
+        );
+        let sockets = self.sockets.iter().map(|(key, listening)| (&**key, listening.as_fd()));
+        Some(rendezvous.wait(self.shared.generation.load(Relaxed), sockets))
+    }
+
+    fn hand_over(&mut self, descriptors: Vec<OwnedFd>) -> std::io::Result<()> {
+        let left = two(descriptors).and_then(|[memory, socket]| {
+            let counters = handover::leave(&self.shared, memory.into())?;
+            Ok(Handed { counters, asker: Arc::new(Asker::new(socket)) })
+        });
+        let error = left.as_ref().err().map(ToString::to_string);
+        self.handed = left.ok();
+        self.channel.report(&Report::HandedOver { error })
+    }
+
+    fn ask_for_limits(&self) -> std::io::Result<()> {
+        self.shared.set_asker(self.handed.as_ref().map(|handed| Arc::clone(&handed.asker)));
+        self.channel.report(&Report::Asks)
+    }
+
+    fn take_back(&mut self) -> std::io::Result<()> {
+        self.handed = None;
+        self.shared.set_asker(None);
+        self.channel.report(&Report::TookBack)
+    }
+
+    fn take_over(&self, descriptors: Vec<OwnedFd>) -> std::io::Result<()> {
+        let taken = two(descriptors).and_then(|[memory, socket]| {
+            handover::take(&self.shared, memory.into())?;
+            handover::answer_in_thread(Arc::clone(&self.shared), socket)
+        });
+        self.channel.report(&Report::TookOver { error: taken.err().map(|e| e.to_string()) })
     }
 
     fn explain(&self, generation: u64, question: &str) -> std::io::Result<()> {
@@ -405,6 +475,9 @@ impl Server {
         for thread in std::mem::take(&mut self.threads).into_iter().map(|(_, t)| t).chain(leaving) {
             let _ = thread.join();
         }
+        if let Some(handed) = &self.handed {
+            handover::tell_rest(&handed.asker, &self.shared, &handed.counters);
+        }
         if let Some(log) = self.log.take() {
             log.finish(LAST_LINES);
         }
@@ -417,6 +490,11 @@ fn wanted_workers(table: &Table) -> usize {
     let allowed = || std::thread::available_parallelism().map_or(1, usize::from);
     let wanted = if table.settings.workers == 0 { allowed() } else { table.settings.workers };
     wanted.min(MOST_WORKERS - 1)
+}
+
+/// The memory and the socket that come with a hand-over.
+fn two(descriptors: Vec<OwnedFd>) -> std::io::Result<[OwnedFd; 2]> {
+    descriptors.try_into().map_err(|_| std::io::Error::other("its descriptors have not come"))
 }
 
 /// Another descriptor of the same socket.

@@ -1,11 +1,12 @@
 //! What all workers know of each other: loads, mailboxes, targets, counters of the process.
 
 use crate::bounds::Bounds;
+use crate::handover::Asker;
 use crate::lane::Memory;
 use crate::policy::rate_limit::Limit;
 use crate::request::alike::About;
 use crate::telemetry::registry::Registry;
-use crate::upstream::target::TargetState;
+use crate::upstream::target::{Health, TargetState};
 use crate::worker::Message;
 use pylos_core::table::{RateLimit, Table, TargetAddress};
 use pylos_core::verdict::Verdict;
@@ -44,6 +45,10 @@ pub(crate) struct Shared {
     memories: Mutex<BTreeMap<Box<str>, Arc<Memory>>>,
     /// What limits have counted, by their names.
     limits: Mutex<BTreeMap<Box<str>, Arc<Limit>>>,
+    /// What another process knew of targets.
+    inherited: Mutex<BTreeMap<(Box<str>, Box<str>), Health>>,
+    asks: AtomicBool,
+    asker: RwLock<Option<Arc<Asker>>>,
 }
 
 impl Shared {
@@ -63,6 +68,9 @@ impl Shared {
             targets: Mutex::default(),
             memories: Mutex::default(),
             limits: Mutex::default(),
+            inherited: Mutex::default(),
+            asks: AtomicBool::new(false),
+            asker: RwLock::default(),
         }
     }
 
@@ -114,12 +122,18 @@ impl Shared {
     /// Makes a state for each new target; gives those.
     pub(crate) fn add_targets(&self, table: &Table) -> Vec<(TargetAddress, Arc<TargetState>)> {
         let mut targets = self.targets.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut inherited =
+            std::mem::take(&mut *self.inherited.lock().unwrap_or_else(PoisonError::into_inner));
         let mut new = Vec::new();
         for upstream in &table.upstreams {
             for target in &upstream.targets {
                 let key = (upstream.name.clone(), target.url.clone());
+                let health = inherited.remove(&key);
                 targets.entry(key).or_insert_with(|| {
                     let state = Arc::new(TargetState::new(&target.address));
+                    if let Some(health) = health {
+                        state.adopt(health, upstream.health.is_some());
+                    }
                     new.push((target.address.clone(), Arc::clone(&state)));
                     state
                 });
@@ -174,6 +188,40 @@ impl Shared {
         Arc::clone(known)
     }
 
+    /// All limits, by their policies.
+    pub(crate) fn limits(&self) -> BTreeMap<Box<str>, Arc<Limit>> {
+        self.limits.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub(crate) fn known_limit(&self, policy: &str) -> Option<Arc<Limit>> {
+        self.limits.lock().unwrap_or_else(PoisonError::into_inner).get(policy).map(Arc::clone)
+    }
+
+    /// Has a limit that another process has counted for.
+    pub(crate) fn adopt_limit(&self, policy: &str, limit: Limit) {
+        self.limits.lock().unwrap_or_else(PoisonError::into_inner).insert(policy.into(), Arc::new(limit));
+    }
+
+    /// Keeps what another process knew of a target, until there is a configuration that names it.
+    pub(crate) fn inherit(&self, upstream: &str, target: &str, health: Health) {
+        let key = (upstream.into(), target.into());
+        self.inherited.lock().unwrap_or_else(PoisonError::into_inner).insert(key, health);
+    }
+
+    /// Limits are counted elsewhere from now on, or here again.
+    pub(crate) fn set_asker(&self, asker: Option<Arc<Asker>>) {
+        self.asks.store(asker.is_some(), Relaxed);
+        *self.asker.write().unwrap_or_else(PoisonError::into_inner) = asker;
+    }
+
+    /// Who is asked about limits in place of this process. Nobody, mostly: then this costs no more than a look.
+    pub(crate) fn asker(&self) -> Option<Arc<Asker>> {
+        if !self.asks.load(Relaxed) {
+            return None;
+        }
+        self.asker.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
     /// Lets go of the buckets of limits that there are not any more.
     pub(crate) fn retain_limits(&self, named: impl Fn(&str) -> bool) {
         self.limits.lock().unwrap_or_else(PoisonError::into_inner).retain(|policy, _| named(policy));
@@ -181,8 +229,7 @@ impl Shared {
 
     /// How many keys each limit has.
     pub(crate) fn limited_keys(&self) -> Vec<(Box<str>, usize)> {
-        let limits = self.limits.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        limits.into_iter().map(|(policy, limit)| (policy, limit.keys())).collect()
+        self.limits().into_iter().map(|(policy, limit)| (policy, limit.keys())).collect()
     }
 
     pub(crate) fn states(&self) -> Vec<((Box<str>, Box<str>), Arc<TargetState>)> {

@@ -3,6 +3,7 @@
 use crate::buffer::Buffers;
 use crate::clock::{self, Clock};
 use crate::connection::accept::{self, Accepted, Listening, Socket};
+use crate::handover::Counters;
 use crate::lane::Line;
 use crate::request::Scratch;
 use crate::request::inquiry::FreshId;
@@ -18,6 +19,7 @@ use std::cell::{Cell, RefCell, RefMut};
 use std::collections::HashMap;
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::net::IpAddr;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
@@ -33,6 +35,8 @@ pub(crate) enum Message {
     Apply(Box<Update>),
     /// A lane in place of one that was lost.
     Lane(Arc<Line>),
+    /// What another process has counted since it handed its counters over.
+    Counted(Box<Counters>),
     Connection {
         key: Arc<str>,
         accepted: Accepted,
@@ -59,6 +63,15 @@ pub(crate) struct Update {
 pub(crate) enum StdListening {
     Tcp(std::net::TcpListener),
     Unix(std::os::unix::net::UnixListener),
+}
+
+impl StdListening {
+    pub(crate) fn as_fd(&self) -> BorrowedFd<'_> {
+        match self {
+            StdListening::Tcp(listening) => listening.as_fd(),
+            StdListening::Unix(listening) => listening.as_fd(),
+        }
+    }
 }
 
 /// Lines of the access log that were not handed over yet.
@@ -152,6 +165,7 @@ impl Worker {
                 message = mail.recv(), if open => match message {
                     Some(Message::Apply(update)) => self.apply(*update, probes.as_mut()),
                     Some(Message::Lane(line)) => if !self.is_side() { self.snapshot().lanes.join(&line) },
+                    Some(Message::Counted(counters)) => counters.add_to_known(&self.shared),
                     Some(Message::Connection { key, accepted }) => self.arrived(&key, accepted),
                     Some(Message::Drain { until_ms }) => self.drain(until_ms),
                     Some(Message::Stop) => return,

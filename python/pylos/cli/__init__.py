@@ -26,6 +26,7 @@ from pylos.cli.rollback import rollback
 from pylos.cli.routes import routes
 from pylos.cli.schema import schema
 from pylos.cli.serve import serve
+from pylos.cli.upgrade import upgrade
 from pylos.errors import ConfigError, PylosError
 
 
@@ -52,7 +53,22 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (serve, init, check, explain, routes, fmt, schema, diff, reload, history, rollback, forget, demo):
+for command in (
+    serve,
+    init,
+    check,
+    explain,
+    routes,
+    fmt,
+    schema,
+    diff,
+    reload,
+    upgrade,
+    history,
+    rollback,
+    forget,
+    demo,
+):
     app.command()(command)
 app.add_typer(bench, name="bench")
 

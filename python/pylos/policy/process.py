@@ -100,6 +100,8 @@ def give_way() -> None:
         os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
     with suppress(OSError):
         os.nice(NICENESS)
+    with suppress(OSError):  # where each session has its share of the processors, niceness counts within one alone
+        Path("/proc/self/autogroup").write_text(str(NICENESS), encoding="ascii")
 
 
 def settle(bound: int, loaded: Iterable[Loaded]) -> None:

@@ -68,14 +68,16 @@ def send(stream: socket.socket, message: Mapping[str, object], descriptors: Sequ
     stream.sendall(data[sent:])
 
 
-def receive(stream: socket.socket, seconds: float | None = None) -> tuple[dict[str, Any], list[int]] | None:
-    """Wait for a message and its descriptors, so long at most; None when the other side has closed.
+def receive(
+    stream: socket.socket, seconds: float | None = None, most: int = RINGS
+) -> tuple[dict[str, Any], list[int]] | None:
+    """Wait for a message and its descriptors, `most` of them, so long at most; None when the other side has closed.
 
     Raises TimeoutError, and ValueError for what is no message.
     """
     deadline = None if seconds is None else time.monotonic() + seconds
     stream.settimeout(seconds)
-    head, descriptors, _, _ = socket.recv_fds(stream, LENGTH, RINGS)
+    head, descriptors, _, _ = socket.recv_fds(stream, LENGTH, most)
     message = None
     try:
         rest = read(stream, LENGTH - len(head), deadline) if head else None

@@ -14,6 +14,9 @@ A question is a message with a `type` and an `id` of the asker's; its one answer
     {"type": "explain", "question"}     where a request would go now, as the core is asked: {"explanation"}
     {"type": "advance", "ms"}           puts the gateway's time forward, for tests
     {"type": "process", "other_than"}   waits until a gateway process serves that is not this one: {"gateway"}
+    {"type": "upgrade"}                 renews the program and the gateway process: {"gateway"}; where the supervisor
+                                        becomes another program there is no answer but the end
+    {"type": "upgraded"}                waits until that is settled; asked of the program that came of it: {"gateway"}
     {"type": "stop"}                    ends at once, without a drain; no answer but the end
 """
 
@@ -26,7 +29,7 @@ from typing import Any
 
 from pylos.errors import PylosError
 from pylos.supervisor.channel import Channel, Message
-from pylos.supervisor.events import Event, Outcome, Reload, Rollback
+from pylos.supervisor.events import Event, Outcome, Reload, Rollback, Upgrade
 from pylos.supervisor.failed import failure
 from pylos.supervisor.run import Supervisor
 from pylos.supervisor.source import Source
@@ -119,6 +122,10 @@ class Answers:
                 return {"number": supervisor.number, "table": supervisor.table, "secrets": supervisor.secrets}
             case "process":
                 return {"gateway": await supervisor.serving(question.get("other_than", 0))}
+            case "upgrade":
+                return {"gateway": await self._upgraded()}
+            case "upgraded":
+                return {"gateway": await supervisor.upgraded()}
             case "stop":
                 supervisor.end_at_once()
                 return {}
@@ -140,6 +147,11 @@ class Answers:
                 return {}
             case unknown:
                 raise PylosError(f"an unknown question: {unknown}")
+
+    async def _upgraded(self) -> int:
+        outcome: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+        self._supervisor.put(Upgrade(f"asked by {self._asker}", outcome))
+        return await outcome
 
     async def _taken(self, event: Callable[[Outcome], Event]) -> dict[str, Any]:
         outcome: Outcome = asyncio.get_running_loop().create_future()

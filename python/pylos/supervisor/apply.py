@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 from pylos.errors import ConfigError, GatewayError, PylosError
@@ -25,16 +26,23 @@ class Applier:
         self._lanes = Lanes()
         self._retired: list[Lanes] = []
 
-    async def change(self, checked: Checked, process: GatewayProcess | None) -> None:
+    async def change(
+        self,
+        checked: Checked,
+        process: GatewayProcess | None,
+        before: Callable[[], Awaitable[None]] | None = None,
+    ) -> None:
         """Put a configuration into use. Without a process (between two) it is taken once it has passed the checks.
 
-        Raises ConfigError, BindError or GatewayError.
+        `before` is done when all is ready but the process itself. Raises ConfigError, BindError or GatewayError.
         """
         prepared = self._sockets.prepare(checked.table)
         generation, lanes = self.generation + 1, Lanes()
         try:
             if process is not None:
                 lanes = await Lanes.start(checked.table, checked.folder)
+                if before is not None:
+                    await before()
                 await _hand_over(process, generation, prepared, checked, lanes)
         except BaseException as error:
             prepared.discard()
@@ -46,6 +54,15 @@ class Applier:
         drain_seconds = self.drain_seconds if self.generation else 0.0
         self.generation, self.checked, self.listen, self._prepared = generation, checked, prepared.listen, prepared
         self._take(lanes, process, drain_seconds)
+
+    def inherit(self, number: int, checked: Checked, prepared: Prepared) -> None:
+        """Go on with a configuration that is in use already. Its lanes are not kept: they are let go of soon."""
+        self.generation, self.checked, self.listen, self._prepared = number, checked, prepared.listen, prepared
+
+    @property
+    def lanes(self) -> list[int]:
+        """All processes of lanes."""
+        return [pid for lanes in (self._lanes, *self._retired) for pid in lanes.pids]
 
     def keeps(self, checked: Checked) -> bool:
         """Whether a configuration is the one in use. If so, what its reader says beside it (warnings) is taken over."""

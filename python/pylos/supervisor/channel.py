@@ -58,6 +58,11 @@ class Channel:
         with suppress(OSError):  # the other side has left
             self._socket.shutdown(socket.SHUT_RDWR)
 
+    @property
+    def descriptor(self) -> int:
+        """Of this end."""
+        return self._socket.fileno()
+
     def close(self) -> None:
         """Close this end."""
         self._socket.close()

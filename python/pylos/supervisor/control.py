@@ -11,8 +11,10 @@ import fcntl
 import os
 import socket
 import struct
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 from pylos.errors import GatewayError
 from pylos.supervisor import log
@@ -62,6 +64,18 @@ class ControlSocket:
             os.close(lock)
             raise
         return cls(name, path, sock, lock)
+
+    @classmethod
+    def inherit(cls, told: Mapping[str, Any]) -> ControlSocket:
+        """Go on with what `estate` of another program gave."""
+        sock = socket.socket(fileno=told["socket"])
+        sock.settimeout(0)
+        return cls(told["name"], Path(told["path"]), sock, told["lock"])
+
+    @property
+    def estate(self) -> dict[str, Any]:
+        """What a program has to know that this one becomes."""
+        return {"name": self.name, "path": str(self.path), "socket": self._socket.fileno(), "lock": self._lock}
 
     async def serve(self, supervisor: Supervisor) -> None:
         """Answer all who ask, until cancelled."""

@@ -94,10 +94,19 @@ class Replace:
 
 
 @dataclass(frozen=True)
+class Upgrade:
+    """The program is to be renewed, and the gateway process with it."""
+
+    reason: str
+    outcome: asyncio.Future[int] | None = None
+    """Told the new gateway process, or the error; nothing where this process becomes another program."""
+
+
+@dataclass(frozen=True)
 class Shutdown:
     """All is to end, requests in flight first."""
 
     reason: str
 
 
-Event = Reload | Read | Rollback | Ended | Replace | Shutdown
+Event = Reload | Read | Rollback | Ended | Replace | Upgrade | Shutdown

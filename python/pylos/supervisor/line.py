@@ -21,6 +21,10 @@ ANY_QUESTION = 0
 DEAD = "a message broke off in the middle, and nothing more can be asked over this connection"
 
 
+class GoneError(GatewayError):
+    """The supervisor has hung up."""
+
+
 class Line:
     """A connection to a supervisor. `gone` says how it ended, once it has."""
 
@@ -52,7 +56,7 @@ class Line:
                 raise self._late() from None
             except (OSError, EOFError):
                 self._inside = False  # `gone` has more to say
-                raise GatewayError(self._gone()) from None
+                raise GoneError(self._gone()) from None
         if answer["type"] == "failed":
             raise error_of(answer)
         return answer

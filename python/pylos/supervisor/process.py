@@ -11,18 +11,20 @@ import json
 import socket
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from importlib.util import find_spec
 from signal import SIGKILL, Signals
-from typing import Any
+from typing import Any, Protocol
 
 from pylos.errors import GatewayError, PylosError
+from pylos.supervisor.adopted import AdoptedProcess
 from pylos.supervisor.channel import MOST_DESCRIPTORS, Channel, Message
 
 HELLO_SECONDS = 30.0
 APPLY_SECONDS = 30.0
 STATUS_SECONDS = 5.0
+HANDOVER_SECONDS = 10.0
 STOP_SECONDS = 5.0
 
 LOADER = """
@@ -49,10 +51,19 @@ def gateway_command() -> list[str]:
     return [sys.executable, "-I", "-S", "-c", LOADER, spec.origin]
 
 
+class AnyProcess(Protocol):
+    """A process, whoever has started it."""
+
+    @property
+    def pid(self) -> int: ...
+    def send_signal(self, signal: int) -> None: ...
+    async def wait(self) -> int: ...
+
+
 class GatewayProcess:
     """A running gateway process. Made by `start`; over when `ended` is done, and then of no use any more."""
 
-    def __init__(self, process: asyncio.subprocess.Process, channel: Channel) -> None:
+    def __init__(self, process: AnyProcess, channel: Channel) -> None:
         self.pid = process.pid
         self.addresses: frozenset[str] = frozenset()
         """The real addresses of the sockets that it has."""
@@ -89,6 +100,18 @@ class GatewayProcess:
             await started.kill()
             raise
         return started
+
+    @classmethod
+    def adopt(cls, pid: int, descriptor: int, addresses: Iterable[str]) -> GatewayProcess:
+        """Go on with one that another program has started. Raises ProcessLookupError when it has ended."""
+        adopted = cls(AdoptedProcess(pid), Channel(socket.socket(fileno=descriptor)))
+        adopted.addresses = frozenset(addresses)
+        return adopted
+
+    @property
+    def descriptor(self) -> int:
+        """Of the stream to it."""
+        return self._channel.descriptor
 
     @property
     def lived(self) -> float:
@@ -155,6 +178,31 @@ class GatewayProcess:
         """Put its time forward."""
         await self._may_answer({"type": "advance", "ms": ms}, "advanced", STATUS_SECONDS)
 
+    async def meet_at(self, socket: int, memory: int) -> None:
+        """Tell it where to wait for another supervisor when this one is lost, and what to keep for that."""
+        await self._send({"type": "rendezvous"}, [socket, memory])
+
+    async def hand_over(self, memory: int, line: int) -> None:
+        """Have it leave what it knows in some memory, for a process at the other end of the line."""
+        await self._exchange({"type": "hand_over"}, "handed_over", [memory, line])
+
+    async def ask_for_limits(self) -> None:
+        """Have it ask that process about limits from now on."""
+        await self._may_answer({"type": "ask"}, "asks", STATUS_SECONDS)
+
+    async def take_back(self) -> None:
+        """Have it go on by itself."""
+        await self._may_answer({"type": "take_back"}, "took_back", STATUS_SECONDS)
+
+    async def take_over(self, memory: int, line: int) -> None:
+        """Have it begin with what another process has left."""
+        await self._exchange({"type": "take_over"}, "took_over", [memory, line])
+
+    async def _exchange(self, message: Mapping[str, object], answer: str, descriptors: Sequence[int]) -> None:
+        told = await self._may_answer(message, answer, HANDOVER_SECONDS, descriptors=descriptors)
+        if told["error"] is not None:
+            raise GatewayError(told["error"])
+
     async def status(self) -> Message:
         """Ask how it is doing."""
         return await self._may_answer({"type": "status"}, "status", STATUS_SECONDS)
@@ -178,11 +226,16 @@ class GatewayProcess:
             raise await self._lost() from None
 
     async def _may_answer(
-        self, message: Mapping[str, object], kind: str, seconds: float, generation: int | None = None
+        self,
+        message: Mapping[str, object],
+        kind: str,
+        seconds: float,
+        generation: int | None = None,
+        descriptors: Sequence[int] = (),
     ) -> Message:
         """Ask what nothing depends on: a process that gives no answer is let be. Raises GatewayError."""
         async with self._asking:
-            await self._send(message)
+            await self._send(message, descriptors)
             try:
                 return await self._answer((kind,), seconds, generation)
             except TimeoutError:

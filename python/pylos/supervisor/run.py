@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 import os
 from collections import deque
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
-from signal import SIGHUP, SIGINT, SIGTERM, Signals
-from typing import Any, TypedDict
+from signal import SIGHUP, SIGINT, SIGTERM, SIGUSR2, Signals
+from typing import Any, TypedDict, TypeVar
 
 from pylos.config.diff import Change, names_of
 from pylos.config.explain import explanation_of
@@ -21,15 +21,26 @@ from pylos.supervisor import log
 from pylos.supervisor.apply import Applier
 from pylos.supervisor.backoff import Backoff
 from pylos.supervisor.channel import Message
-from pylos.supervisor.events import Ended, Event, Outcome, Read, Reload, Replace, Rollback, Shutdown, Taken
+from pylos.supervisor.events import Ended, Event, Outcome, Read, Reload, Replace, Rollback, Shutdown, Taken, Upgrade
 from pylos.supervisor.history import Entry, History
+from pylos.supervisor.inheritance import (
+    Inherited,
+    InheritedSocket,
+    Succession,
+    as_json,
+    command,
+    from_json,
+    let_signals_come,
+    open_sockets,
+)
 from pylos.supervisor.process import GatewayLostError, GatewayProcess, described, gateway_command
-from pylos.supervisor.sockets import Sockets
+from pylos.supervisor.renewal import Handover
+from pylos.supervisor.sockets import Held, Prepared, Sockets
 from pylos.supervisor.source import Checked, Source, in_thread, named_files, read_aside
+from pylos.supervisor.upgrade import GRACE_SECONDS, check_program, let_go, see_off
 from pylos.supervisor.watch import Watcher, contents
 
-DRAIN_GRACE = 5.0
-"""Seconds that a gateway process has, after its drain's deadline, to end by itself."""
+Answer = TypeVar("Answer")
 
 
 class Ready(TypedDict):
@@ -50,8 +61,15 @@ class Supervisor:
         on_ready: Callable[[Ready], None] | None = None,
         watch: bool = True,
         command: Sequence[str] | None = None,
+        succession: Succession | None = None,
     ) -> None:
         self._source = source
+        self._succession = succession
+        self._leaving: set[asyncio.Task[None]] = set()
+        """Processes that were replaced and drain."""
+        self._replaced: list[GatewayProcess] = []
+        self._upgrade_outcome: asyncio.Future[int] | None = None
+        """Of the upgrade by which this program began, if it did so."""
         self._on_ready = on_ready
         self._watch = watch
         self._command = command
@@ -101,10 +119,13 @@ class Supervisor:
         await self._drain()
 
     async def _start(self) -> None:
-        self._written = await read_aside(self._source)
-        await self._start_process(partial(self._applier.change, self._written))
-        entry, _ = self.history.entry(self._applier.generation, self._written, "start")
-        self.history.add(entry)
+        if self._succession is not None and self._succession.inherited is not None:
+            await self._go_on(self._succession.inherited)
+        else:
+            self._written = await read_aside(self._source)
+            await self._start_process(partial(self._applier.change, self._written))
+            entry, _ = self.history.entry(self._applier.generation, self._written, "start")
+            self.history.add(entry)
         await self._follow(self._written.files)
         self._report_warnings()
         self._report_listening()
@@ -125,6 +146,8 @@ class Supervisor:
                     await self._roll_back(wanted)
                 case Ended(process) if process is self._process:
                     await self._lose(process)
+                case Upgrade() as wanted:
+                    await self._upgrade(wanted)
                 case Replace() if self._process is None:
                     await self._replace()
                 case Shutdown(reason):
@@ -142,12 +165,15 @@ class Supervisor:
         with suppress(GatewayLostError):
             await process.drain(deadline)
         self._sockets.close()  # the gateway process closes its own: from now on, connections are refused
-        await asyncio.wait([process.ended], timeout=deadline + DRAIN_GRACE)
+        await asyncio.wait([process.ended, *self._leaving], timeout=deadline + GRACE_SECONDS)
 
     async def _end(self) -> None:
         """Leave nothing behind, whatever has happened."""
         await self._watcher.close()
         self._sockets.close()
+        for leaving in self._leaving:
+            leaving.cancel()
+        await asyncio.gather(*(process.stop() for process in self._replaced), return_exceptions=True)
         if self._process is not None:
             code = await self._process.stop()
             if code:
@@ -222,6 +248,7 @@ class Supervisor:
             log.info("unchanged", f"nothing changed: configuration {number} stays in use ({reason})", generation=number)
             return Taken(number, [], checked.warnings)
         await self._applier.change(checked, self._process)
+        self._write_estate()
         number = self._applier.generation
         entry, changes = await self._compare(number, checked, reason, restores)
         self.history.add(entry)
@@ -249,17 +276,116 @@ class Supervisor:
         if self._process is None:
             await self._replace()
         for outcome in outcomes:
-            if outcome.done():
-                continue
-            if isinstance(result, PylosError):
-                outcome.set_exception(result)
-                outcome.exception()  # told, as far as we are concerned: who asked may have left
-            else:
-                outcome.set_result(result)
+            tell(outcome, result)
 
     async def _follow(self, files: Sequence[Path]) -> None:
         if self._watch:
             await self._watcher.follow(dict.fromkeys(files))
+
+    # -- an upgrade ----------------------------------------------------------------------------------------------------
+
+    async def _upgrade(self, wanted: Upgrade) -> None:
+        log.info("upgrade", f"upgrading: {wanted.reason}", reason=wanted.reason)
+        try:
+            if self._process is None:
+                raise GatewayError("no gateway process serves at the moment; try again")
+            if isinstance(self._source, Path) and self._succession is not None:
+                await check_program(self._source)
+                self._estate(self._process, self._succession).become(command())
+            await self._renew(await read_aside(self._source), wanted.reason)
+        except PylosError as error:
+            log.error("upgrade_refused", f"{error}; what serves goes on", reason=wanted.reason)
+            tell(wanted.outcome, error)
+        else:
+            tell(wanted.outcome, self.gateway_pid)
+
+    def _estate(self, process: GatewayProcess, succession: Succession) -> Inherited:
+        """Collect what the program has to know that this one becomes."""
+        return Inherited(
+            gateway=process.pid,
+            channel=process.descriptor,
+            number=self.number,
+            checked=as_json(self._applier.checked),
+            table=self._applier.table,
+            listen=self._applier.listen,
+            sockets=[
+                InheritedSocket(held.key, held.address, held.socket.fileno(), held.inode) for held in self._sockets.held
+            ],
+            lanes=self._applier.lanes,
+            control=succession.control,
+            rendezvous=succession.rendezvous.estate if succession.rendezvous is not None else None,
+        )
+
+    async def _go_on(self, inherited: Inherited) -> None:
+        """Be the program that another one has become: its gateway process serves, and a new one takes over."""
+        settled = self._upgrade_outcome = asyncio.get_running_loop().create_future()
+        held = [Held(one.key, one.address, sock, one.inode) for one, sock in open_sockets(inherited)]
+        self._sockets.inherit(held)
+        process = GatewayProcess.adopt(inherited.gateway, inherited.channel, (one.address for one in held))
+        self._written = from_json(inherited.checked)
+        prepared = Prepared(inherited.table, inherited.listen, {one.key: one for one in held})
+        self._applier.inherit(inherited.number, self._written, prepared)
+        await self._serve_with(process)
+        entry, _ = self.history.entry(self.number, self._written, "start")
+        self.history.add(entry)
+        log.info("gateway_adopted", f"gateway process {process.pid} goes on", gateway=process.pid)
+        lanes = see_off(inherited.lanes, self._applier.drain_seconds)
+        try:
+            checked = await read_aside(self._source)
+            if inherited.renews:
+                await self._renew(checked, "upgrade")
+            else:
+                await self._bring_up_to_date(checked)
+        except PylosError as error:
+            self._drift = "what the file says now was refused, and the configuration from before stays"
+            log.error("upgrade_failed", f"{error}\nthe gateway process that served goes on", gateway=process.pid)
+            lanes.close()
+            tell(settled, error)
+        else:
+            self._leave_behind(lanes, "see lanes off")
+            tell(settled, self.gateway_pid)
+
+    async def _bring_up_to_date(self, checked: Checked) -> None:
+        """Give what the file says now to a gateway process that was adopted, with lanes that are watched here."""
+        await self._applier.change(checked, self._process)
+        self._written = checked
+        entry, _ = await self._compare(self.number, checked, "adoption", None)
+        self.history.add(entry)
+        self._write_estate()
+
+    async def _renew(self, checked: Checked, reason: str) -> None:
+        """Have a new gateway process take over from the one that serves. Raises what `Applier.change` raises."""
+        old, seconds = self._process, self._applier.drain_seconds
+        assert old is not None  # noqa: S101 - who calls this has looked
+        new = await self._new_process()
+        handover = Handover(old, new)
+        try:
+            await self._applier.change(checked, new, handover.begin)
+        except BaseException:
+            await handover.undo()
+            await new.kill()
+            raise
+        self._written, self._drift = checked, None
+        await self._serve_with(new)
+        entry, _ = await self._compare(self.number, checked, reason, None)
+        self.history.add(entry)
+        await self._follow(checked.files)
+        self._replaced.append(old)
+        self._leave_behind(let_go(old, seconds), f"let gateway {old.pid} go", lambda: self._replaced.remove(old))
+        text = f"gateway process {new.pid} serves in place of {old.pid} ({reason})"
+        log.info("upgraded", text, gateway=new.pid, before=old.pid, generation=self.number)
+
+    def _leave_behind(
+        self, work: Coroutine[Any, Any, None], name: str, done: Callable[[], None] = lambda: None
+    ) -> None:
+        task = asyncio.create_task(work, name=name)
+        self._leaving.add(task)
+
+        def ended(task: asyncio.Task[None]) -> None:
+            self._leaving.discard(task)
+            done()
+
+        task.add_done_callback(ended)
 
     # -- a lost process -----------------------------------------------------------------------------------------------
 
@@ -288,14 +414,32 @@ class Supervisor:
 
     async def _start_process(self, fill: Callable[[GatewayProcess], Awaitable[None]]) -> None:
         """Start a gateway process, give it a configuration and make it the one that serves."""
-        process = await GatewayProcess.start(self._command or gateway_command())
+        process = await self._new_process()
         try:
             await fill(process)
         except BaseException:
             await process.kill()
             raise
+        await self._serve_with(process)
+
+    async def _new_process(self) -> GatewayProcess:
+        process = await GatewayProcess.start(self._command or gateway_command())
+        rendezvous = self._succession.rendezvous if self._succession is not None else None
+        if rendezvous is not None:
+            await process.meet_at(rendezvous.socket, rendezvous.memory)
+        return process
+
+    def _write_estate(self) -> None:
+        """Write what another supervisor has to know, should this one be killed."""
+        succession, process = self._succession, self._process
+        if succession is not None and succession.rendezvous is not None and process is not None:
+            succession.rendezvous.write(self._estate(process, succession))
+
+    async def _serve_with(self, process: GatewayProcess) -> None:
+        """Make it the one that serves."""
         self._process = process
         process.ended.add_done_callback(lambda _: self.put(Ended(process)))
+        self._write_estate()
         async with self._process_changed:
             self._process_changed.notify_all()
 
@@ -366,6 +510,15 @@ class Supervisor:
             await self._process_changed.wait_for(lambda: self.gateway_pid not in (0, other_than))
         return self.gateway_pid
 
+    async def upgraded(self) -> int:
+        """Wait until the upgrade by which this program began is settled; gives the gateway process that serves.
+
+        Raises the error by which it has failed.
+        """
+        if self._upgrade_outcome is None:
+            return await self.serving()
+        return await asyncio.shield(self._upgrade_outcome)
+
     async def status(self) -> Message:
         """Ask the gateway process how it is doing."""
         return await self._serving_process.status()
@@ -401,8 +554,10 @@ class Supervisor:
     def _take_signals(self) -> None:
         loop = asyncio.get_running_loop()
         loop.add_signal_handler(SIGHUP, lambda: self.put(Reload("SIGHUP")))
+        loop.add_signal_handler(SIGUSR2, lambda: self.put(Upgrade("SIGUSR2")))
         for signal in (SIGTERM, SIGINT):
             loop.add_signal_handler(signal, self._terminate, signal)
+        let_signals_come()
 
     def _terminate(self, signal: Signals) -> None:
         if self._shutting_down:
@@ -418,6 +573,17 @@ class Supervisor:
     def _report_listening(self) -> None:
         for name, addresses in self._applier.listen.items():
             log.info("listening", f"{name} listens on {', '.join(addresses)}", listener=name, addresses=addresses)
+
+
+def tell(outcome: asyncio.Future[Answer] | None, result: Answer | PylosError) -> None:
+    """Tell who asked what came of it."""
+    if outcome is None or outcome.done():
+        return
+    if isinstance(result, PylosError):
+        outcome.set_exception(result)
+        outcome.exception()  # told, as far as we are concerned: who asked may have left
+    else:
+        outcome.set_result(result)
 
 
 def _about(error: PylosError) -> str:

@@ -12,10 +12,14 @@ from pathlib import Path
 
 from pylos.config import Config, Loaded
 from pylos.errors import PylosError
-from pylos.supervisor.control import open_if_possible
+from pylos.supervisor import log
+from pylos.supervisor.control import ControlSocket, open_if_possible
+from pylos.supervisor.inheritance import Inherited, Succession, take
 from pylos.supervisor.limits import raise_descriptor_limit
+from pylos.supervisor.rendezvous import Rendezvous, adopt
 from pylos.supervisor.run import Ready, Supervisor
 from pylos.supervisor.runtime import DEFAULT_NAME
+from pylos.supervisor.source import Source
 
 
 def serve(source: Path | str | Config | Loaded, ready_fd: int | None = None, name: str | None = DEFAULT_NAME) -> int:
@@ -27,35 +31,69 @@ def serve(source: Path | str | Config | Loaded, ready_fd: int | None = None, nam
     standard error, and the code is 1. When the first configuration is in use, one JSON line is written to `ready_fd`,
     {"pid", "gateway", "listen": {listener: [address, ...]}}, and the descriptor is closed.
     """
+    inherited = take()
 
     def tell(ready: Ready) -> None:
-        if ready_fd is not None:
+        if ready_fd is not None and inherited is None:  # who asked was told by the program that this one was
             with suppress(OSError), os.fdopen(ready_fd, "w") as pipe:  # who asked may be gone by now
                 pipe.write(json.dumps(ready) + "\n")
 
-    return supervise(source, tell, name)
+    return supervise(source, tell, name, inherited)
 
 
-def supervise(source: Path | str | Config | Loaded, on_ready: Callable[[Ready], None], name: str | None = None) -> int:
+def supervise(
+    source: Path | str | Config | Loaded,
+    on_ready: Callable[[Ready], None],
+    name: str | None = None,
+    inherited: Inherited | None = None,
+) -> int:
     """Run a supervisor to its end; gives the exit code."""
     raise_descriptor_limit()
-    supervisor = Supervisor(Path(source) if isinstance(source, str) else source, on_ready=on_ready)
     try:
-        asyncio.run(controlled(supervisor, name))
+        asyncio.run(controlled(Path(source) if isinstance(source, str) else source, on_ready, name, inherited))
     except PylosError as error:
         sys.stderr.write(f"{error}\n")
         return 1
     return 0
 
 
-async def controlled(supervisor: Supervisor, name: str | None) -> None:
+async def controlled(
+    source: Source, on_ready: Callable[[Ready], None], name: str | None, inherited: Inherited | None
+) -> None:
     """Run a supervisor, and answer the commands that find it by its name."""
-    control = open_if_possible(name)
+    known = inherited.control if inherited is not None else None
+    control = ControlSocket.inherit(known) if known is not None else open_if_possible(name)
     if control is None:
-        return await supervisor.run()
-    answering = asyncio.create_task(control.serve(supervisor))
+        return await Supervisor(source, on_ready=on_ready, succession=Succession(None, inherited, None)).run()
+    rendezvous: Rendezvous | None = None
     try:
-        await supervisor.run()
+        inherited, rendezvous = meeting(control, inherited)
+        succession = Succession(control.estate, inherited, rendezvous)
+        supervisor = Supervisor(source, on_ready=on_ready, succession=succession)
+        answering = asyncio.create_task(control.serve(supervisor))
+        try:
+            await supervisor.run()
+        finally:
+            answering.cancel()
     finally:
-        answering.cancel()
         control.close()
+        if rendezvous is not None:
+            rendezvous.close()
+
+
+def meeting(control: ControlSocket, inherited: Inherited | None) -> tuple[Inherited | None, Rendezvous | None]:
+    """Give what is left to this supervisor, by the program that it was or by one that was lost, and a rendezvous.
+
+    Raises GatewayError when there is a gateway process that cannot be taken over.
+    """
+    if inherited is not None:
+        known = inherited.rendezvous
+        return inherited, None if known is None else Rendezvous.inherit(known)
+    found = adopt(control.path)
+    if found is not None:
+        return found
+    try:
+        return None, Rendezvous.open(control.path)
+    except OSError as error:
+        log.warning("no_rendezvous", f"without this supervisor the gateway will end: {error}")
+        return None, None

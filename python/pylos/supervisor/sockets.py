@@ -11,7 +11,7 @@ import errno
 import os
 import socket
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
@@ -100,6 +100,15 @@ class Sockets:
             prepared.discard()
             raise BindError("\n".join(failures))
         return prepared
+
+    def inherit(self, held: Iterable[Held]) -> None:
+        """Go on with sockets that are open already."""
+        self._held |= {one.key: one for one in held}
+
+    @property
+    def held(self) -> list[Held]:
+        """All that are open."""
+        return list(self._held.values())
 
     def commit(self, prepared: Prepared) -> None:
         """Take the prepared sockets into use and close those that they do not name."""

@@ -71,6 +71,11 @@ class FakeGateway:
         told = {**EXPLANATION, "sent": {**SENT, "headers": [field for each in edits for field in each.items()]}}
         self.send({"type": "explained", "generation": message["generation"], "explanation": told, "error": None})
 
+    def rendezvous(self, _: dict, descriptors: list[int]) -> None:
+        """It waits for no other supervisor."""
+        for descriptor in descriptors:
+            os.close(descriptor)
+
     def drain(self, message: dict, _: list[int]) -> None:
         if not self.stubborn:
             threading.Thread(target=self.finish, args=(message["deadline_ms"] / 1000,)).start()

@@ -11,6 +11,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from itertools import takewhile
 from pathlib import Path
 from typing import Any
@@ -54,6 +55,17 @@ class Program:
                 return told
         raise AssertionError(f"ended without {event}")
 
+    def end(self) -> None:
+        """End it, and a gateway process that serves on without it."""
+        self.process.terminate()
+        try:
+            self.process.wait(10)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+        with suppress(ProcessLookupError):
+            os.kill(self.ready["gateway"], signal.SIGKILL)
+
 
 Serve = Callable[[str], Program]
 
@@ -74,8 +86,7 @@ def serve(file: Path) -> Iterator[Serve]:
 
     yield start
     for program in programs:
-        program.process.kill()
-        program.process.wait()
+        program.end()
         assert program.process.stderr is not None
         program.process.stderr.close()
 
@@ -156,17 +167,20 @@ def wait_until_refused(address: str) -> None:
     raise TimeoutError(f"{address} still takes connections")
 
 
-def test_a_killed_supervisor_is_followed_by_its_gateway(serve: Serve) -> None:
+def test_without_its_supervisor_a_gateway_serves_on(serve: Serve) -> None:
     go = threading.Event()
-    with ScriptedUpstream([Wait(go), reply(b"late")]) as upstream:
+    with ScriptedUpstream([Wait(go), reply(b"late")], reply(b"later")) as upstream:
         program = serve(upstream.url)
         with RawClient(program.address) as client:
             client.send(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
             upstream.wait_for_requests(1)
             program.process.kill()
+            program.hears("supervisor_lost")
             go.set()
             assert client.read_response().text == "late"
-            client.expect_eof()
+            assert client.get().text == "later"
+        with RawClient(program.address) as client:
+            assert client.get().text == "later"
 
 
 def test_the_demo_does_what_it_says() -> None:

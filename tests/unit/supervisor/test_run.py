@@ -210,7 +210,7 @@ def test_a_drain_ends_at_its_deadline(tell: Tell, table: Table) -> None:
 
 
 def test_a_gateway_that_hears_nothing_is_killed(tell: Tell, table: Table, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pylos.supervisor.run.DRAIN_GRACE", 0.1)
+    monkeypatch.setattr("pylos.supervisor.run.GRACE_SECONDS", 0.1)
     monkeypatch.setattr("pylos.supervisor.process.STOP_SECONDS", 0.1)
 
     async def story(running: Supervised) -> None:

@@ -1,5 +1,7 @@
 //! A target whose connects fail is left alone for a while, longer each time.
 
+use serde::{Deserialize, Serialize};
+
 /// Failed connects in a row that take a target out.
 const FAILURES: u32 = 3;
 const STEP_MS: u64 = 10_000;
@@ -8,7 +10,7 @@ const LONGEST_MS: u64 = 60_000;
 /// One target's connects. Times are ms on any clock that only goes forward.
 ///
 /// After an ejection one more failure is enough to be ejected again; a success clears everything.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Ejection {
     failures: u32,
     ejections: u64,
@@ -33,6 +35,12 @@ impl Ejection {
         self.ejections += 1;
         self.until_ms = now_ms + STEP_MS.saturating_mul(self.ejections).min(LONGEST_MS);
         Some(self.until_ms)
+    }
+
+    /// The same on a clock that shows so many ms more.
+    #[must_use]
+    pub fn moved(&self, ms: i64) -> Ejection {
+        Ejection { until_ms: self.until_ms.saturating_add_signed(ms), ..self.clone() }
     }
 
     /// A connect succeeded. Whether that ended an ejection.

@@ -85,6 +85,33 @@ impl Buckets {
         Taken { admitted: times.is_some(), left: left.collect() }
     }
 
+    /// Of each key its hash, and for each rate when its bucket is full again, ns.
+    pub fn cells(&self) -> Vec<u64> {
+        let mut all = Vec::new();
+        for part in &self.parts {
+            part.0.read().unwrap_or_else(PoisonError::into_inner).write(self.rates.len(), &mut all);
+        }
+        all
+    }
+
+    /// With what [`Self::cells`] gave, on a clock that shows `shift_ns` more. Keys whose buckets are full again are
+    /// left out.
+    pub fn with_cells(rates: &[Rate], cells: &[u64], shift_ns: i64, now_ns: u64) -> Buckets {
+        let buckets = Buckets::new(rates);
+        for cells in cells.chunks_exact(1 + rates.len()) {
+            let times = || cells[1..].iter().map(|time| time.saturating_add_signed(shift_ns));
+            if times().all(|time| time <= now_ns) {
+                continue;
+            }
+            let key = cells[0].max(1);
+            let part = &buckets.parts[(key >> 56) as usize % SHARDS];
+            let mut shard = part.0.write().unwrap_or_else(PoisonError::into_inner);
+            let known = shard.find_or_add(key, rates.len(), buckets.most, now_ns);
+            known.iter().zip(times()).for_each(|(cell, time)| cell.store(time, Relaxed));
+        }
+        buckets
+    }
+
     /// The same keys with other rates of the same windows: what was taken counts on. `None` for other windows, of
     /// which nothing is known.
     pub fn converted(&self, rates: &[Rate], now_ns: u64) -> Option<Buckets> {
@@ -171,6 +198,25 @@ mod tests {
         assert_eq!(admitted(&less, key(1), 20, 31 * SECOND), 1, "it owes no more than its bucket holds");
         assert!(before.converted(&[Rate::new(5, 1000, 5)], SECOND).is_none());
         assert!(before.converted(&[Rate::new(5, 60_000, 5), Rate::new(1, 1000, 1)], SECOND).is_none());
+    }
+
+    #[test]
+    fn what_was_taken_goes_along_to_another_clock() {
+        let rates = [Rate::new(5, 60_000, 5), Rate::new(2, 1000, 2)];
+        let before = Buckets::new(&rates);
+        let now = 1000 * SECOND;
+        (0..1000).for_each(|n| assert_eq!(admitted(&before, key(n), 2, now), 2));
+        assert_eq!(admitted(&before, key(7), 9, now + SECOND), 2);
+        for shift in [-900, 500] {
+            let shift_ns = shift * SECOND as i64;
+            let there = now.saturating_add_signed(shift_ns);
+            let after = Buckets::with_cells(&rates, &before.cells(), shift_ns, there + SECOND);
+            assert_eq!(after.keys(), 1000);
+            assert_eq!(admitted(&after, key(7), 9, there + SECOND), 0);
+            assert_eq!(admitted(&after, key(8), 9, there + SECOND), 2);
+            let later = Buckets::with_cells(&rates, &before.cells(), shift_ns, there + 600 * SECOND);
+            assert_eq!(later.keys(), 0, "all are full again");
+        }
     }
 
     proptest! {

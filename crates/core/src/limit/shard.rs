@@ -107,6 +107,13 @@ impl Shard {
         })
     }
 
+    /// Appends all keys with their times.
+    pub(super) fn write(&self, rates: usize, out: &mut Vec<u64>) {
+        for (_, start) in self.entries(rates) {
+            out.extend(self.cells[start..=start + rates].iter().map(|cell| cell.load(Relaxed)));
+        }
+    }
+
     /// The same keys for other rates, as many.
     pub(super) fn converted(&self, from: &[Rate], to: &[Rate], now_ns: u64) -> Shard {
         let mut other = Shard::with_room(self.held + 1, from.len());

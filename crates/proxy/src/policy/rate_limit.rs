@@ -1,9 +1,12 @@
 //! `type = "rate_limit"`: the buckets of a limit, which all workers share, and what clients are told of it.
 
-use crate::clock::Clock;
+use crate::clock::{Clock, exact_us};
+use crate::shared::Shared;
 use crate::telemetry::cells::LimitCells;
-use pylos_core::limit::{Buckets, Left, Taken};
+use pylos_core::limit::{Buckets, Left, Rate, Taken};
 use pylos_core::table::{PolicyId, PolicyKind, RateLimit, Table};
+use serde::{Deserialize, Serialize};
+use siphasher::sip::SipHasher13;
 use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 
@@ -13,14 +16,56 @@ pub(crate) struct Limit {
     key: Vec<Box<str>>,
     /// Keys are kept as hashes that no client can foresee: nobody finds two that share a bucket, and nothing of what
     /// clients have sent is kept. 64 bits: of a million keys, two share one with a chance of 1 to 30 million.
-    hashing: RandomState,
+    seeds: [u64; 2],
     buckets: Buckets,
+}
+
+/// A limit as it is handed over to another process, but for its cells.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Handed {
+    pub(crate) policy: Box<str>,
+    key: Vec<Box<str>>,
+    seeds: [u64; 2],
+    /// Requests, window in ms and burst of each rate.
+    rates: Vec<(u32, u64, u32)>,
+    /// How many numbers its cells are.
+    pub(crate) cells: usize,
 }
 
 impl Limit {
     pub(crate) fn new(limit: &RateLimit) -> Self {
         let buckets = Buckets::new(&limit.rates);
-        Limit { key: limit.key_words.clone(), hashing: RandomState::new(), buckets }
+        Limit { key: limit.key_words.clone(), seeds: seeds(), buckets }
+    }
+
+    #[cfg(test)]
+    pub(crate) fn with_rates(key: &[&str], rates: &[Rate]) -> Self {
+        let key = key.iter().map(|&word| word.into()).collect();
+        Limit { key, seeds: seeds(), buckets: Buckets::new(rates) }
+    }
+
+    /// Describes it for another process, which gets the cells beside it.
+    pub(crate) fn handed(&self, policy: &str, cells: usize) -> Handed {
+        let rates = self.buckets.rates().iter().map(|rate| (rate.requests, rate.window_ms, rate.burst));
+        Handed {
+            policy: policy.into(),
+            key: self.key.clone(),
+            seeds: self.seeds,
+            rates: rates.collect(),
+            cells,
+        }
+    }
+
+    pub(crate) fn cells(&self) -> Vec<u64> {
+        self.buckets.cells()
+    }
+
+    /// What another process has handed over, whose clock shows `shift_ns` less.
+    pub(crate) fn of(handed: &Handed, cells: &[u64], shift_ns: i64) -> Self {
+        let rates = handed.rates.iter().map(|&(requests, window, burst)| Rate::new(requests, window, burst));
+        let rates: Vec<_> = rates.collect();
+        let buckets = Buckets::with_cells(&rates, cells, shift_ns, exact_us() * 1000);
+        Limit { key: handed.key.clone(), seeds: handed.seeds, buckets }
     }
 
     /// What this one has counted, as another limit counts it; `None` where the two count by different things, or in
@@ -28,11 +73,7 @@ impl Limit {
     pub(crate) fn followed_by(&self, limit: &RateLimit, now_us: u64) -> Option<Limit> {
         let buckets =
             (self.key == limit.key_words).then(|| self.buckets.converted(&limit.rates, now_us * 1000));
-        buckets.flatten().map(|buckets| Limit {
-            key: self.key.clone(),
-            hashing: self.hashing.clone(),
-            buckets,
-        })
+        buckets.flatten().map(|buckets| Limit { key: self.key.clone(), seeds: self.seeds, buckets })
     }
 
     pub(crate) fn is_of(&self, limit: &RateLimit) -> bool {
@@ -41,12 +82,27 @@ impl Limit {
 
     /// Takes one request for a key; `now_us` is since the process' origin.
     pub(crate) fn take(&self, key: &[u8], now_us: u64) -> Taken {
-        self.buckets.take(self.hashing.hash_one(key), now_us * 1000)
+        self.take_hashed(self.hash(key), now_us)
+    }
+
+    /// Likewise for what [`Self::hash`] gives for it.
+    pub(crate) fn take_hashed(&self, hash: u64, now_us: u64) -> Taken {
+        self.buckets.take(hash, now_us * 1000)
+    }
+
+    pub(crate) fn hash(&self, key: &[u8]) -> u64 {
+        SipHasher13::new_with_keys(self.seeds[0], self.seeds[1]).hash(key)
     }
 
     pub(crate) fn keys(&self) -> usize {
         self.buckets.keys()
     }
+}
+
+/// Two numbers that nobody can foresee.
+fn seeds() -> [u64; 2] {
+    let random = RandomState::new();
+    [0u8, 1].map(|which| random.hash_one(which))
 }
 
 /// A limit, as one worker uses it.
@@ -73,6 +129,8 @@ pub(crate) fn seats(
 pub(crate) struct Metered<'r> {
     pub(crate) seats: &'r [Option<Seat>],
     pub(crate) clock: &'r Clock,
+    /// Who counts in place of this process, which ends.
+    pub(crate) shared: &'r Shared,
 }
 
 /// What is told of one rate of a limit.

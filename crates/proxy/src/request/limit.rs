@@ -4,7 +4,8 @@ use super::alike::{self, About};
 use super::incoming::Request;
 use super::inquiry::Inquiry;
 use crate::error::Refusal;
-use crate::policy::rate_limit::Told;
+use crate::handover::Said;
+use crate::policy::rate_limit::{Limit, Metered, Told};
 use pylos_core::facts::Facts;
 use pylos_core::limit::{Left, Taken};
 use pylos_core::table::{KeyPart, PolicyId, RateLimit, RouteId};
@@ -57,7 +58,14 @@ pub(crate) fn limit(
     let route = route.map_or("", |route| &q.table.routes[route.index()].name);
     text.clear();
     limit.key.iter().for_each(|part| write(part, About { request: q.request, route }, keys, text));
-    let taken = seat.limit.take(text, metered.clock.us());
+    let taken = take(&seat.limit, &q.table.policies[id.index()].name, text, metered);
+    let taken = match taken {
+        Some(taken) => taken,
+        None => {
+            q.request.limited = Some(limited);
+            return if watches { Ok(()) } else { Err(moved()) };
+        }
+    };
     if watches {
         q.record.would.extend((!taken.admitted).then_some((id, REASON)));
     } else {
@@ -67,6 +75,22 @@ pub(crate) fn limit(
     }
     q.request.limited = Some(limited);
     if taken.admitted || watches { Ok(()) } else { Err(refused(&taken)) }
+}
+
+/// Takes one here; and where another process counts in place of this one, also there, whose word it is then. `None`: it
+/// does not answer.
+fn take(limit: &Limit, policy: &str, key: &[u8], metered: Metered<'_>) -> Option<Taken> {
+    let taken = limit.take(key, metered.clock.us());
+    let Some(asker) = metered.shared.asker() else { return Some(taken) };
+    match asker.take(policy, limit.hash(key)) {
+        Said::Taken(taken) => Some(taken),
+        Said::Unknown => Some(taken),
+        Said::Silent => None,
+    }
+}
+
+fn moved() -> Refusal {
+    Refusal::gateway(503, "limits_moved", "This gateway is being renewed, and cannot count this request.")
 }
 
 const REASON: &str = "rate_limited";

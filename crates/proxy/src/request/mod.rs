@@ -184,7 +184,11 @@ impl Exchange<'_> {
             out: &mut self.scratch.out,
             record: &mut self.record,
             fresh_id: worker,
-            metered: Some(Metered { seats: &self.snapshot.limits, clock: &worker.clock }),
+            metered: Some(Metered {
+                seats: &self.snapshot.limits,
+                clock: &worker.clock,
+                shared: &worker.shared,
+            }),
         }
     }
 }

@@ -150,6 +150,69 @@ pub(crate) struct ListenerCells {
     pub(crate) refused: Count,
 }
 
+/// Cells of which some only go up: those are visited, always in the same order.
+pub(crate) trait Counted {
+    fn each(&self, visit: &mut dyn FnMut(&Count));
+
+    /// Counts on what was counted elsewhere. To be called by the one who writes these cells.
+    fn add_all(&self, values: &[u64]) {
+        let mut values = values.iter();
+        self.each(&mut |count| count.add(values.next().copied().unwrap_or_default()));
+    }
+}
+
+impl Counted for Count {
+    fn each(&self, visit: &mut dyn FnMut(&Count)) {
+        visit(self);
+    }
+}
+
+impl Counted for ByClass {
+    fn each(&self, visit: &mut dyn FnMut(&Count)) {
+        self.0.iter().for_each(visit);
+    }
+}
+
+impl Counted for Histogram {
+    fn each(&self, visit: &mut dyn FnMut(&Count)) {
+        self.buckets.iter().chain([&self.sum_us]).for_each(visit);
+    }
+}
+
+impl Counted for RouteCells {
+    fn each(&self, visit: &mut dyn FnMut(&Count)) {
+        self.requests.each(visit);
+        [&self.bytes_in, &self.bytes_out].into_iter().for_each(&mut *visit);
+        self.duration.each(visit);
+    }
+}
+
+impl Counted for TargetCells {
+    fn each(&self, visit: &mut dyn FnMut(&Count)) {
+        self.requests.each(visit);
+        [&self.failures, &self.connect_failures, &self.retries].into_iter().for_each(visit);
+    }
+}
+
+impl Counted for AskedCells {
+    fn each(&self, visit: &mut dyn FnMut(&Count)) {
+        self.came.iter().for_each(&mut *visit);
+        self.wait.each(visit);
+    }
+}
+
+impl Counted for LimitCells {
+    fn each(&self, visit: &mut dyn FnMut(&Count)) {
+        [&self.admitted, &self.limited].into_iter().for_each(visit);
+    }
+}
+
+impl Counted for ListenerCells {
+    fn each(&self, visit: &mut dyn FnMut(&Count)) {
+        [&self.accepted, &self.refused].into_iter().for_each(visit);
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -18,6 +18,13 @@ pub(crate) struct TargetState {
     preferred: AtomicUsize,
 }
 
+/// What one process leaves to the next.
+pub(crate) struct Health {
+    pub(crate) up: bool,
+    pub(crate) ejected_until_ms: u64,
+    pub(crate) ejection: Ejection,
+}
+
 impl TargetState {
     pub(crate) fn new(address: &TargetAddress) -> Self {
         let known: Arc<[SocketAddr]> = match address {
@@ -46,6 +53,17 @@ impl TargetState {
         if up {
             self.connected(now_ms);
         }
+    }
+
+    pub(crate) fn health(&self) -> Health {
+        let ejection = self.ejection.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        Health { up: self.is_up(), ejected_until_ms: self.ejected_until.load(Relaxed), ejection }
+    }
+    /// Goes on from what another process knew. Where nobody asks after the target, it is up: who would say so else?
+    pub(crate) fn adopt(&self, health: Health, is_checked: bool) {
+        self.up.store(health.up || !is_checked, Relaxed);
+        self.ejected_until.store(health.ejected_until_ms, Relaxed);
+        *self.ejection.lock().unwrap_or_else(PoisonError::into_inner) = health.ejection;
     }
 
     pub(crate) fn state_name(&self, now_ms: u64) -> &'static str {

@@ -1,0 +1,170 @@
+"""What a supervisor leaves to the program that it becomes: an upgrade is an exec of the program as it is on disk now.
+
+The process keeps its number, its children and its descriptors. All else is written as JSON into a piece of memory whose
+descriptor is named by an environment variable.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pylos.errors import GatewayError
+from pylos.supervisor.source import Checked
+
+if TYPE_CHECKING:
+    from pylos.supervisor.rendezvous import Rendezvous
+
+VARIABLE = "PYLOS_INHERITED"
+HELD_BACK = {signal.SIGHUP, signal.SIGTERM, signal.SIGINT, signal.SIGUSR1, signal.SIGUSR2}
+"""They would end a program that does not handle them yet: they come when it does."""
+
+
+@dataclass(frozen=True)
+class InheritedSocket:
+    """A listening socket."""
+
+    key: tuple[object, ...]
+    address: str
+    descriptor: int
+    inode: tuple[int, int] | None
+
+
+@dataclass(frozen=True)
+class Inherited:
+    """All of it."""
+
+    gateway: int
+    """The gateway process that serves."""
+    channel: int
+    """The descriptor of the stream to it."""
+    number: int
+    """Of the configuration in use."""
+    checked: dict[str, Any]
+    """The configuration in use, in the form of `as_json`."""
+    table: dict[str, Any]
+    """The same, with the addresses as they are."""
+    listen: dict[str, list[str]]
+    sockets: list[InheritedSocket]
+    lanes: list[int] = field(default_factory=list)
+    """Lanes of that gateway process."""
+    control: dict[str, Any] | None = None
+    """Name, path, socket and lock of the control socket."""
+    rendezvous: dict[str, Any] | None = None
+    """Path, socket and memory."""
+    renews: bool = True
+    """Another gateway process takes over from that one, which is of another version of the program."""
+
+    @property
+    def descriptors(self) -> list[int]:
+        """All that have to stay open."""
+        control = [self.control["socket"], self.control["lock"]] if self.control else []
+        rendezvous = [self.rendezvous["socket"], self.rendezvous["memory"]] if self.rendezvous else []
+        return [self.channel, *control, *rendezvous, *(one.descriptor for one in self.sockets)]
+
+    def become(self, command: list[str]) -> None:
+        """Become another program, which finds all of this. Raises GatewayError when that cannot be."""
+        memory = os.memfd_create("pylos-inherited", 0)
+        os.pwrite(memory, json.dumps(asdict(self)).encode(), 0)
+        try:
+            with self._kept_open():
+                os.environ[VARIABLE] = str(memory)
+                signal.pthread_sigmask(signal.SIG_BLOCK, HELD_BACK)
+                os.execv(command[0], command)  # noqa: S606 - our own command, without a shell
+        except OSError as error:
+            del os.environ[VARIABLE]
+            let_signals_come()
+            os.close(memory)
+            raise GatewayError(f"cannot start {command[0]} again: {error}") from error
+
+    @contextmanager
+    def _kept_open(self) -> Iterator[None]:
+        for one in self.descriptors:
+            keep_over_exec(one, kept=True)
+        try:
+            yield
+        finally:
+            for one in self.descriptors:
+                keep_over_exec(one, kept=False)
+
+
+@dataclass(frozen=True)
+class Succession:
+    """How a supervisor comes to be another program."""
+
+    control: dict[str, Any] | None
+    """What that one has to know of the control socket; None: there is none."""
+    inherited: Inherited | None
+    """What was left to this one."""
+    rendezvous: Rendezvous | None
+    """Where the next supervisor finds the gateway process, should this one be killed."""
+
+
+def take() -> Inherited | None:
+    """Take what was left to this program; None for one that was started afresh."""
+    number = os.environ.pop(VARIABLE, None)
+    if number is None:
+        return None
+    with os.fdopen(int(number), "rb") as file:
+        file.seek(0)
+        told = json.load(file)
+    inherited = parsed(told)
+    for one in inherited.descriptors:
+        keep_over_exec(one, kept=False)
+    return inherited
+
+
+def parsed(told: dict[str, Any]) -> Inherited:
+    """Read it from JSON. Raises TypeError and KeyError for what is no such thing."""
+    sockets = [InheritedSocket(**{**one, "key": tuple(one["key"])}) for one in told["sockets"]]
+    return Inherited(**{**told, "sockets": sockets})
+
+
+def keep_over_exec(descriptor: int, *, kept: bool) -> None:
+    """Say whether it stays open in a program that this one becomes."""
+    os.set_inheritable(descriptor, kept)
+
+
+def let_signals_come() -> None:
+    """Have signals come that were held back: they are handled from now on."""
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, HELD_BACK)
+
+
+def command() -> list[str]:
+    """Give the command by which this program was started."""
+    return [sys.executable, *sys.orig_argv[1:]]
+
+
+def as_json(checked: Checked) -> dict[str, Any]:
+    """Write a configuration, but for what only its reader tells (warnings)."""
+    return {
+        "table": checked.table,
+        "name": checked.name,
+        "files": [str(file) for file in checked.files],
+        "tests": checked.tests,
+        "secrets": checked.secrets,
+        "contents": checked.contents.hex(),
+        "folder": str(checked.folder),
+    }
+
+
+def from_json(told: dict[str, Any]) -> Checked:
+    """Read it again."""
+    files, folder = [Path(file) for file in told["files"]], Path(told["folder"])
+    return Checked(**{**told, "files": files, "folder": folder, "contents": bytes.fromhex(told["contents"])})
+
+
+def open_sockets(inherited: Inherited) -> Iterator[tuple[InheritedSocket, socket.socket]]:
+    """Give the listening sockets."""
+    for one in inherited.sockets:
+        sock = socket.socket(fileno=one.descriptor)
+        sock.settimeout(0)
+        yield one, sock
