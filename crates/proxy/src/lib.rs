@@ -20,6 +20,7 @@ mod upstream;
 mod telemetry;
 mod error;
 mod bounds;
+mod memory;
 mod stream;
 mod socket;
 mod timer;

@@ -258,6 +258,7 @@ impl Server {
         }
         self.sockets
             .retain(|key, _| table.listeners.iter().any(|l| l.binds.iter().any(|b| *b.spelled == **key)));
+        self.shared.memory.allow(table.settings.memory);
         self.resolve_new(&table);
         self.follow_log(&table);
         let ids = self.staff(wanted_workers(&table));

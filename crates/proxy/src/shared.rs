@@ -2,7 +2,8 @@
 
 use crate::bounds::Bounds;
 use crate::handover::Asker;
-use crate::lane::Memory;
+use crate::lane;
+use crate::memory::Memory;
 use crate::policy::rate_limit::Limit;
 use crate::request::alike::About;
 use crate::telemetry::registry::Registry;
@@ -28,6 +29,7 @@ struct Load(AtomicUsize);
 pub(crate) struct Shared {
     pub(crate) registry: Registry,
     pub(crate) bounds: Bounds,
+    pub(crate) memory: Memory,
     pub(crate) panics: AtomicU64,
     pub(crate) log_dropped: AtomicU64,
     /// Configurations that some worker or request still holds.
@@ -42,7 +44,7 @@ pub(crate) struct Shared {
     mail: RwLock<Vec<Option<UnboundedSender<Message>>>>,
     targets: Mutex<BTreeMap<(Box<str>, Box<str>), Arc<TargetState>>>,
     /// What policies in Python want to be remembered, by their names.
-    memories: Mutex<BTreeMap<Box<str>, Arc<Memory>>>,
+    memories: Mutex<BTreeMap<Box<str>, Arc<lane::Memory>>>,
     /// What limits have counted, by their names.
     limits: Mutex<BTreeMap<Box<str>, Arc<Limit>>>,
     /// What another process knew of targets.
@@ -56,6 +58,7 @@ impl Shared {
         Shared {
             registry: Registry::default(),
             bounds,
+            memory: Memory::default(),
             panics: AtomicU64::new(0),
             log_dropped: AtomicU64::new(0),
             snapshots: AtomicUsize::new(0),
@@ -149,11 +152,11 @@ impl Shared {
     }
 
     /// The memory of a policy: an empty one where its code or its settings have changed.
-    pub(crate) fn memory(&self, policy: &str, version: u64) -> Arc<Memory> {
+    pub(crate) fn memory(&self, policy: &str, version: u64) -> Arc<lane::Memory> {
         let mut memories = self.memories.lock().unwrap_or_else(PoisonError::into_inner);
-        let memory = memories.entry(policy.into()).or_insert_with(|| Arc::new(Memory::new(version)));
+        let memory = memories.entry(policy.into()).or_insert_with(|| Arc::new(lane::Memory::new(version)));
         if !memory.is_of(version) {
-            *memory = Arc::new(Memory::new(version));
+            *memory = Arc::new(lane::Memory::new(version));
         }
         Arc::clone(memory)
     }

@@ -5,6 +5,7 @@ use crate::clock::{self, Clock};
 use crate::connection::accept::{self, Accepted, Listening, Socket};
 use crate::handover::Counters;
 use crate::lane::Line;
+use crate::memory::Container;
 use crate::request::Scratch;
 use crate::request::inquiry::FreshId;
 use crate::request::question::Texts;
@@ -160,6 +161,7 @@ impl Worker {
         let mut open = true;
         // The side worker asks after targets; it has no traffic that could be held up.
         let mut probes = self.is_side().then(Probes::default);
+        let container = self.is_side().then(Container::find);
         loop {
             tokio::select! {
                 message = mail.recv(), if open => match message {
@@ -174,7 +176,7 @@ impl Worker {
                 },
                 _ = sweep.tick() => {
                     sweeps = sweeps.wrapping_add(1);
-                    self.sweep(sweeps);
+                    self.sweep(sweeps, container.as_ref());
                 }
             }
             if self.shared.stopping.load(Relaxed)
@@ -286,10 +288,13 @@ impl Worker {
         self.timers.drain(clock::exact_ms() + LINGER_MS);
     }
 
-    fn sweep(&self, sweeps: u32) {
+    fn sweep(&self, sweeps: u32, container: Option<&Container>) {
         let now = clock::exact_ms();
         self.timers.sweep(now);
         self.flush_log();
+        if let Some(container) = container {
+            self.shared.memory.look(container);
+        }
         if !sweeps.is_multiple_of(1000 / SWEEP_MS as u32) {
             return;
         }

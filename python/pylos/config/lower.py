@@ -65,6 +65,7 @@ def lower_pylos(pylos: Pylos) -> Table:
         "use": pylos.use,
         "require": pylos.require,
         "drain_ms": milliseconds(pylos.drain),
+        "memory": 0 if pylos.memory is None else size_bytes(pylos.memory),
         "lanes": pylos.lanes,
         "lane_memory": size_bytes(pylos.lane_memory),
     }

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, Tag
 
 from pylos.model.base import Table, branch, one_of_shapes
-from pylos.model.units import DurationOrZero, LaneMemory
+from pylos.model.units import DurationOrZero, ProcessMemory
 
 
 def is_count(value: Any) -> bool:  # noqa: ANN401 - asks what the value is
@@ -89,13 +89,21 @@ class Pylos(Table):
     Default: `"30s"`. Example: `drain = "2m"`.
     """
 
+    memory: ProcessMemory | None = None
+    """How much memory the gateway process may have. When it has more, requests are refused (503, `memory_low`) until
+    there is room again, so that the system does not end the process.
+
+    Default: absent, nine tenths of what its container (cgroup) may have, with all that is in there; without such a bound
+    there is none. Example: `memory = "2GiB"`.
+    """
+
     lanes: Annotated[int, Field(ge=1, le=64)] = 1
     """How many processes run the policies in Python, each all of them. One uses one CPU at most.
 
     A policy that names a lane of its own has one process for that. Default: 1. Example: `lanes = 2`.
     """
 
-    lane_memory: LaneMemory = "512MiB"
+    lane_memory: ProcessMemory = "512MiB"
     """What one of these processes may have beside what Python itself takes; one that wants more ends, and another
     takes its place.
 

@@ -137,7 +137,7 @@ HeadSize = Annotated[str, SIZE.between("128B", "16MiB")]
 Rate = Annotated[str, SIZE.between("0B", "1GiB")]
 """Bytes a second: "100B"."""
 
-LaneMemory = Annotated[str, SIZE.between("64MiB", "1024GiB")]
+ProcessMemory = Annotated[str, SIZE.between("64MiB", "1024GiB")]
 """Bytes of a process: "512MiB"."""
 
 BodySize = Annotated[str, SIZE.between("0B", "1000000GiB")]

@@ -2,7 +2,7 @@ import pylos
 from pylos import model
 
 config = pylos.Config(
-    pylos=pylos.Pylos(lanes=2, lane_memory="1GiB", access_log=False),
+    pylos=pylos.Pylos(lanes=2, memory="2GiB", lane_memory="1GiB", access_log=False),
     listen={"http": pylos.Listen(bind="127.0.0.1:8080")},
     upstream={"web": pylos.Upstream(targets=["http://10.0.0.1:8000"])},
     policy={

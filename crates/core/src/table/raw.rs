@@ -41,6 +41,9 @@ pub struct RawPylos {
     pub require: Vec<String>,
     /// How long a drain waits for requests in flight, ms.
     pub drain_ms: u64,
+    /// What the gateway process may have in memory, bytes; 0: what its container may have.
+    #[serde(default)]
+    pub memory: u64,
     /// Processes for policies in Python; the supervisor's business, as is what each may have, in bytes.
     #[serde(default)]
     pub lanes: u32,

@@ -1,6 +1,7 @@
 //! Is the message sound? What is ambiguous, or would be understood in another way by the next hop, ends here.
 
 use super::incoming::{Request, Text};
+use super::inquiry::Inquiry;
 use crate::error::Refusal;
 use pylos_core::http1::Length;
 use pylos_core::message::head::{Span, Version, members};
@@ -16,6 +17,16 @@ pub(crate) fn guard(request: &mut Request) -> Result<(), Refusal> {
     expectation(request)?;
     max_forwards(request)?;
     normal_path(request)
+}
+
+/// Refuses what there is no memory for. An explanation needs none.
+pub(crate) fn memory(q: &Inquiry<'_>) -> Result<(), Refusal> {
+    if q.metered.is_some_and(|metered| metered.shared.memory.is_tight()) {
+        return Err(
+            Refusal::gateway(503, "memory_low", "The gateway has too much to do: come back later.").closing()
+        );
+    }
+    Ok(())
 }
 
 fn method(request: &Request) -> Result<(), Refusal> {

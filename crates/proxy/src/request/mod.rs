@@ -208,6 +208,7 @@ fn decided(q: &mut Inquiry<'_>) -> Result<Step, Refused> {
     if let Serve::Admin { .. } = q.listener().serve {
         return at(Stage::Admit, admit::unrouted(q)).map(|()| Step::Decided(Plan::Admin));
     }
+    at(Stage::Guard, guard::memory(q))?;
     let route = route::route(q)?;
     admit::begin(q, route);
     admitted(q, route, 0)

@@ -54,6 +54,7 @@ fn page(shared: &Shared, now_ms: u64) -> String {
         snapshots: shared.snapshots.load(Relaxed),
         log_dropped: shared.log_dropped.load(Relaxed),
         panics: shared.panics.load(Relaxed),
+        memory: (shared.memory.used(), shared.memory.is_tight()),
         limited_keys: shared.limited_keys(),
     };
     exposition::render(&shared.registry.lock(), &shared.states(), &process, now_ms)

@@ -14,6 +14,8 @@ pub(crate) struct Process {
     pub(crate) snapshots: usize,
     pub(crate) log_dropped: u64,
     pub(crate) panics: u64,
+    /// Bytes; and whether it runs out.
+    pub(crate) memory: (u64, bool),
     /// By limit.
     pub(crate) limited_keys: Vec<(Box<str>, usize)>,
 }
@@ -35,6 +37,8 @@ pub(crate) fn render(
         (&names::SNAPSHOTS, process.snapshots as u64),
         (&names::LOG_DROPPED, process.log_dropped),
         (&names::PANICS, process.panics),
+        (&names::MEMORY_USED, process.memory.0),
+        (&names::MEMORY_LOW, u64::from(process.memory.1)),
     ] {
         head(&mut page, metric);
         let _ = writeln!(page, "{} {value}", metric.name);

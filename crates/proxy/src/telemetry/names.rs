@@ -65,6 +65,12 @@ pub(crate) const RATE_LIMIT_KEYS: Metric = gauge(
 pub(crate) const LOG_DROPPED: Metric =
     counter("pylos_log_lines_dropped_total", "Access log lines lost because the output was blocked.");
 pub(crate) const PANICS: Metric = counter("pylos_panics_total", "Requests ended by a defect of the gateway.");
+pub(crate) const MEMORY_USED: Metric = gauge(
+    "pylos_memory_used_bytes",
+    "Memory that counts for the bound at which requests are refused; 0 where there is no bound.",
+);
+pub(crate) const MEMORY_LOW: Metric =
+    gauge("pylos_memory_low", "1 while requests are refused because memory runs out.");
 pub(crate) const GENERATION: Metric =
     gauge("pylos_config_generation", "Number of the configuration in use, one more at each reload.");
 pub(crate) const WORKERS: Metric = gauge("pylos_workers", "Worker threads.");

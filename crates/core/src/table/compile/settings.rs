@@ -16,7 +16,13 @@ pub(super) fn compile(raw: &RawPylos, problems: &mut Problems) -> Settings {
             .report(Code::BadValue, place!["pylos", "access_log", "path"], "this is not a file's path")
             .hint("`-` is the standard output; `access_log = false` writes none");
     }
-    Settings { workers: raw.workers, trusted: trusted(raw, problems), access_log, drain_ms: raw.drain_ms }
+    Settings {
+        workers: raw.workers,
+        trusted: trusted(raw, problems),
+        access_log,
+        drain_ms: raw.drain_ms,
+        memory: raw.memory,
+    }
 }
 
 fn trusted(raw: &RawPylos, problems: &mut Problems) -> TrustedProxies {
