@@ -66,19 +66,20 @@ class Target:
         with suppress(asyncio.IncompleteReadError, asyncio.LimitOverrunError, OSError, Malformed):
             while True:
                 head = await read_head(reader)
-                if head.target != "/health" and self._mode != "serve" and await self._misbehave(writer):
+                if head.target != "/health" and self._mode != "serve" and await self._misbehave(head, writer):
                     break
                 await self._answer(head, reader, writer)
                 await writer.drain()
         writer.close()
 
-    async def _misbehave(self, writer: asyncio.StreamWriter) -> bool:
+    async def _misbehave(self, head: Head, writer: asyncio.StreamWriter) -> bool:
         """Do as ordered; whether the connection is over."""
         if self._mode == "hang":
             await self._changed.wait()
             return False
         if self._mode == "cut":
-            writer.write(spelled("HTTP/1.1 200 OK", {"Content-Length": "1000"}) + b"half")
+            fields = {"x-token": head.query.get("t", ""), "Content-Length": "10000"}
+            writer.write(spelled("HTTP/1.1 200 OK", fields) + b"half")
             await writer.drain()
         if self._mode in ("cut", "reset"):
             sock: socket.socket = writer.get_extra_info("socket")
