@@ -8,6 +8,7 @@ from pathlib import Path
 from soak.targets import TargetProcess
 
 WORKERS = 4
+DRAIN_SECONDS = 60
 RATE, BURST = 20, 40
 """Of the limit: requests a second, and at once."""
 
@@ -24,7 +25,7 @@ async def stamp(request: Request) -> Allow:
 TEXT = """\
 [pylos]
 workers = {workers}
-drain = "60s"
+drain = "{drain}s"
 access_log = {{ path = "{log}" }}
 
 [listen.http]
@@ -107,6 +108,7 @@ class Document:
             admin_port=self.admin_port,
             steady=_urls(self.steady),
             shaky=_urls(self.shaky),
+            drain=DRAIN_SECONDS,
             rate=RATE,
             burst=BURST,
             number=self.number,

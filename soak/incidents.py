@@ -20,6 +20,7 @@ class Effect(Enum):
     ENDS_REQUESTS = "requests in flight of the process that was killed, and its last lines of the log"
     CLOSES_KEPT = "connections that are kept between two requests"
     HURTS_TARGETS = "requests to the targets that are there to be hurt"
+    MOVES_LIMITS = "requests to a route with a limit, of a gateway process that must ask the one after it"
     LOSES_LANES = "requests that wait for a policy in Python"
 
 

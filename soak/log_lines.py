@@ -11,7 +11,7 @@ from soak.ledger import Ledger
 
 TOKEN = re.compile(r"(?:^|&)t=([^&]+)")
 BEGINNING = b'{"ts":'
-SETTLED = 60.0
+SETTLED = 120.0
 """Seconds without a line after which a file that is no longer written to is removed."""
 
 

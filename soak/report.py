@@ -8,8 +8,7 @@ from collections import Counter
 from pathlib import Path
 
 from soak.found import Found
-from soak.ledger import Ledger
-from soak.watch import Sample
+from soak.watch import SHORT, SHORT_SLACK, SLACK, Sample
 
 SUSPICIOUS = ("panic", "Traceback", "a defect of Pylos")
 MIB = 1 << 20
@@ -50,13 +49,15 @@ def _judge(found: Found) -> None:
     if found.before is None or found.after is None:
         ledger.breach("the run did not come to its end")
     else:
-        _compare(ledger, found.before, found.after)
+        _compare(found, found.before, found.after)
 
 
-def _compare(ledger: Ledger, before: Sample, after: Sample) -> None:
+def _compare(found: Found, before: Sample, after: Sample) -> None:
     """Find what is more at rest than it was after warming up."""
+    ledger = found.site.ledger
+    slack = SHORT_SLACK if found.options.seconds < SHORT else SLACK
     for name in ("gateway", "supervisor"):
-        for growth in getattr(after, name).growth(getattr(before, name)):
+        for growth in getattr(after, name).growth(getattr(before, name), slack):
             ledger.breach(f"the {name} takes more than after warming up: {growth}")
     if after.snapshots != 1:
         ledger.breach(f"{after.snapshots:g} configurations a worker are in use at rest")

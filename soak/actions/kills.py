@@ -25,7 +25,7 @@ async def gateway(site: Site) -> str:
 
 async def lane(site: Site) -> str:
     """Kill a lane; another one takes its place."""
-    lanes = await _lanes(site)
+    lanes = _lanes(site)
     if not lanes:
         return "there was no lane"
     pid = site.chance.choice(lanes)
@@ -33,10 +33,7 @@ async def lane(site: Site) -> str:
         os.kill(pid, SIGKILL)
         await until(lambda: _ended(pid), PATIENCE, f"lane {pid} ends")
 
-        async def replaced() -> bool:
-            return pid not in (there := await _lanes(site)) and bool(there)
-
-        await until(replaced, PATIENCE, "another lane")
+        await until(lambda: len(set(_lanes(site)) - {*lanes}) > 0, PATIENCE, "another lane")
     return f"lane {pid}"
 
 
@@ -58,7 +55,7 @@ async def supervisor(site: Site) -> str:
 async def upgrade(site: Site) -> str:
     """Replace the program: a new gateway process on the same sockets, while the old one finishes."""
     before = await site.served.gateway_pid()
-    with site.incidents.during("upgrade", Effect.CLOSES_KEPT):
+    with site.incidents.during("upgrade", Effect.CLOSES_KEPT, Effect.MOVES_LIMITS):
         await _command(site, "upgrade")
         after = await site.served.gateway_pid(other_than=before)
     site.gateways += 1
@@ -85,23 +82,17 @@ async def _command(site: Site, command: str) -> None:
         raise AssertionError(f"pylos {command}: exit code {process.returncode}: {told.decode(errors='replace')[:500]}")
 
 
-async def _lanes(site: Site) -> list[int]:
-    """Give the processes of policies in Python: all that the supervisor has started but the gateway."""
-    serving = await site.served.gateway_pid()
-    found = _children(site.served.process.pid) - {serving}
-    return sorted(pid for pid in found if b"pylos.policy" in _command_line(pid))
+def _lanes(site: Site) -> list[int]:
+    """Give the processes of policies in Python. Whose children they are tells nothing: supervisors come and go."""
+    return [int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdigit() and _is_lane(entry, site)]
 
 
-def _children(pid: int) -> set[int]:
-    lists = Path(f"/proc/{pid}/task").glob("*/children")
-    return {int(child) for each in lists for child in each.read_text().split()}
-
-
-def _command_line(pid: int) -> bytes:
+def _is_lane(process: Path, site: Site) -> bool:
     try:
-        return Path(f"/proc/{pid}/cmdline").read_bytes()
+        ours = (process / "cwd").readlink() == site.served.folder
+        return ours and b"pylos.policy.process" in (process / "cmdline").read_bytes()
     except OSError:
-        return b""
+        return False
 
 
 def _ended(pid: int) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-from soak.document import BURST, RATE
+from soak.document import BURST, DRAIN_SECONDS, RATE
 from soak.incidents import RECOVERY, Effect
 from soak.kinds.client import Client
 from soak.ledger import Ledger, Wrong
@@ -40,13 +40,21 @@ async def bounded(client: Client) -> None:
 
         async def talk(connection: Connection) -> Head:
             await connection.ask("GET", "/bounded/", asked)
-            head = await connection.head(asked, (200, 429))
+            head = await connection.head(asked, (200, 429, 503))
             await connection.body(head)
+            if head.status == 503:
+                _must_have_moved(client.ledger, asked.began, head)
             if head.status == 200:
                 client.ledger.admitted += 1
             return head
 
         await client.kept.exchange(talk)
+
+
+def _must_have_moved(ledger: Ledger, began: float, head: Head) -> None:
+    moved = head.fields.get("pylos-reason") == "limits_moved"
+    if not (moved and ledger.explains(Effect.MOVES_LIMITS, began, DRAIN_SECONDS)):
+        raise Wrong(f"503, {head.fields.get('pylos-reason')}, and no limit has moved")
 
 
 def check_limit(ledger: Ledger, began: float, gateways: int) -> None:

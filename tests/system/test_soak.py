@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-SECONDS = 25
+SECONDS = 20
 """Of chaos. Warming up and calming down take about as long."""
 
 
