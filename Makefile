@@ -1,4 +1,4 @@
-# What there is to do here: `make demo | test | test-services | lint | bench | fuzz | conformance`.
+# What there is to do here: `make demo | test | test-services | lint | bench | fuzz | soak | conformance`.
 # Needed: Linux or macOS, Python 3.11 or later, Rust (rustup.rs) and a C compiler. All else goes into .venv.
 
 SHELL := /bin/bash
@@ -12,7 +12,7 @@ RELEASED := .venv-bench/.built
 RUST := Cargo.toml Cargo.lock $(shell find crates -name '*.rs' -o -name Cargo.toml)
 PYTHON := $(shell find python bench tests examples -name '*.py' 2>/dev/null)
 
-.PHONY: help build demo test test-services lint format bench fuzz conformance clean
+.PHONY: help build demo test test-services lint format bench fuzz soak conformance clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*## ' Makefile | sed -E 's/:.*## /\t/' | expand -t 16
@@ -51,6 +51,9 @@ bench: $(RELEASED) ## against nginx, HAProxy and others; CELLS= chooses
 
 fuzz: ## every fuzz target, DURATION= seconds each (60)
 	fuzz/run $(or $(DURATION),60)
+
+soak: $(BUILT) ## traffic and chaos for MINUTES= (10); SEED= does the same again
+	python -m soak --minutes $(or $(MINUTES),10) $(if $(SEED),--seed $(SEED))
 
 conformance: $(BUILT) ## the table of raw HTTP/1.1 probes: Pylos, nginx, HAProxy; PAGE= writes it there
 	.ci/need nginx nginx-light

@@ -13,9 +13,12 @@ class AdoptedProcess:
     def __init__(self, pid: int) -> None:
         self.pid = pid
         self._descriptor = os.pidfd_open(pid)
+        self._over = False
 
     def send_signal(self, number: int) -> None:
-        """Send a signal to it, and to no other process that has its number later."""
+        """Send a signal to it, and to no other process that has its number later, or its descriptor's."""
+        if self._over:
+            raise ProcessLookupError(f"process {self.pid} has ended")
         signal.pidfd_send_signal(self._descriptor, number)
 
     async def wait(self) -> int:
@@ -29,6 +32,7 @@ class AdoptedProcess:
         try:
             await ended
         finally:
+            self._over = True
             loop.remove_reader(self._descriptor)
             os.close(self._descriptor)
         try:

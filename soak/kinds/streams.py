@@ -1,0 +1,67 @@
+"""What stays open: WebSockets, and events from the server."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import os
+from collections.abc import Iterator
+
+from soak.frames import CLOSE, TEXT, accepted, frame, read_frame
+from soak.kinds.client import Client
+from soak.ledger import Wrong
+from soak.wire import ANSWER_SECONDS, Connection, fresh
+
+MESSAGES = 40
+MOST_MESSAGES = 1_000_000
+EVENTS = 40
+
+
+async def websocket(client: Client, messages: int = MESSAGES) -> None:
+    """Talk over a WebSocket: numbered messages, each comes back before the next is sent."""
+    await _converse(client, iter(range(messages)))
+
+
+async def long_websocket(client: Client) -> None:
+    """Talk as long as there is traffic."""
+    await _converse(client, iter(range(MOST_MESSAGES)))
+
+
+async def _converse(client: Client, numbers: Iterator[int]) -> None:
+    key = base64.b64encode(os.urandom(16))
+    fields = {
+        "Upgrade": "websocket",
+        "Connection": "Upgrade",
+        "Sec-WebSocket-Key": key.decode(),
+        "Sec-WebSocket-Version": "13",
+    }
+    async with client.ledger.asking("websocket") as asked, fresh(client.port) as connection:
+        await connection.ask("GET", "/steady/talk", asked, "", fields)
+        head = await connection.head(asked, (101,))
+        if head.fields.get("sec-websocket-accept") != accepted(key).decode():
+            raise Wrong("the handshake is not answered for this key")
+        for number in numbers:
+            if not client.going.is_set():
+                break
+            await _say(connection, TEXT, b"%d of %s" % (number, asked.token.encode()))
+            await asyncio.sleep(client.chance.random() * 0.4)
+        await _say(connection, CLOSE, (1000).to_bytes(2))
+        if await asyncio.wait_for(connection.reader.read(), ANSWER_SECONDS):
+            raise Wrong("something came after the end of a WebSocket")
+
+
+async def _say(connection: Connection, opcode: int, text: bytes) -> None:
+    connection.writer.write(frame(opcode, text, masked=True))
+    await connection.writer.drain()
+    got = await asyncio.wait_for(read_frame(connection.reader), ANSWER_SECONDS)
+    if got != (opcode, text):
+        raise Wrong(f"{got!r} came back over a WebSocket for {text!r}")
+
+
+async def events(client: Client) -> None:
+    """Read events, all of them, in their order."""
+    async with client.ledger.asking("events") as asked, fresh(client.port) as connection:
+        await connection.ask("GET", "/steady/events", asked, f"&count={EVENTS}", {"Accept": "text/event-stream"})
+        body = await connection.body(await connection.head(asked))
+        if body != b"".join(b"data: %d\n\n" % number for number in range(EVENTS)):
+            raise Wrong(f"the events are not those that were sent: {body[:200]!r}")

@@ -1,0 +1,125 @@
+"""Reloads that change routes and listeners, and workers that come and go, under load: nothing is refused or fails.
+
+Short in CI. By hand, the whole of it: `PYLOS_RELOADS=100 PYLOS_MORE_RELOADS=1000 pytest -s` of this file; the first 100
+take at least 90 s, and the 1,000 behind them are about memory.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+from soak.actions import reloads
+from soak.document import WORKERS
+from soak.kinds import bodies, plain, streams
+from soak.site import Site, open_site
+from soak.traffic import Kind, Traffic
+from soak.watch import Sample, settled
+
+RELOADS = int(os.environ.get("PYLOS_RELOADS", "5"))
+MORE_RELOADS = int(os.environ.get("PYLOS_MORE_RELOADS", "0"))
+APART = 0.7
+"""Seconds from one reload to the next, at least."""
+LATE = 0.1
+"""Seconds that a new connection may wait for its answer; one in twenty may more, where the machine has other work."""
+STUCK = 2.0
+"""Seconds that are too long on any machine: a connection that nobody takes."""
+
+
+LOAD = (
+    Kind(plain.small, 64, 0.05),
+    Kind(plain.newcomer, 24, 0.1),
+    Kind(streams.long_websocket, 20, 0.0),
+    Kind(bodies.long_upload, 4, 0.0),
+)
+
+
+@asynccontextmanager
+async def _under_load(folder: Path, size: float = 1) -> AsyncIterator[tuple[Site, Traffic]]:
+    async with open_site(1, folder) as site:
+        traffic = Traffic(site.ledger, site.document.port, 1, LOAD, size)
+        traffic.go()
+        try:
+            yield site, traffic
+        finally:
+            await traffic.close()
+
+
+async def _look_for_lines(site: Site) -> None:
+    """End the gateway, and find that each answer has its line."""
+    assert await site.served.stop() == 0
+    site.log_lines.read()
+    site.ledger.look_for_lines(last=True)
+
+
+async def _reload(site: Site, count: int, apart: float = APART) -> None:
+    for number in range(count):
+        started = time.monotonic()
+        await (reloads.listeners if number % 3 == 2 else reloads.routes)(site)
+        await asyncio.sleep(max(0.0, apart - (time.monotonic() - started)))
+
+
+async def _reloads_under_load(folder: Path) -> tuple[Site, Sample, Sample]:
+    async with _under_load(folder) as (site, traffic):
+        await _reload(site, RELOADS)
+        await traffic.pause()
+        await reloads.put(site, site.next(routes=frozenset(), listeners=()))
+        before = await settled(site.served, site.document.admin_port)
+        if MORE_RELOADS:
+            traffic.go()
+            await _reload(site, MORE_RELOADS, 0.0)
+            await traffic.pause()
+            await reloads.put(site, site.next(routes=frozenset(), listeners=()))
+        after = await settled(site.served, site.document.admin_port)
+        await _look_for_lines(site)
+        return site, before, after
+
+
+@pytest.mark.timeout(3600 if MORE_RELOADS else 120)
+def test_reloads_under_load(tmp_path: Path):
+    site, before, after = asyncio.run(_reloads_under_load(tmp_path))
+    ledger = site.ledger
+    _tell(site, f"{site.document.number} reloads; before {before}; after {after}")
+    assert ledger.broken == []
+    assert ledger.explained.total() == ledger.spared.total() == 0
+    assert ledger.answered["websocket"] == 20 * (1 + bool(MORE_RELOADS)), "each lasts for all of it"
+    assert ledger.answered["long_upload"] >= 4
+    assert (before.snapshots, after.snapshots) == (1, 1)
+    assert after.gateway.growth(before.gateway) == []
+    assert after.supervisor.growth(before.supervisor) == []
+
+
+async def _fewer_and_more_workers(folder: Path) -> Site:
+    async with _under_load(folder, size=0.2) as (site, traffic):
+        for workers in (WORKERS // 2, WORKERS):
+            with site.incidents.during("workers", *reloads.FEWER):
+                await reloads.put(site, site.next(workers=workers))
+            await asyncio.sleep(APART)
+        await traffic.pause()
+        await _look_for_lines(site)
+        return site
+
+
+def test_fewer_and_more_workers_under_load(tmp_path: Path):
+    """Connections of a worker that goes end between two requests, or last; new ones do not wait."""
+    site = asyncio.run(_fewer_and_more_workers(tmp_path))
+    _tell(site, "workers 4 -> 2 -> 4")
+    assert site.ledger.broken == []
+    assert site.ledger.explained.total() == 0
+    assert site.ledger.times["newcomer"].share(0.95) < LATE
+    assert site.ledger.times["newcomer"].most < STUCK
+
+
+def _tell(site: Site, what: str) -> None:
+    """Write the figures, for who runs it by hand (-s)."""
+    times = site.ledger.times["newcomer"]
+    p50, p99, most = (1000 * seconds for seconds in (times.share(0.5), times.share(0.99), times.most))
+    waits = f"{times.count} newcomers waited p50 {p50:.1f} ms, p99 {p99:.1f} ms, at most {most:.1f} ms"
+    sys.stdout.write(f"\n{what}\n{dict(site.ledger.answered)} in {site.incidents.elapsed():.0f} s\n{waits}\n")
