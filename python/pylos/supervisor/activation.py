@@ -39,6 +39,18 @@ class Passed:
                 passed._strange.append(f"{name} (descriptor {descriptor}, no socket)")
         return passed
 
+    @property
+    def estate(self) -> list[tuple[str, int]]:
+        """What a program has to know that this one becomes: names and descriptors."""
+        return [(name, passed.fileno()) for name, passed in self._sockets]
+
+    @classmethod
+    def inherit(cls, told: list[tuple[str, int]]) -> Passed:
+        """Go on with what `estate` of another program gave. Nothing of it counts as unused: that has been told."""
+        passed = cls([(name, socket.socket(fileno=descriptor)) for name, descriptor in told])
+        passed._taken.update(descriptor for _, descriptor in told)
+        return passed
+
     def take(self, family: int, address: Any) -> socket.socket | None:  # noqa: ANN401 - as the family wants it
         """Give a copy of the socket that listens at an address; None where none was passed."""
         for _, passed in self._sockets:

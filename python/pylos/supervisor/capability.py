@@ -12,11 +12,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 LINUX = sys.platform == "linux"
-BIND_SERVICE = 1 << 10
+BIND_NUMBER = 10
 """CAP_NET_BIND_SERVICE: binding ports below 1024."""
+BIND_SERVICE = 1 << BIND_NUMBER
 VERSION_3 = 0x20080522
 PR_SET_KEEPCAPS, PR_SET_NO_NEW_PRIVS, PR_CAP_AMBIENT = 8, 38, 47
-AMBIENT_CLEAR_ALL = 4
+AMBIENT_RAISE = 2
 
 
 class Head(ctypes.Structure):
@@ -43,16 +44,25 @@ def keep_only_binding() -> None:
     """Give up all but the right to bind ports below 1024; without that where it is not permitted."""
     if not LINUX:
         return
-    sets = (Sets * 2)()
-    _call("capget", Head(VERSION_3, 0), sets)
-    kept = sets[0].permitted & BIND_SERVICE
-    wanted = (Sets * 2)(Sets(kept, kept, 0), Sets(0, 0, 0))
-    _call("capset", Head(VERSION_3, 0), wanted)
+    kept = _sets()[0].permitted & BIND_SERVICE
+    _call("capset", (Sets * 2)(Sets(kept, kept, 0), Sets(0, 0, 0)))
 
 
 def leave_none_to_children() -> None:
     """Let what is started from here on have none, though a service manager has given us some to hand on."""
-    _control(PR_CAP_AMBIENT, AMBIENT_CLEAR_ALL)
+    _set_inheritable(0)  # and with that goes what the kernel would have handed on
+
+
+@contextmanager
+def binding_handed_on() -> Iterator[None]:
+    """Let a program that this one becomes have the right to bind ports below 1024, as far as this one has it."""
+    if LINUX and os.geteuid() != 0 and _sets()[0].effective & BIND_SERVICE:
+        _set_inheritable(BIND_SERVICE)
+        _control(PR_CAP_AMBIENT, AMBIENT_RAISE, BIND_NUMBER)
+    try:
+        yield
+    finally:
+        leave_none_to_children()
 
 
 def gain_none() -> None:
@@ -60,14 +70,28 @@ def gain_none() -> None:
     _control(PR_SET_NO_NEW_PRIVS, 1)
 
 
-def _control(option: int, value: int) -> None:
+def _set_inheritable(low: int) -> None:
+    """Say what a program that is started can have, of the first 32; nothing of the others."""
     if LINUX:
-        rest = [ctypes.c_ulong(each) for each in (value, 0, 0, 0)]
+        first, second = _sets()
+        first.inheritable, second.inheritable = low, 0
+        _call("capset", (Sets * 2)(first, second))
+
+
+def _sets() -> ctypes.Array[Sets]:
+    sets = (Sets * 2)()
+    _call("capget", sets)
+    return sets
+
+
+def _control(option: int, *values: int) -> None:
+    if LINUX:
+        rest = [ctypes.c_ulong(each) for each in (*values, 0, 0, 0)[:4]]
         _checked(_libc().prctl(ctypes.c_int(option), *rest), "prctl")
 
 
-def _call(name: str, head: Head, sets: ctypes.Array[Sets]) -> None:
-    _checked(getattr(_libc(), name)(ctypes.byref(head), sets), name)
+def _call(name: str, sets: ctypes.Array[Sets]) -> None:
+    _checked(getattr(_libc(), name)(ctypes.byref(Head(VERSION_3, 0)), sets), name)
 
 
 def _libc() -> ctypes.CDLL:

@@ -45,6 +45,16 @@ class Keys:
         before = None if self._previous is None else hkdf(self._previous, info, length)
         return Derived(hkdf(self._current, info, length), before)
 
+    @property
+    def estate(self) -> list[str]:
+        """What a program has to know that this one becomes: the secrets themselves."""
+        return [secret.hex() for secret in (self._current, self._previous) if secret is not None]
+
+    @classmethod
+    def inherit(cls, told: list[str]) -> Keys:
+        """Go on with what `estate` of another program gave."""
+        return cls(*map(bytes.fromhex, told))
+
     def __repr__(self) -> str:
         return "Keys(***)"
 

@@ -45,10 +45,10 @@ class Held:
     address: str
     """The real address: "127.0.0.1:8080" (never port 0), "[::1]:8080", "unix:/run/pylos.sock"."""
     socket: socket.socket
-    mode: int | None = None
-    """The rights of a Unix socket's file; None is as it was made."""
     inode: tuple[int, int] | None = None
     """Device and inode of a Unix socket's file, to remove no one else's later; None where it is not ours to remove."""
+    mode: int | None = None
+    """The rights that we have given to that file; None is as it was made."""
 
     def with_mode(self, mode: int | None) -> Held:
         """Give its file other rights, unless it has none of ours."""
@@ -199,7 +199,7 @@ def _listen(family: int, address: Any, key: Key, mode: int | None) -> Held:  # n
         sock.close()
         raise
     if family == socket.AF_UNIX:
-        return Held(key, UNIX + address, sock, mode, _inode(address))
+        return Held(key, UNIX + address, sock, _inode(address), mode)
     return Held(key, _spelled(sock), sock)
 
 
