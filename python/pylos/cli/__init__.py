@@ -26,6 +26,7 @@ from pylos.cli.rollback import rollback
 from pylos.cli.routes import routes
 from pylos.cli.schema import schema
 from pylos.cli.serve import serve
+from pylos.cli.unit import unit
 from pylos.cli.upgrade import upgrade
 from pylos.errors import ConfigError, PylosError
 
@@ -68,6 +69,7 @@ for command in (
     rollback,
     forget,
     demo,
+    unit,
 ):
     app.command()(command)
 app.add_typer(bench, name="bench")

@@ -68,6 +68,9 @@ def lower_pylos(pylos: Pylos) -> Table:
         "memory": 0 if pylos.memory is None else size_bytes(pylos.memory),
         "lanes": pylos.lanes,
         "lane_memory": size_bytes(pylos.lane_memory),
+        "state": pylos.state,
+        "secret": None if pylos.secret is None else pylos.secret.file,
+        "user": pylos.user,
     }
 
 
@@ -75,6 +78,7 @@ def lower_listen(listen: Listen) -> Table:
     timeouts = listen.timeouts
     return {
         "bind": many(listen.bind),
+        "mode": listen.mode,
         "serve": ["proxy"] if listen.serve is None else list(listen.serve),
         "use": listen.use,
         "limits": lower_limits(listen.limits),

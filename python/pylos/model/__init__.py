@@ -4,7 +4,7 @@ from pylos.model.base import Table
 from pylos.model.document import Document
 from pylos.model.listen import Limits, Listen, ListenTimeouts
 from pylos.model.policy import Chain, FieldEdits, Filter, Headers, Policy, Python, RateLimit
-from pylos.model.pylos_ import AccessLog, Pylos
+from pylos.model.pylos_ import AccessLog, Pylos, SecretFile
 from pylos.model.route import Redirect, Respond, RewriteRe, Route, RouteTimeouts
 from pylos.model.secret import Secret
 from pylos.model.test import Expect, Given, Identity, Test
@@ -36,6 +36,7 @@ __all__ = [
     "Route",
     "RouteTimeouts",
     "Secret",
+    "SecretFile",
     "Table",
     "Target",
     "Test",

@@ -58,7 +58,7 @@ ACTIONS = frozenset({"maintenance", "static"})
 """Keys of a route that say what becomes of its requests."""
 
 KEYS: dict[Place, Keys] = {
-    ("pylos",): Keys(frozenset({"plugins", "secret", "state", "user"})),
+    ("pylos",): Keys(frozenset({"plugins"})),
     ("listen",): Keys(frozenset({"proxy_protocol", "redirect", "tls", "to"})),
     ("upstream",): Keys(
         frozenset(

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
-from pylos.model.base import OneOrMany, Table, defaults_of
+from pylos.model.base import OneOrMany, Table, defaults_of, wrong
 from pylos.model.units import BodySize, Duration, HeadSize, LineSize, Rate
 
 Count = Annotated[int, Field(ge=0, le=1_000_000_000)]
@@ -94,6 +95,18 @@ class ListenTimeouts(Table):
     """
 
 
+def checked_mode(value: str) -> str:
+    """Refuse what are no rights of a file."""
+    if not MODE.fullmatch(value):
+        raise wrong(
+            "P104", "must be three octal digits, as chmod takes them", hint='for owner and group: mode = "0660"'
+        )
+    return value
+
+
+MODE = re.compile(r"0?[0-7]{3}")
+
+
 class Listen(Table):
     """Where clients connect."""
 
@@ -101,6 +114,12 @@ class Listen(Table):
     """The address: `host:port`, `[address]:port` or `unix:/path`, or a list of them.
 
     Port 0 takes a free port. Required. Example: `bind = ["127.0.0.1:8080", "[::1]:8080"]`.
+    """
+
+    mode: Annotated[str, AfterValidator(checked_mode)] | None = None
+    """The rights of the files of Unix sockets: who can write one can connect to it.
+
+    They belong to the user and the group that Pylos runs as. Default: as the umask has it. Example: `mode = "0660"`.
     """
 
     protocols: Annotated[list[Literal["h1"]], Field(min_length=1)] = ["h1"]  # noqa: RUF012 - pydantic copies it

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, Tag
+from pydantic import AfterValidator, Field, Tag
 
-from pylos.model.base import Table, branch, one_of_shapes
+from pylos.model.base import Table, branch, one_of_shapes, wrong
 from pylos.model.units import DurationOrZero, ProcessMemory
 
 
@@ -31,6 +32,27 @@ class AccessLog(Table):
 
     Default: `"json"`. Example: `format = "json"`.
     """
+
+
+class SecretFile(Table):
+    """The file of the gateway's own secret, from which all its keys are made."""
+
+    file: Annotated[str, Field(min_length=1)]
+    """A file with 64 hexadecimal digits, which its owner and group alone may read; it must be there.
+
+    A relative path starts at the directory in which Pylos was started. Required.
+    Example: `file = "/run/secrets/pylos"`.
+    """
+
+
+def checked_user(value: str) -> str:
+    """Refuse what cannot be a user, or a user and a group."""
+    if not USER.fullmatch(value):
+        raise wrong("P104", "must be `USER` or `USER:GROUP`", hint='write names, not numbers: user = "pylos"')
+    return value
+
+
+USER = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*\$?(:[A-Za-z_][A-Za-z0-9_.-]*)?")
 
 
 class Pylos(Table):
@@ -108,6 +130,29 @@ class Pylos(Table):
     takes its place.
 
     Default: `"512MiB"`. Example: `lane_memory = "2GiB"`.
+    """
+
+    state: Annotated[str, Field(min_length=1)] | None = None
+    """The state directory: what the gateway keeps when it ends. One gateway at a time uses it.
+
+    Made with mode 0700 when the gateway starts; where that fails, it does not start. A relative path starts at the
+    directory in which Pylos was started. Counts at the start, not on a reload. Default: that of the service manager,
+    for root `/var/lib/pylos`, else `~/.local/state/pylos`; without that one the gateway serves all the same.
+    Example: `state = "/var/lib/pylos"`.
+    """
+
+    secret: SecretFile | None = None
+    """The gateway's own secret, from which it derives the keys of all that it signs and encrypts.
+
+    Counts at the start, not on a reload. Default: the file `secret` in the state directory, made when it is missing.
+    Example: `secret = { file = "/run/secrets/pylos" }`.
+    """
+
+    user: Annotated[str, AfterValidator(checked_user)] | None = None
+    """Who the gateway is once it has started, as `USER` or `USER:GROUP`; only root can become another user.
+
+    The supervisor keeps the right to bind ports below 1024, gateway process and lanes keep none. Counts at the start,
+    not on a reload. Default: who started it. Example: `user = "pylos"`.
     """
 
     silence: list[str] = Field(default_factory=list)

@@ -7,7 +7,6 @@ those of `answers`. A lock beside it says that the name is taken, and goes with 
 from __future__ import annotations
 
 import asyncio
-import fcntl
 import os
 import socket
 import struct
@@ -17,13 +16,15 @@ from pathlib import Path
 from typing import Any
 
 from pylos.errors import GatewayError
+from pylos.supervisor import lock as locks
 from pylos.supervisor import log
+from pylos.supervisor.account import Account
 from pylos.supervisor.answers import Answers
 from pylos.supervisor.channel import Channel, framed
 from pylos.supervisor.failed import failure
 from pylos.supervisor.line import ANY_QUESTION, Line
 from pylos.supervisor.run import Supervisor
-from pylos.supervisor.runtime import checked_name, folder_to_use, folders, is_private, known_names, socket_path
+from pylos.supervisor.runtime import checked_name, folder_to_use, folders, is_trusted, known_names, socket_path
 
 MOST_ASKERS = 32
 IDLE_SECONDS = 10.0
@@ -46,7 +47,7 @@ class ControlSocket:
     def open(cls, name: str) -> ControlSocket:
         """Take the name. Raises GatewayError when another gateway has it, OSError when there is no place for it."""
         path = socket_path(folder_to_use(), checked_name(name))
-        lock = os.open(path.with_suffix(".lock"), os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
+        lock = locks.opened(path.with_suffix(".lock"))
         sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         try:
             take(lock, name)
@@ -98,6 +99,11 @@ class ControlSocket:
             self._askers.add(asker)
             asker.add_done_callback(self._askers.discard)
 
+    def give_to(self, account: Account) -> None:
+        """Let another user ask, as which we go on: the socket is that one's. Others find nothing but its name."""
+        os.chown(self.path, account.uid, account.gid)
+        self.path.parent.chmod(0o711)
+
     def close(self) -> None:
         """Give the name back."""
         for asker in self._askers:
@@ -126,17 +132,14 @@ def turn_away(connection: socket.socket) -> None:
 
 
 def take(lock: int, name: str) -> None:
-    """Take the lock of a name, and leave our number in it for whoever comes next."""
+    """Take the lock of a name."""
     try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        owner = os.pread(lock, 20, 0).decode(errors="replace").strip()
+        locks.take(lock)
+    except locks.TakenError as error:
         raise GatewayError(
-            f"a gateway named `{name}` runs already{f' (process {owner})' if owner else ''}\n"
+            f"a gateway named `{name}` runs already{error.owner}\n"
             "      = give this one another name: pylos serve -n NAME"
         ) from None
-    os.ftruncate(lock, 0)
-    os.pwrite(lock, f"{os.getpid()}\n".encode(), 0)
 
 
 def is_allowed(connection: socket.socket) -> bool:
@@ -170,7 +173,7 @@ def connect(name: str) -> Line:
 def reach(name: str) -> socket.socket | None:
     """Connect to a living gateway."""
     for folder in folders():
-        if not is_private(folder):
+        if not is_trusted(folder):
             continue
         sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         try:

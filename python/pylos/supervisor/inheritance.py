@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pylos.errors import GatewayError
+from pylos.supervisor.capability import binding_handed_on
 from pylos.supervisor.source import Checked
 
 if TYPE_CHECKING:
@@ -60,6 +61,8 @@ class Inherited:
     """Name, path, socket and lock of the control socket."""
     rendezvous: dict[str, Any] | None = None
     """Path, socket and memory."""
+    ground: dict[str, Any] | None = None
+    """What the supervisor stands on (`Ground.estate`): only for the program that it becomes."""
     renews: bool = True
     """Another gateway process takes over from that one, which is of another version of the program."""
 
@@ -68,7 +71,8 @@ class Inherited:
         """All that have to stay open."""
         control = [self.control["socket"], self.control["lock"]] if self.control else []
         rendezvous = [self.rendezvous["socket"], self.rendezvous["memory"]] if self.rendezvous else []
-        return [self.channel, *control, *rendezvous, *(one.descriptor for one in self.sockets)]
+        ground = self.ground["descriptors"] if self.ground else []
+        return [self.channel, *control, *rendezvous, *ground, *(one.descriptor for one in self.sockets)]
 
     def become(self, command: list[str]) -> None:
         """Become another program, which finds all of this. Raises GatewayError when that cannot be."""
@@ -78,7 +82,8 @@ class Inherited:
             with self._kept_open():
                 os.environ[VARIABLE] = str(memory)
                 signal.pthread_sigmask(signal.SIG_BLOCK, HELD_BACK)
-                os.execv(command[0], command)  # noqa: S606 - our own command, without a shell
+                with binding_handed_on():
+                    os.execv(command[0], command)  # noqa: S606 - our own command, without a shell
         except OSError as error:
             del os.environ[VARIABLE]
             let_signals_come()

@@ -67,7 +67,8 @@ class Rendezvous:
 
     def write(self, estate: Inherited) -> None:
         """Write what the next supervisor has to know, if there should be one."""
-        text = json.dumps(asdict(replace(estate, lanes=[]))).encode()  # by then others may have their numbers
+        left = replace(estate, lanes=[], ground=None)  # lanes' numbers may be others' by then; the ground is ours alone
+        text = json.dumps(asdict(left)).encode()
         os.pwrite(self.memory, text, 0)
         os.truncate(self.memory, len(text))
 

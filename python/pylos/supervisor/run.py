@@ -22,6 +22,7 @@ from pylos.supervisor.apply import Applier
 from pylos.supervisor.backoff import Backoff
 from pylos.supervisor.channel import Message
 from pylos.supervisor.events import Ended, Event, Outcome, Read, Reload, Replace, Rollback, Shutdown, Taken, Upgrade
+from pylos.supervisor.ground import Ground
 from pylos.supervisor.history import Entry, History
 from pylos.supervisor.inheritance import (
     Inherited,
@@ -35,6 +36,7 @@ from pylos.supervisor.inheritance import (
 )
 from pylos.supervisor.process import GatewayLostError, GatewayProcess, described, gateway_command
 from pylos.supervisor.renewal import Handover
+from pylos.supervisor.reports import about, report_listening, report_warnings
 from pylos.supervisor.sockets import Held, Prepared, Sockets
 from pylos.supervisor.source import Checked, Source, in_thread, named_files, read_aside
 from pylos.supervisor.upgrade import GRACE_SECONDS, check_program, let_go, see_off
@@ -54,7 +56,7 @@ class Ready(TypedDict):
 class Supervisor:
     """Supervises one gateway. `run` is its whole life."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what a supervisor is made of
         self,
         source: Source,
         *,
@@ -62,6 +64,7 @@ class Supervisor:
         watch: bool = True,
         command: Sequence[str] | None = None,
         succession: Succession | None = None,
+        ground: Ground | None = None,
     ) -> None:
         self._source = source
         self._succession = succession
@@ -75,10 +78,11 @@ class Supervisor:
         self._command = command
         self._events: asyncio.Queue[Event] = asyncio.Queue()
         self._hurry = asyncio.Event()
-        self._sockets = Sockets()
+        self.ground = ground or Ground()
+        self._sockets = Sockets(self.ground.passed)
         self._applier = Applier(self._sockets)
         self._watcher = Watcher(lambda: self.put(Reload("a file has changed", noticed=True)))
-        self._backoff = Backoff()
+        self._backoff = Backoff(self.ground.patience)
         self._process: GatewayProcess | None = None
         self._process_changed = asyncio.Condition()
         self._shutting_down = False
@@ -123,12 +127,14 @@ class Supervisor:
             await self._go_on(self._succession.inherited)
         else:
             self._written = await read_aside(self._source)
+            self.ground.take(self._written)
             await self._start_process(partial(self._applier.change, self._written))
             entry, _ = self.history.entry(self._applier.generation, self._written, "start")
             self.history.add(entry)
         await self._follow(self._written.files)
-        self._report_warnings()
-        self._report_listening()
+        report_warnings(self._applier.checked.warnings)
+        report_listening(self._applier.listen)
+        self.ground.serves(self.number, self._applier.listen)
         if self._on_ready is not None:
             self._on_ready(self.ready)
 
@@ -136,6 +142,7 @@ class Supervisor:
         while True:
             match await self._events.get():
                 case Reload() as wanted:
+                    self.ground.notifier.reloading()
                     self._want(wanted)
                     self._read_next()
                 case Read() as read:
@@ -147,6 +154,7 @@ class Supervisor:
                 case Ended(process) if process is self._process:
                     await self._lose(process)
                 case Upgrade() as wanted:
+                    self.ground.notifier.reloading()
                     await self._upgrade(wanted)
                 case Replace() if self._process is None:
                     await self._replace()
@@ -155,9 +163,12 @@ class Supervisor:
                     return
                 case _:
                     pass  # about a process that is not ours any more
+            if self._reading is None:
+                self.ground.serves(self.number, self._applier.listen)
 
     async def _drain(self) -> None:
         self._shutting_down = True
+        self.ground.notifier.stopping()
         await self._watcher.close()
         process, deadline = self._process, self._applier.drain_seconds
         if process is None:
@@ -180,6 +191,7 @@ class Supervisor:
                 log.warning("gateway_ended", f"gateway process {self._process.pid} {described(code)}")
             log.info("ended", "ended")
         await self._applier.close()
+        self.ground.close()
 
     # -- a new configuration ------------------------------------------------------------------------------------------
 
@@ -214,7 +226,7 @@ class Supervisor:
             taken = await self._take(checked, wanted.reason)
         except PylosError as error:
             log.error(
-                "reload_refused", f"{_about(error)}; the configuration in use stays\n{error}", reason=wanted.reason
+                "reload_refused", f"{about(error)}; the configuration in use stays\n{error}", reason=wanted.reason
             )
             if read.source == self._source:
                 self._drift = "what the file says now was refused"
@@ -248,15 +260,16 @@ class Supervisor:
             log.info("unchanged", f"nothing changed: configuration {number} stays in use ({reason})", generation=number)
             return Taken(number, [], checked.warnings)
         await self._applier.change(checked, self._process)
+        self.ground.tell_of_the_start(checked)
         self._write_estate()
         number = self._applier.generation
         entry, changes = await self._compare(number, checked, reason, restores)
         self.history.add(entry)
         told = f"configuration {number} is in use ({reason}): {entry.summary}"
         log.info("reloaded", told, generation=number, changed=names_of(changes or []))
-        self._report_warnings()
+        report_warnings(self._applier.checked.warnings)
         if self._applier.listen != before:
-            self._report_listening()
+            report_listening(self._applier.listen)
         return Taken(number, changes, checked.warnings)
 
     async def _compare(
@@ -311,6 +324,7 @@ class Supervisor:
             sockets=[
                 InheritedSocket(held.key, held.address, held.socket.fileno(), held.inode) for held in self._sockets.held
             ],
+            ground=self.ground.estate,
             lanes=self._applier.lanes,
             control=succession.control,
             rendezvous=succession.rendezvous.estate if succession.rendezvous is not None else None,
@@ -318,6 +332,7 @@ class Supervisor:
 
     async def _go_on(self, inherited: Inherited) -> None:
         """Be the program that another one has become: its gateway process serves, and a new one takes over."""
+        self.ground.take(from_json(inherited.checked))
         settled = self._upgrade_outcome = asyncio.get_running_loop().create_future()
         held = [Held(one.key, one.address, sock, one.inode) for one, sock in open_sockets(inherited)]
         self._sockets.inherit(held)
@@ -566,14 +581,6 @@ class Supervisor:
         self._shutting_down = True
         self.put(Shutdown(signal.name))
 
-    def _report_warnings(self) -> None:
-        for problem in self._applier.checked.warnings:
-            log.warning("config_warning", problem.render(), code=problem.code)
-
-    def _report_listening(self) -> None:
-        for name, addresses in self._applier.listen.items():
-            log.info("listening", f"{name} listens on {', '.join(addresses)}", listener=name, addresses=addresses)
-
 
 def tell(outcome: asyncio.Future[Answer] | None, result: Answer | PylosError) -> None:
     """Tell who asked what came of it."""
@@ -584,9 +591,3 @@ def tell(outcome: asyncio.Future[Answer] | None, result: Answer | PylosError) ->
         outcome.exception()  # told, as far as we are concerned: who asked may have left
     else:
         outcome.set_result(result)
-
-
-def _about(error: PylosError) -> str:
-    if isinstance(error, ConfigError):
-        return "the new configuration is wrong"
-    return "the new configuration cannot be used"

@@ -19,8 +19,7 @@ def folders() -> Iterator[Path]:
     """Give the folders to try, the best first."""
     if runtime := os.environ.get("XDG_RUNTIME_DIR"):
         yield Path(runtime) / "pylos"
-    if os.geteuid() == 0:
-        yield Path("/run/pylos")
+    yield Path("/run/pylos")  # root's, and that of whom root has made it for
     yield Path(tempfile.gettempdir()) / f"pylos-{os.geteuid()}"
 
 
@@ -40,12 +39,22 @@ def folder_to_use() -> Path:
 
 
 def is_private(folder: Path) -> bool:
-    """Whether a folder belongs to this user and nobody else can change it: a socket in it is who it says it is."""
+    """Whether a folder belongs to this user and nobody else can change it."""
+    return is_of(folder, os.geteuid())
+
+
+def is_trusted(folder: Path) -> bool:
+    """Whether a socket in a folder is who it says it is: nobody else can change it but root."""
+    return is_of(folder, os.geteuid(), 0)
+
+
+def is_of(folder: Path, *users: int) -> bool:
+    """Whether one of these users has a folder that nobody else can change."""
     try:
         found = folder.lstat()
     except OSError:
         return False
-    return stat.S_ISDIR(found.st_mode) and found.st_uid == os.geteuid() and not found.st_mode & 0o022
+    return stat.S_ISDIR(found.st_mode) and found.st_uid in users and not found.st_mode & 0o022
 
 
 def socket_path(folder: Path, name: str) -> Path:
@@ -62,4 +71,4 @@ def checked_name(name: str) -> str:
 
 def known_names() -> list[str]:
     """List the gateways whose sockets are there, whether they live or not."""
-    return sorted({path.stem for folder in folders() if is_private(folder) for path in folder.glob("*.sock")})
+    return sorted({path.stem for folder in folders() if is_trusted(folder) for path in folder.glob("*.sock")})

@@ -14,6 +14,7 @@ from pylos.config import Config, Loaded
 from pylos.errors import PylosError
 from pylos.supervisor import log
 from pylos.supervisor.control import ControlSocket, open_if_possible
+from pylos.supervisor.ground import Ground
 from pylos.supervisor.inheritance import Inherited, Succession, take
 from pylos.supervisor.limits import raise_descriptor_limit
 from pylos.supervisor.rendezvous import Rendezvous, adopt
@@ -38,7 +39,8 @@ def serve(source: Path | str | Config | Loaded, ready_fd: int | None = None, nam
             with suppress(OSError), os.fdopen(ready_fd, "w") as pipe:  # who asked may be gone by now
                 pipe.write(json.dumps(ready) + "\n")
 
-    return supervise(source, tell, name, inherited)
+    ground = Ground.of_program(name, inherited.ground if inherited is not None else None)
+    return supervise(source, tell, name, inherited, ground)
 
 
 def supervise(
@@ -46,11 +48,13 @@ def supervise(
     on_ready: Callable[[Ready], None],
     name: str | None = None,
     inherited: Inherited | None = None,
+    ground: Ground | None = None,
 ) -> int:
     """Run a supervisor to its end; gives the exit code."""
     raise_descriptor_limit()
+    source = Path(source) if isinstance(source, str) else source
     try:
-        asyncio.run(controlled(Path(source) if isinstance(source, str) else source, on_ready, name, inherited))
+        asyncio.run(controlled(source, on_ready, name, inherited, ground or Ground()))
     except PylosError as error:
         sys.stderr.write(f"{error}\n")
         return 1
@@ -58,18 +62,24 @@ def supervise(
 
 
 async def controlled(
-    source: Source, on_ready: Callable[[Ready], None], name: str | None, inherited: Inherited | None
+    source: Source,
+    on_ready: Callable[[Ready], None],
+    name: str | None,
+    inherited: Inherited | None,
+    ground: Ground,
 ) -> None:
     """Run a supervisor, and answer the commands that find it by its name."""
     known = inherited.control if inherited is not None else None
     control = ControlSocket.inherit(known) if known is not None else open_if_possible(name)
     if control is None:
-        return await Supervisor(source, on_ready=on_ready, succession=Succession(None, inherited, None)).run()
+        succession = Succession(None, inherited, None)
+        return await Supervisor(source, on_ready=on_ready, succession=succession, ground=ground).run()
+    ground.on_account = control.give_to
     rendezvous: Rendezvous | None = None
     try:
         inherited, rendezvous = meeting(control, inherited)
         succession = Succession(control.estate, inherited, rendezvous)
-        supervisor = Supervisor(source, on_ready=on_ready, succession=succession)
+        supervisor = Supervisor(source, on_ready=on_ready, succession=succession, ground=ground)
         answering = asyncio.create_task(control.serve(supervisor))
         try:
             await supervisor.run()

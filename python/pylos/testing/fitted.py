@@ -42,10 +42,14 @@ def fitted(loaded: Loaded, edit: Callable[[Table], None]) -> Loaded:
 
 
 def on_free_ports(table: Table, folder: Callable[[], Path]) -> None:
-    """Move every listener to a free port of loopback, a Unix socket and the access log's file into a folder."""
+    """Move every listener to a free port of loopback, a Unix socket and the access log's file into a folder.
+
+    What a gateway of production keeps, and who it is, is not for a test.
+    """
     for name, listen in table["listen"].items():
         binds = enumerate(listen["bind"])
         listen["bind"] = [_moved(bind, f"{name}-{index}.sock", folder) for index, bind in binds]
+    table["pylos"].update(dict.fromkeys(("state", "secret", "user")))
     log = table["pylos"]["access_log"]
     if log is not None and log["path"] != "-":
         log["path"] = str(folder() / "access.log")

@@ -10,6 +10,9 @@ config = pylos.Config(
         use=["edge"],
         require=["shield"],
         drain="2m",
+        state="/var/lib/gate",
+        secret=pylos.SecretFile(file="/run/secrets/gate"),
+        user="gate:www-data",
         silence=["P213"],
     ),
     defaults={
@@ -34,7 +37,7 @@ config = pylos.Config(
             timeouts=pylos.ListenTimeouts(header="5s", idle="10m", body_idle="1m", send_idle="45s", client_fin="250ms"),
             silence=["P210"],
         ),
-        "ops": pylos.Listen(bind="unix:/run/pylos/ops.sock", serve=["metrics", "health"]),
+        "ops": pylos.Listen(bind="unix:/run/pylos/ops.sock", mode="0660", serve=["metrics", "health"]),
     },
     upstream={
         "web": pylos.Upstream(

@@ -32,6 +32,7 @@ NEEDED = {
 MATRIX: dict[str, dict[str, tuple[str, str]]] = {
     "listen": {
         "bind": ('"127.0.0.1:5"', '["127.0.0.1:6", "127.0.0.1:7"]'),
+        "mode": ('"0660"', '"600"'),
         "protocols": ('["h1"]', '["h1", "h1"]'),
         "serve": ('["metrics"]', '["health"]'),
         "use": ('["one"]', '["two"]'),

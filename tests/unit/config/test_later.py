@@ -12,8 +12,8 @@ from pylos.model.policy import POLICIES
 WHOLE = """\
 [pylos]
 plugins = ["shop.policies"]  # here
-state = "/var/lib/pylos"  # here
-secret = { file = "/run/secrets/pylos" }  # here
+state = "/var/lib/pylos"
+secret = { file = "/run/secrets/pylos" }
 use = ["edge"]
 require = ["identity"]
 [defaults.upstream]

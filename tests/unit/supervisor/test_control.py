@@ -117,7 +117,7 @@ def test_the_folders(runtime_folder: Path, monkeypatch: pytest.MonkeyPatch) -> N
     assert list(runtime.folders())[:2] == [runtime_folder / "pylos", Path("/run/pylos")]
     monkeypatch.delenv("XDG_RUNTIME_DIR")
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
-    assert [path.name for path in runtime.folders()] == ["pylos-1000"]
+    assert [path.name for path in runtime.folders()] == ["pylos", "pylos-1000"]
 
 
 # -- questions -------------------------------------------------------------------------------------------------------

@@ -4,6 +4,7 @@ import asyncio
 import os
 import signal
 import socket
+import sys
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,8 @@ import pytest
 
 from pylos.errors import BindError, ConfigError, GatewayError
 from pylos.supervisor.events import Shutdown
+from pylos.supervisor.ground import Ground
+from pylos.supervisor.run import Supervisor
 from pylos.supervisor.source import Checked, Source
 from pylos.testing import RawClient, SteadyLoad
 
@@ -229,6 +232,20 @@ def test_nothing_is_left_behind(tell: Tell, table: Table, tmp_path: Path) -> Non
     assert not (tmp_path / "gate.sock").exists()
     with pytest.raises(ProcessLookupError):
         os.kill(seen[0], 0)
+
+
+def test_a_gateway_that_cannot_be_kept_running_is_given_up_where_that_is_wanted(table: Table) -> None:
+    async def whole() -> None:
+        fake = Path(__file__).parent / "fake_gateway.py"
+        supervisor = Supervisor(table(), command=[sys.executable, "-S", str(fake)], ground=Ground(patience=1))
+        life = asyncio.create_task(supervisor.run())
+        first = await supervisor.serving()
+        os.kill(first, signal.SIGKILL)
+        os.kill(await supervisor.serving(first), signal.SIGKILL)
+        await life
+
+    with pytest.raises(GatewayError, match="given up: 2 processes"):
+        asyncio.run(whole())
 
 
 async def hold(client: RawClient, running: Supervised) -> None:

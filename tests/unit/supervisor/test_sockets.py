@@ -1,5 +1,6 @@
 import os
 import socket
+import stat
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -172,6 +173,52 @@ def test_a_reload_that_keeps_the_path_keeps_the_socket(sockets: Sockets, tmp_pat
     take(sockets, http=[f"unix:{path}"], ops=["127.0.0.1:0"])
     assert path.stat().st_ino == inode
     assert connects(f"unix:{path}")
+
+
+def with_mode(path: Path, mode: str | None) -> dict:
+    return {"listen": {"http": {"bind": [f"unix:{path}"], "mode": mode}}}
+
+
+def mode_of(path: Path) -> int:
+    return stat.S_IMODE(path.stat().st_mode)
+
+
+def test_who_may_connect_is_said_by_the_mode(sockets: Sockets, tmp_path: Path) -> None:
+    path = tmp_path / "gate.sock"
+    for mode in ("0660", "606", None):  # the last leaves it as it is
+        before = path.stat().st_ino if path.exists() else None
+        prepared = sockets.prepare(with_mode(path, mode))
+        if before is not None:
+            assert mode_of(path) == 0o660 or mode is None, "nothing that is in use is touched before it is taken"
+        sockets.commit(prepared)
+        assert mode_of(path) == (0o660 if mode == "0660" else 0o606)
+        assert before in (None, path.stat().st_ino)
+        assert connects(f"unix:{path}")
+
+
+def test_someone_elses_unix_socket_keeps_its_mode(sockets: Sockets, tmp_path: Path) -> None:
+    path = tmp_path / "gate.sock"
+    sockets.commit(sockets.prepare(with_mode(path, "0660")))
+    path.unlink()
+    path.write_text("precious")
+    path.chmod(0o600)
+    sockets.commit(sockets.prepare(with_mode(path, "0666")))
+    assert mode_of(path) == 0o600
+
+
+def test_a_live_server_without_time_is_left_alone(sockets: Sockets, tmp_path: Path) -> None:
+    path = tmp_path / "gate.sock"
+    with socket.socket(socket.AF_UNIX) as live, socket.socket(socket.AF_UNIX) as client:
+        live.bind(str(path))
+        live.listen(0)
+        client.connect(str(path))  # its queue is full
+        with pytest.raises(BindError, match="a live server listens there"):
+            sockets.prepare(table(http=[f"unix:{path}"]))
+
+
+def test_a_folder_that_is_not_there(sockets: Sockets, tmp_path: Path) -> None:
+    with pytest.raises(BindError, match=r"No such file or directory \(.*\n      = its folder must be there"):
+        sockets.prepare(table(http=[f"unix:{tmp_path}/none/gate.sock"]))
 
 
 def free_port() -> int:

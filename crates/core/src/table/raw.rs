@@ -49,6 +49,13 @@ pub struct RawPylos {
     pub lanes: u32,
     #[serde(default)]
     pub lane_memory: u64,
+    /// Where the supervisor keeps what outlives it, the file of its secret, and who it becomes: its own business too.
+    #[serde(default)]
+    pub state: Option<String>,
+    #[serde(default)]
+    pub secret: Option<String>,
+    #[serde(default)]
+    pub user: Option<String>,
 }
 
 #[derive(Debug, Clone, Deserialize)]
@@ -62,6 +69,9 @@ pub struct RawAccessLog {
 pub struct RawListen {
     /// `host:port`, `[::1]:port` or `unix:/path`; at least one.
     pub bind: Vec<String>,
+    /// Who may connect to its Unix sockets, as octal digits; the supervisor's business.
+    #[serde(default)]
+    pub mode: Option<String>,
     /// What is served: `proxy`, or any of `metrics`, `health` (an admin listener).
     pub serve: Vec<String>,
     #[serde(rename = "use")]

@@ -1,0 +1,94 @@
+"""The state directory: what a gateway keeps when it ends. It is private, and one supervisor at a time uses it."""
+
+from __future__ import annotations
+
+import os
+import stat
+from contextlib import suppress
+from pathlib import Path
+
+from pylos.errors import GatewayError
+from pylos.supervisor import lock
+from pylos.supervisor.account import Account
+from pylos.supervisor.runtime import DEFAULT_NAME, checked_name
+
+PLACE = "[pylos] state"
+
+
+class StateFolder:
+    """A state directory in use. Made by `open`; let go by `close`, or with the process."""
+
+    def __init__(self, path: Path, held: int) -> None:
+        self.path = path
+        self.lock = held
+        """The descriptor by which it is ours."""
+
+    @classmethod
+    def open(cls, path: Path, account: Account | None = None) -> StateFolder:
+        """Make it where it is missing (mode 0700), and take it. With an account it is to belong to that.
+
+        Raises OSError where there can be none, GatewayError where another supervisor uses it.
+        """
+        _make(path, account)
+        held = lock.opened(path / "lock")
+        try:
+            if account is not None:
+                os.fchown(held, account.uid, account.gid)
+            lock.take(held)
+        except lock.TakenError as error:
+            os.close(held)
+            raise GatewayError(
+                f"the state directory {path} is in use by another gateway{error.owner} ({PLACE})\n"
+                '      = give each gateway its own: `state = "DIR"`, or another name: pylos serve -n NAME'
+            ) from None
+        except BaseException:
+            os.close(held)
+            raise
+        return cls(path, held)
+
+    def close(self) -> None:
+        """Let another supervisor use it."""
+        with suppress(OSError):
+            os.close(self.lock)
+
+
+def _make(path: Path, account: Account | None) -> None:
+    """Make a folder that is ours alone, or see that the one there is."""
+    uid = os.geteuid() if account is None else account.uid
+    with suppress(FileExistsError):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.mkdir(mode=0o700)
+        if account is not None:
+            os.chown(path, account.uid, account.gid)
+    found = path.stat()
+    if not stat.S_ISDIR(found.st_mode):
+        raise NotADirectoryError(f"{path} is no directory")
+    if found.st_uid != uid:
+        raise PermissionError(f"{path} belongs to the user with the number {found.st_uid}, and not to {uid}")
+    if found.st_mode & 0o022:
+        raise PermissionError(f"{path} can be written by others")
+
+
+def default_folder(name: str) -> Path:
+    """Give the state directory of a gateway whose file names none. Raises OSError where no user has a home.
+
+    $STATE_DIRECTORY is what a service manager has made for us.
+    """
+    if given := os.environ.get("STATE_DIRECTORY"):
+        base = Path(given.partition(":")[0])
+    elif os.geteuid() == 0:
+        base = Path("/var/lib/pylos")
+    else:
+        base = _home() / "pylos"
+    return base if name == DEFAULT_NAME else base / checked_name(name)
+
+
+def _home() -> Path:
+    """Give the user's own folder for state."""
+    given = os.environ.get("XDG_STATE_HOME", "")
+    if given.startswith("/"):  # a relative one is to be ignored, says the XDG specification
+        return Path(given)
+    try:
+        return Path.home() / ".local" / "state"
+    except RuntimeError as error:
+        raise OSError("this user has no home directory") from error

@@ -1,0 +1,211 @@
+"""`[pylos] user`: root is given up, ports below 1024 can still be bound, and what it needs later is asked for first."""
+
+from __future__ import annotations
+
+import os
+import pwd
+import shutil
+import socket
+import stat
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from system.serving import Serve, Serving, configuration, servings
+
+import pylos
+
+USER = "nobody"
+HERE = Path(pylos.__file__).parents[1]
+PACKAGES = Path(pytest.__file__).parents[1]
+
+
+def may_run(python: str) -> bool:
+    """Whether other users can run a Python as old as ours, which finds all that we have."""
+    code = f"import sys; sys.path[:0] = {[str(HERE), str(PACKAGES)]}; import pylos.cli; print(sys.version_info[:2])"
+    try:
+        done = subprocess.run([python, "-c", code], capture_output=True, text=True, user=USER, cwd="/", check=False)
+    except OSError:
+        return False
+    return done.stdout.strip() == str(sys.version_info[:2])
+
+
+PYTHON = next((one for one in (sys.executable, "/usr/bin/python3") if os.geteuid() == 0 and may_run(one)), None)
+pytestmark = pytest.mark.skipif(PYTHON is None, reason="needs root, and a Python that other users can run")
+
+
+@pytest.fixture
+def serve() -> Iterator[Serve]:
+    with servings() as start:
+        yield start
+
+
+@pytest.fixture
+def folder(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A folder that every user can enter, with a file that all can read."""
+    made = Path(tempfile.mkdtemp(prefix="pylos-user-", dir="/tmp"))
+    made.chmod(0o755)
+    (made / "run").mkdir()
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(made / "run"))
+    monkeypatch.setenv("STATE_DIRECTORY", str(made / "state"))
+    monkeypatch.setenv("PYTHONPATH", f"{HERE}:{PACKAGES}")
+    yield made
+    shutil.rmtree(made)
+
+
+def started(serve: Serve, folder: Path, more: str = "", bind: str = "127.0.0.1:0") -> Serving:
+    file = folder / "pylos.toml"
+    file.write_text(configuration(f'user = "{USER}"\n{more}', bind))
+    return serve(file, before=[str(PYTHON)])
+
+
+def status(pid: int, word: str) -> list[str]:
+    """The values of a line of /proc/PID/status."""
+    lines = dict(line.split(":", 1) for line in Path(f"/proc/{pid}/status").read_text().splitlines())
+    return lines[word].split()
+
+
+BIND_SERVICE = f"{1 << 10:016x}"
+NONE = f"{0:016x}"
+
+
+def test_the_supervisor_keeps_one_right_and_the_others_none(serve: Serve, folder: Path):
+    (folder / "allows.py").write_text("from pylos import Request, policy\n\n@policy\ndef it(request: Request): ...\n")
+    file = folder / "pylos.toml"
+    asks = 'use = ["it"]\n[policy.it]\ntype = "python"\ncall = "allows:it"\n'
+    file.write_text(configuration(f'user = "{USER}"') + asks)
+    served = serve(file, before=[str(PYTHON)])
+    assert served.get() == 200
+
+    supervisor, gateway = served.ready["pid"], served.ready["gateway"]
+    lanes = [pid for pid in children(supervisor) if pid != gateway]
+    assert len(lanes) == 1
+    uid = str(pwd.getpwnam(USER).pw_uid)
+    assert {pid: status(pid, "Uid") for pid in (supervisor, gateway, *lanes)} == {
+        pid: [uid] * 4 for pid in (supervisor, gateway, *lanes)
+    }
+    for sets in ("CapEff", "CapPrm"):
+        assert status(supervisor, sets) == [BIND_SERVICE]
+        assert [status(pid, sets) for pid in (gateway, *lanes)] == [[NONE]] * 2
+    assert [status(pid, "CapInh") + status(pid, "CapAmb") for pid in (supervisor, gateway)] == [[NONE, NONE]] * 2
+    assert status(gateway, "NoNewPrivs") == ["1"]
+
+
+def children(pid: int) -> list[int]:
+    return [int(each) for each in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
+def test_a_reload_adds_a_port_below_1024(serve: Serve, folder: Path):
+    served = started(serve, folder)
+    port = free_port_below_1024()
+    (folder / "pylos.toml").write_text(configuration(f'user = "{USER}"', f"127.0.0.1:{port}"))
+    served.hears("reloaded")
+
+    assert served.get(f"127.0.0.1:{port}") == 200
+
+
+def free_port_below_1024() -> int:
+    for port in range(1023, 600, -1):
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", port)):
+                return port
+    raise AssertionError("no port is free")
+
+
+def test_state_and_control_socket_are_that_users(serve: Serve, folder: Path):
+    served = started(serve, folder)
+    owners = {
+        path: path.stat().st_uid
+        for path in (folder / "state", folder / "state/secret", folder / "run/pylos/default.sock")
+    }
+    assert set(owners.values()) == {pwd.getpwnam(USER).pw_uid}
+    for user in (None, USER):  # root and the user itself
+        done = subprocess.run(
+            [str(PYTHON), "-m", "pylos", "history"], user=user, cwd="/", capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, done.stderr
+    assert served.get() == 200
+
+
+def test_it_can_be_started_again(serve: Serve, folder: Path):
+    started(serve, folder).events()
+
+    assert started(serve, folder).get() == 200
+
+
+def test_another_group(serve: Serve, folder: Path):
+    file = folder / "pylos.toml"
+    file.write_text(configuration(f'user = "{USER}:daemon"'))
+    served = serve(file, before=[str(PYTHON)])
+
+    assert status(served.ready["gateway"], "Gid") == ["1"] * 4
+
+
+@pytest.mark.parametrize(
+    "user, told",
+    [
+        ("no-such-user", "this machine has no user `no-such-user` ([pylos] user)"),
+        (f"{USER}:no-such-group", "this machine has no group `no-such-group` ([pylos] user)"),
+    ],
+)
+def test_who_is_not_there(serve: Serve, folder: Path, user: str, told: str):
+    (folder / "pylos.toml").write_text(configuration(f'user = "{user}"'))
+
+    assert told in serve(folder / "pylos.toml", before=[str(PYTHON)]).failure()
+
+
+def test_only_root_can_become_another_user(folder: Path):
+    (folder / "pylos.toml").write_text(configuration('user = "root"'))
+    done = subprocess.run(
+        [str(PYTHON), "-m", "pylos", "serve", "-c", folder / "pylos.toml"],
+        user=USER,
+        env={**os.environ, "STATE_DIRECTORY": "", "XDG_RUNTIME_DIR": ""},
+        cwd="/",
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert done.returncode == 1
+    assert "cannot become `root` without being root ([pylos] user)\n      = start Pylos as root" in done.stderr
+
+
+def test_a_state_directory_of_another_user(serve: Serve, folder: Path):
+    (folder / "kept").mkdir()
+    told = started(serve, folder, f'state = "{folder}/kept"').failure()
+
+    assert f"{folder}/kept belongs to the user with the number 0" in told
+
+
+def test_an_access_log_that_it_could_not_write(serve: Serve, folder: Path):
+    text = configuration(f'user = "{USER}"').replace("access_log = false", f'access_log = {{ path = "{folder}/log" }}')
+    (folder / "pylos.toml").write_text(text)
+    told = serve(folder / "pylos.toml", before=[str(PYTHON)]).failure()
+
+    assert f"`{folder}/log` cannot be written by `{USER}` ([pylos] access_log.path)" in told
+    assert f"chown {USER} {folder}" in told
+
+
+def test_a_file_that_no_reload_could_read(serve: Serve, folder: Path):
+    file = folder / "pylos.toml"
+    file.write_text(configuration(f'user = "{USER}"'))
+    file.chmod(0o600)
+    served = serve(file, before=[str(PYTHON)])
+
+    assert served.hears("not_readable")["files"] == [str(file)]
+    assert served.get() == 200
+
+
+def test_a_unix_listener_has_the_mode_that_was_asked_for(serve: Serve, folder: Path):
+    (folder / "sockets").mkdir()
+    shutil.chown(folder / "sockets", USER)
+    path = folder / "sockets/gate.sock"
+    file = folder / "pylos.toml"
+    file.write_text(configuration(f'user = "{USER}"', f"unix:{path}").replace("[route", 'mode = "0620"\n[route'))
+    serve(file, before=[str(PYTHON)])
+
+    assert stat.S_IMODE(path.stat().st_mode) == 0o620
+    assert path.stat().st_uid == pwd.getpwnam(USER).pw_uid
