@@ -115,8 +115,8 @@ class Pylos(Table):
     """How much memory the gateway process may have. When it has more, requests are refused (503, `memory_low`) until
     there is room again, so that the system does not end the process.
 
-    Default: absent, nine tenths of what its container (cgroup) may have, with all that is in there; without such a bound
-    there is none. Example: `memory = "2GiB"`.
+    Default: absent, nine tenths of what its container (cgroup) may have, with all that is in there; without such a
+    bound there is none. Example: `memory = "2GiB"`.
     """
 
     lanes: Annotated[int, Field(ge=1, le=64)] = 1

@@ -37,7 +37,7 @@ TABLE = [
         x.toml:2:1: error P102: [pylos] colour: unknown key
             2 | colour = 1
               | ^^^^^^
-              = keys are version, workers, trusted_proxies, access_log, use, require, drain, memory, lanes, lane_memory and silence
+              = keys are version, workers, trusted_proxies, access_log, use, require, drain, memory, lanes, lane_memory, state, secret, user and silence
         """,  # noqa: E501 - a line of the output
     ),
     Wrong(
