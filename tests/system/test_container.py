@@ -71,7 +71,6 @@ def test_it_serves_and_a_signal_drains_it(serve: Serve, file: Path):
 def test_ctrl_c_at_its_terminal_comes_once(serve: Serve, file: Path):
     """A terminal signals the whole group of processes in its foreground."""
     served = started(serve, file)
-    os.killpg(os.getpgid(first(served)), 0)
     supervisor = min(children(first(served)))
 
     assert os.getpgid(supervisor) != os.getpgid(first(served))

@@ -150,6 +150,23 @@ def test_an_address_that_a_reload_drops_and_takes_again(serve: Serve, file: Path
     assert served.get(address) == 200
 
 
+def test_an_upgrade_keeps_the_socket_and_the_manager(serve: Serve, file: Path, passed: socket.socket, manager: Manager):
+    address = "{}:{}".format(*passed.getsockname())
+    file.write_text(configuration(bind=address))
+    served = serve(file, **passing(passed))
+    manager.hears("READY")
+    served.signal(signal.SIGUSR2)
+    manager.hears("RELOADING")
+    assert manager.hears("READY")["MAINPID"] == str(served.ready["pid"])
+    file.write_text(configuration())
+    served.hears("reloaded")
+    file.write_text(configuration(bind=address))
+    served.hears("reloaded")
+
+    assert served.get(address) == 200
+    assert "socket_unused" not in served.events()
+
+
 def test_a_unix_socket_that_was_passed_stays_when_we_end(serve: Serve, file: Path, tmp_path: Path):
     path = tmp_path / "gate.sock"
     with socket.socket(socket.AF_UNIX) as made:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import secrets
+import signal
 import stat
 import subprocess
 import sys
@@ -66,6 +67,20 @@ def test_two_gateways_with_one_state_directory(serve: Serve, file: Path, state: 
 
     assert f"{state} is in use by another gateway (process {first.ready['pid']}) ([pylos] state)" in told
     assert 'state = "DIR"' in told
+    assert first.get() == 200
+
+
+def test_an_upgrade_keeps_lock_and_secret(serve: Serve, file: Path, state: Path):
+    first = serve(file)
+    secret = (state / "secret").read_text()
+    first.signal(signal.SIGUSR2)
+    first.hears("upgraded")
+    second = file.with_name("second.toml")
+    second.write_text(configuration(f'state = "{state}"'))
+    told = serve(second, ["-n", "other"]).failure()
+
+    assert f"in use by another gateway (process {first.ready['pid']})" in told
+    assert (state / "secret").read_text() == secret
     assert first.get() == 200
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import pwd
 import shutil
+import signal
 import socket
 import stat
 import subprocess
@@ -107,6 +108,54 @@ def test_a_reload_adds_a_port_below_1024(serve: Serve, folder: Path):
     assert served.get(f"127.0.0.1:{port}") == 200
 
 
+def test_an_upgrade_keeps_the_one_right(serve: Serve, folder: Path):
+    served = started(serve, folder)
+    served.signal(signal.SIGUSR2)
+    gateway = served.hears("upgraded")["gateway"]
+    assert gateway != served.ready["gateway"]
+    assert served.get() == 200
+
+    assert status(served.ready["pid"], "CapEff") == [BIND_SERVICE]
+    assert [status(gateway, sets) for sets in ("CapEff", "CapPrm", "CapInh", "CapAmb")] == [[NONE]] * 4
+    port = free_port_below_1024()
+    (folder / "pylos.toml").write_text(configuration(f'user = "{USER}"', f"127.0.0.1:{port}"))
+    served.hears("reloaded")
+    assert served.get(f"127.0.0.1:{port}") == 200
+
+
+def test_a_right_of_a_service_manager_stays_with_the_supervisor(serve: Serve, folder: Path):
+    """As AmbientCapabilities= and User= of systemd give it."""
+    (folder / "run").chmod(0o777)
+    file = folder / "pylos.toml"
+    file.write_text(configuration(f'user = "{USER}"', f"127.0.0.1:{free_port_below_1024()}"))
+    rights = [
+        "--inh-caps=-all,+net_bind_service",
+        "--ambient-caps=+net_bind_service",
+        "--bounding-set=-all,+net_bind_service",
+    ]
+    given = ["setpriv", f"--reuid={USER}", "--regid=nogroup", "--clear-groups", *rights]
+    served = serve(
+        file, before=[*given, str(PYTHON)], environ={"STATE_DIRECTORY": "", "XDG_STATE_HOME": str(folder / "run")}
+    )
+
+    assert served.get() == 200
+    assert status(served.ready["pid"], "CapEff") == [BIND_SERVICE]
+    sets = ("CapEff", "CapPrm", "CapInh", "CapAmb")
+    assert [status(served.ready["gateway"], each) for each in sets] == [[NONE]] * 4
+    assert (folder / "run/pylos/secret").stat().st_uid == pwd.getpwnam(USER).pw_uid
+
+
+def test_one_that_lost_its_supervisor_is_adopted(serve: Serve, folder: Path):
+    first = started(serve, folder)
+    first.process.kill()
+    first.process.wait()
+    second = started(serve, folder)
+
+    assert second.ready["gateway"] == first.ready["gateway"]
+    assert status(second.ready["pid"], "CapEff") == [BIND_SERVICE]
+    assert second.get() == 200
+
+
 def free_port_below_1024() -> int:
     for port in range(1023, 600, -1):
         with socket.socket() as probe:
@@ -158,11 +207,18 @@ def test_who_is_not_there(serve: Serve, folder: Path, user: str, told: str):
 
 
 def test_only_root_can_become_another_user(folder: Path):
+    (folder / "own").mkdir()
+    shutil.chown(folder / "own", USER)
     (folder / "pylos.toml").write_text(configuration('user = "root"'))
     done = subprocess.run(
         [str(PYTHON), "-m", "pylos", "serve", "-c", folder / "pylos.toml"],
         user=USER,
-        env={**os.environ, "STATE_DIRECTORY": "", "XDG_RUNTIME_DIR": ""},
+        env={
+            **os.environ,
+            "STATE_DIRECTORY": "",
+            "XDG_RUNTIME_DIR": str(folder / "own"),
+            "XDG_STATE_HOME": str(folder),
+        },
         cwd="/",
         capture_output=True,
         text=True,
