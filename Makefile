@@ -26,9 +26,10 @@ test: $(BUILT) ## all tests that need no other server
 	cargo test --locked
 	pytest tests/unit tests/golden tests/system -m "not services"
 
-test-services: $(BUILT) ## the tests that need nginx and HAProxy
+test-services: $(BUILT) ## the tests that need nginx, HAProxy and slowhttptest
 	.ci/need nginx nginx-light
 	.ci/need haproxy haproxy
+	.ci/need slowhttptest slowhttptest
 	pytest tests -m services
 
 lint: $(BUILT) ## style, types, layers
