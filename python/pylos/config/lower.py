@@ -76,6 +76,7 @@ def lower_listen(listen: Listen) -> Table:
     return {
         "bind": many(listen.bind),
         "serve": ["proxy"] if listen.serve is None else list(listen.serve),
+        "admin_token": None if listen.admin_token is None else listen.admin_token.reveal(),
         "use": listen.use,
         "limits": lower_limits(listen.limits),
         "timeouts": {

@@ -62,8 +62,11 @@ pub struct RawAccessLog {
 pub struct RawListen {
     /// `host:port`, `[::1]:port` or `unix:/path`; at least one.
     pub bind: Vec<String>,
-    /// What is served: `proxy`, or any of `metrics`, `health` (an admin listener).
+    /// What is served: `proxy`, or any of `metrics`, `health`, `admin` (an admin listener).
     pub serve: Vec<String>,
+    /// A secret: what has to be shown where `admin` is served.
+    #[serde(default)]
+    pub admin_token: Option<String>,
     #[serde(rename = "use")]
     pub use_: Vec<String>,
     pub limits: RawLimits,
