@@ -60,7 +60,7 @@ class _Writer:
 
     def __init__(self) -> None:
         self._lines: queue.Queue[tuple[str, threading.Event]] = queue.Queue(MOST_WAITING)
-        self._starting = threading.Lock()
+        self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
         self._late = False
         """The last line that was waited for has not gone out yet."""
@@ -73,13 +73,18 @@ class _Writer:
         try:
             self._lines.put_nowait((line, written))
         except queue.Full:
-            self._lost += 1
+            with self._lock:
+                self._lost += 1
             return
         if not self._late and not written.wait(PATIENCE):
             self._late = True
 
+    def flush(self) -> None:
+        """Wait until all is out, however long that takes."""
+        self._lines.join()
+
     def _start(self) -> None:
-        with self._starting:
+        with self._lock:
             if self._thread is None:
                 self._thread = threading.Thread(target=self._run, name="write events", daemon=True)
                 self._thread.start()
@@ -92,9 +97,11 @@ class _Writer:
                 self._late = False
                 self._tell_lost()
             written.set()
+            self._lines.task_done()
 
     def _tell_lost(self) -> None:
-        lost, self._lost = self._lost, 0
+        with self._lock:
+            lost, self._lost = self._lost, 0
         if lost:
             _out(_line("warn", "events_lost", f"{lost} lines were lost: nobody read them", {"count": lost}))
 
