@@ -121,9 +121,9 @@ class Answers:
             case "history":
                 return {"entries": supervisor.history.as_json()}
             case "document":
-                return supervisor.document(question.get("number"))
+                return supervisor.history.document(question.get("number"))
             case "table":
-                return {"number": supervisor.number, "table": supervisor.table, "secrets": supervisor.secrets}
+                return {"number": supervisor.number, "table": supervisor.table, "secrets": supervisor.checked.secrets}
             case "process":
                 return {"gateway": await supervisor.serving(question.get("other_than", 0))}
             case "upgrade":
@@ -132,10 +132,6 @@ class Answers:
                 return {"gateway": await supervisor.upgraded()}
             case "stop":
                 supervisor.end_at_once()
-                return {}
-            case "drain":
-                self.drain(question.get("deadline_ms"))
-                await asyncio.get_running_loop().create_future()  # who waits for it sees the end
                 return {}
             case _:
                 return await self._of_the_gateway(question)
@@ -160,6 +156,10 @@ class Answers:
                 return {"status": await supervisor.status(), "running": supervisor.running}
             case "forget":
                 return {"policies": await supervisor.forget(question.get("policy"))}
+            case "drain":
+                self.drain(question.get("deadline_ms"))
+                await asyncio.get_running_loop().create_future()  # who waits for it sees the end
+                return {}
             case "reopen":
                 await supervisor.reopen(f"asked by {self._asker}")
                 return {}

@@ -53,9 +53,9 @@ from pylos.supervisor.process import GatewayLostError, GatewayProcess, described
 from pylos.supervisor.renewal import Handover
 from pylos.supervisor.reopening import Reopening
 from pylos.supervisor.sockets import Held, Prepared, Sockets
-from pylos.supervisor.source import Checked, Source, named_files, read_aside
+from pylos.supervisor.source import Checked, Source, named_files, read_aside, unread
 from pylos.supervisor.upgrade import GRACE_SECONDS, check_program, let_go, see_off
-from pylos.supervisor.watch import Watcher, contents
+from pylos.supervisor.watch import Watcher
 
 
 class Ready(TypedDict):
@@ -469,7 +469,7 @@ class Supervisor:
             "source": str(source) if isinstance(source, Path) else None,
             "generation": self.number,
             "digest": self._applier.checked.digest,
-            "drift": self._drift or self._unread(),
+            "drift": self._drift or unread(self._written),
         }
 
     @property
@@ -486,22 +486,6 @@ class Supervisor:
     def table(self) -> dict[str, Any]:
         """The table in use, addresses as they really are."""
         return self._applier.table
-
-    @property
-    def secrets(self) -> list[list[str]]:
-        """The places of secrets in the table in use."""
-        return self._applier.checked.secrets
-
-    def document(self, number: int | None) -> dict[str, Any]:
-        """Give a former document, or the one in use, with its number. Raises PylosError."""
-        entry = self.history.in_use if number is None else self.history.find(number)
-        return {"number": entry.number, "document": entry.document}
-
-    def _unread(self) -> str | None:
-        written = self._written
-        if not written.files or contents(written.files) == written.contents:
-            return None
-        return "the file has changed and has not been read yet"
 
     @property
     def gateway_pid(self) -> int:
@@ -563,10 +547,10 @@ class Supervisor:
 
     async def explain(self, question: Mapping[str, Any]) -> Message:
         """Ask the gateway process where a request would go; secrets are not told."""
-        before = values_at(self.table, self.secrets)
+        before = values_at(self.table, self.checked.secrets)
         explanation = await self._serving_process.explain(question)
         # A reload may have come between.
-        told = explanation_of(explanation, before | values_at(self.table, self.secrets))
+        told = explanation_of(explanation, before | values_at(self.table, self.checked.secrets))
         return told.model_dump(by_alias=True)
 
     async def advance(self, ms: int) -> None:
