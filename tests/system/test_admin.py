@@ -180,6 +180,12 @@ def test_many_at_once_are_answered_or_told_to_wait(guarded: Gateway):
     assert ask(guarded, "GET", "/api/v1/status", BEARER).status == 200
 
 
+def test_an_end_that_is_asked_for(guarded: Gateway):
+    came = ask(guarded, "POST", "/api/v1/drain", BEARER, body=b'{"deadline": "5s"}')
+    assert (came.status, came.json()) == (202, {"draining": True})
+    assert guarded.wait(20) == 0
+
+
 def test_another_gateway_process_has_a_line_of_its_own(guarded: Gateway):
     before = guarded.gateway_pid
     assert ask(guarded, "GET", "/api/v1/status", BEARER).status == 200
