@@ -27,6 +27,10 @@ def test_a_document_becomes_its_table(document):
     assert table == golden.read_text()
 
 
+SECRETS = {"Listen.admin_token"}
+"""Keys that are said elsewhere: a golden file holds no secret."""
+
+
 def test_everything_says_every_key():
     made: dict[type[Table], set[str]] = {}
     for name in ("everything.toml", "python.toml"):
@@ -37,7 +41,7 @@ def test_everything_says_every_key():
                 note(table, made)
 
     unsaid = {f"{table.__name__}.{name}" for table in leaves(Table) for name in table.model_fields.keys() - made[table]}
-    assert unsaid == set()
+    assert unsaid == SECRETS
 
 
 def leaves(table: type[Table]) -> list[type[Table]]:

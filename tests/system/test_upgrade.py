@@ -181,6 +181,15 @@ def test_a_process_that_drains_counts_with_the_one_that_serves(serve: Start, ups
     assert keyed(program, "a") == 429
 
 
+def test_the_admin_api_goes_along(serve: Start, upstream: UpstreamFactory):
+    program = serve(configuration(upstream(), more=OPS.replace('"health"]', '"health", "admin"]')))
+    for _ in range(2):
+        status = get(program.ops, "/api/v1/status").json()
+        assert (status["running"]["pid"], status["running"]["gateway"]) == (program.pid, program.gateways[-1])
+        program.upgrade()
+    assert get(program.ops, "/api/v1/status").json()["running"]["gateway"] == program.gateways[-1]
+
+
 def metrics(program: Program) -> dict[str, float]:
     with RawClient(program.ops) as client:
         lines = client.get("/metrics").body.decode().splitlines()

@@ -38,6 +38,10 @@ pub(crate) enum Order {
     Forget {
         policy: Option<String>,
     },
+    /// Open log files anew.
+    Reopen,
+    /// The line came along over which the supervisor answers requests of admin listeners.
+    Admin,
     /// Where a request would go now.
     Explain {
         /// Names the question in its answer.
@@ -91,6 +95,7 @@ pub(crate) enum Report<'a> {
     Refused { generation: u64, problems: Vec<Problem> },
     Status(Box<super::server::Status>),
     Forgot,
+    Reopened { error: Option<String> },
     Advanced,
     HandedOver { error: Option<String> },
     Asks,

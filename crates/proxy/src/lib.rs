@@ -18,6 +18,7 @@ mod policy;
 pub mod lane;
 mod upstream;
 mod telemetry;
+mod admin;
 mod error;
 mod bounds;
 mod memory;
@@ -29,9 +30,16 @@ mod clock;
 
 pub use explain::{Explanation, Question, explain};
 use std::os::fd::OwnedFd;
+use std::time::Duration;
+
+/// How long the last events may take to be written out at the end.
+const LAST_WORDS: Duration = Duration::from_millis(500);
 
 /// Runs the gateway process until it is told to end; `control` is its end of the supervisor's socket. Gives the
 /// exit code.
 pub fn run(control: OwnedFd) -> i32 {
-    server::Server::new(control).run()
+    telemetry::events::tell_of_panics();
+    let code = server::Server::new(control).run();
+    telemetry::events::finish(LAST_WORDS);
+    code
 }

@@ -134,6 +134,11 @@ impl Server {
                     Ok(())
                 }
                 Ok(Order::Forget { policy }) => self.forget(policy.as_deref()),
+                Ok(Order::Reopen) => self.reopen(),
+                Ok(Order::Admin) => {
+                    self.shared.set_admin_line(descriptors.into_iter().next());
+                    Ok(())
+                }
                 Ok(Order::Advance { ms }) => self.advance(ms),
                 Ok(Order::Rendezvous) => self.meet_at(descriptors),
                 Ok(Order::HandOver) => self.hand_over(descriptors),
@@ -158,6 +163,53 @@ impl Server {
     fn forget(&self, policy: Option<&str>) -> std::io::Result<()> {
         self.shared.forget(policy);
         self.channel.report(&Report::Forgot)
+    }
+
+    fn reopen(&mut self) -> std::io::Result<()> {
+        let error = self.reopen_log().err().map(|error| error.to_string());
+        if let Some(error) = &error {
+            let table = self.table.as_ref().and_then(|table| table.settings.access_log.as_ref());
+            let path = table.map_or("", |log| &*log.path);
+            events::error("access_log_failed", &[("path", path), ("error", error)]);
+        }
+        self.channel.report(&Report::Reopened { error })
+    }
+
+    /// Opens the access log anew; one that could not be opened before gets another chance.
+    fn reopen_log(&mut self) -> std::io::Result<()> {
+        if let Some(log) = &self.log {
+            // What the workers still hold is of before.
+            self.give_log(log);
+            return log.reopen(LAST_LINES);
+        }
+        let table = self.table.as_ref().and_then(|table| table.settings.access_log.as_ref());
+        let Some(path) = table.map(|log| &log.path) else { return Ok(()) };
+        let log = self.open_log(path)?;
+        self.give_log(&log);
+        self.log = Some(log);
+        Ok(())
+    }
+
+    /// Lets all workers log there, and hand over what they have.
+    fn give_log(&self, log: &Arc<LogWriter>) {
+        let (done, finished) = mpsc::channel();
+        let ids = self.shared.workers();
+        let told = std::iter::once(&SIDE).chain(&*ids).filter(|id| {
+            self.shared.send(**id, Message::Log { log: Arc::clone(log), done: done.clone() }).is_ok()
+        });
+        let told = told.count();
+        drop(done);
+        for _ in 0..told {
+            let _ = finished.recv_timeout(LAST_LINES);
+        }
+    }
+
+    fn open_log(&self, path: &str) -> std::io::Result<Arc<LogWriter>> {
+        let shared = Arc::clone(&self.shared);
+        let lost = move |lines| {
+            shared.log_dropped.fetch_add(lines, Relaxed);
+        };
+        LogWriter::open(path, Arc::new(lost))
     }
 
     fn advance(&self, ms: u64) -> std::io::Result<()> {
@@ -343,7 +395,7 @@ impl Server {
         if self.log.as_ref().map(|l| &*l.path) == path {
             return;
         }
-        self.log = path.and_then(|path| match LogWriter::open(path) {
+        self.log = path.and_then(|path| match self.open_log(path) {
             Ok(log) => Some(log),
             Err(error) => {
                 events::error("access_log_failed", &[("path", path), ("error", &error.to_string())]);
@@ -435,7 +487,7 @@ impl Server {
     }
 
     /// Whether the supervisor says so within the time. That it is gone is no reason to hurry.
-    fn told_to_stop(&self, wait: Duration) -> bool {
+    fn told_to_stop(&mut self, wait: Duration) -> bool {
         let timeout = rustix::event::Timespec { tv_sec: 0, tv_nsec: i64::from(wait.subsec_nanos()) };
         let mut waits = [PollFd::new(self.channel.descriptor(), PollFlags::IN)];
         if !poll(&mut waits, Some(&timeout)).is_ok_and(|n| n > 0) {
@@ -445,6 +497,10 @@ impl Server {
             Ok(Some((Ok(Order::Stop), _))) => true,
             Ok(Some((Ok(Order::Status), _))) => {
                 let _ = self.channel.report(&Report::Status(Box::new(self.status())));
+                false
+            }
+            Ok(Some((Ok(Order::Reopen), _))) => {
+                let _ = self.reopen();
                 false
             }
             Ok(Some((Ok(Order::Forget { policy }), _))) => {

@@ -12,6 +12,7 @@ use crate::worker::Message;
 use pylos_core::table::{RateLimit, Table, TargetAddress};
 use pylos_core::verdict::Verdict;
 use std::collections::BTreeMap;
+use std::os::fd::OwnedFd;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use tokio::sync::mpsc::UnboundedSender;
@@ -51,6 +52,8 @@ pub(crate) struct Shared {
     inherited: Mutex<BTreeMap<(Box<str>, Box<str>), Health>>,
     asks: AtomicBool,
     asker: RwLock<Option<Arc<Asker>>>,
+    /// The supervisor's line for requests of admin listeners, until the side worker takes it.
+    admin_line: Mutex<Option<OwnedFd>>,
 }
 
 impl Shared {
@@ -74,6 +77,7 @@ impl Shared {
             inherited: Mutex::default(),
             asks: AtomicBool::new(false),
             asker: RwLock::default(),
+            admin_line: Mutex::default(),
         }
     }
 
@@ -228,6 +232,13 @@ impl Shared {
     /// Lets go of the buckets of limits that there are not any more.
     pub(crate) fn retain_limits(&self, named: impl Fn(&str) -> bool) {
         self.limits.lock().unwrap_or_else(PoisonError::into_inner).retain(|policy, _| named(policy));
+    }
+
+    pub(crate) fn set_admin_line(&self, line: Option<OwnedFd>) {
+        *self.admin_line.lock().unwrap_or_else(PoisonError::into_inner) = line;
+    }
+    pub(crate) fn take_admin_line(&self) -> Option<OwnedFd> {
+        self.admin_line.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 
     /// How many keys each limit has.

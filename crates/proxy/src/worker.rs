@@ -1,5 +1,6 @@
 //! A worker: one thread, one event loop, everything of its own. Nothing that it writes per request is shared.
 
+use crate::admin::AdminLine;
 use crate::buffer::Buffers;
 use crate::clock::{self, Clock};
 use crate::connection::accept::{self, Accepted, Listening, Socket};
@@ -38,6 +39,11 @@ pub(crate) enum Message {
     Lane(Arc<Line>),
     /// What another process has counted since it handed its counters over.
     Counted(Box<Counters>),
+    /// Hand over the lines that there are, and those to come to this one.
+    Log {
+        log: Arc<LogWriter>,
+        done: Sender<()>,
+    },
     Connection {
         key: Arc<str>,
         accepted: Accepted,
@@ -97,6 +103,8 @@ pub(crate) struct Worker {
     scratches: RefCell<Vec<Box<Scratch>>>,
     sockets: RefCell<Vec<Rc<Socket>>>,
     log: RefCell<LogBlock>,
+    /// Of the side worker.
+    pub(crate) admin: AdminLine,
     /// For what is written for policies in Python.
     pub(crate) texts: Cell<Texts>,
     random: Cell<[u64; 2]>,
@@ -146,6 +154,7 @@ impl Worker {
             scratches: RefCell::default(),
             sockets: RefCell::default(),
             log: RefCell::default(),
+            admin: AdminLine::default(),
             texts: Cell::default(),
             random: Cell::new([seed(1), seed(2)]),
             draining: Cell::new(None),
@@ -168,6 +177,10 @@ impl Worker {
                     Some(Message::Apply(update)) => self.apply(*update, probes.as_mut()),
                     Some(Message::Lane(line)) => if !self.is_side() { self.snapshot().lanes.join(&line) },
                     Some(Message::Counted(counters)) => counters.add_to_known(&self.shared),
+                    Some(Message::Log { log, done }) => {
+                        self.exchange_log(Some(log));
+                        let _ = done.send(());
+                    }
                     Some(Message::Connection { key, accepted }) => self.arrived(&key, accepted),
                     Some(Message::Drain { until_ms }) => self.drain(until_ms),
                     Some(Message::Stop) => return,

@@ -15,6 +15,7 @@ from pylos.cli.bench import bench
 from pylos.cli.check import check
 from pylos.cli.demo import demo
 from pylos.cli.diff import diff
+from pylos.cli.drain import drain
 from pylos.cli.explain import explain
 from pylos.cli.fmt import fmt
 from pylos.cli.forget import forget
@@ -22,10 +23,12 @@ from pylos.cli.history import history
 from pylos.cli.init import init
 from pylos.cli.output import show_problems
 from pylos.cli.reload import reload
+from pylos.cli.reopen import reopen
 from pylos.cli.rollback import rollback
 from pylos.cli.routes import routes
 from pylos.cli.schema import schema
 from pylos.cli.serve import serve
+from pylos.cli.status import status
 from pylos.cli.unit import unit
 from pylos.cli.upgrade import upgrade
 from pylos.errors import ConfigError, PylosError
@@ -54,7 +57,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (
+COMMANDS = (
     serve,
     init,
     check,
@@ -63,14 +66,18 @@ for command in (
     fmt,
     schema,
     diff,
+    status,
     reload,
     upgrade,
     history,
     rollback,
     forget,
+    reopen,
+    drain,
     demo,
     unit,
-):
+)
+for command in COMMANDS:
     app.command()(command)
 app.add_typer(bench, name="bench")
 

@@ -13,6 +13,7 @@ from pylos.cli.options import STANDARD_INPUT, ConfigFile, Json, chosen
 from pylos.cli.output import counted, show_json, show_problems
 from pylos.config import Loaded, load, load_text
 from pylos.config.codes import MANUALS
+from pylos.config.problem_json import as_json
 from pylos.config.problems import listed
 from pylos.errors import ConfigError, Problem
 
@@ -101,7 +102,7 @@ def show(problems: list[Problem], form: Form, file: str, loaded: Loaded | None) 
                 for route, names in loaded.asking.items():
                     typer.echo(f"  route.{route} asks Python: {listed(f'`{name}`' for name in names)}")
         case Form.json:
-            told = [reports.as_json(problem) for problem in problems]
+            told = [as_json(problem) for problem in problems]
             without = loaded.without if loaded else {}
             python = loaded.asking if loaded else {}
             ok = loaded is not None

@@ -10,9 +10,9 @@ import typer
 from pylos import supervisor
 from pylos.cli.options import Json
 from pylos.cli.output import show_json, show_problems
-from pylos.cli.reports import as_json
 from pylos.cli.running import Name
 from pylos.config.diff import Change, rendered
+from pylos.config.problem_json import as_json
 from pylos.errors import ConfigError, Problem
 
 

@@ -1,4 +1,4 @@
-"""Problems in the forms that programs read: JSON, and what code hosts show beside the lines of a change."""
+"""Problems in the forms of code hosts, which show them beside the lines of a change."""
 
 from __future__ import annotations
 
@@ -8,27 +8,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from pylos._core import version
-from pylos.config.codes import MANUALS, url_of
+from pylos.config.codes import MANUALS
 from pylos.errors import Place, Problem, spelled
-
-
-def as_json(problem: Problem) -> dict[str, Any]:
-    """Give a problem as plain values. Lines and columns count from 1; 0 is the whole file, or the whole line."""
-    return {
-        "code": problem.code,
-        "severity": problem.severity,
-        "path": list(problem.path),
-        "message": problem.message,
-        "hint": problem.hint,
-        **place_as_json(problem.place),
-        "also": [{**place_as_json(place), "label": label} for place, label in problem.also],
-        "url": url_of(problem.code),
-    }
-
-
-def place_as_json(place: Place) -> dict[str, Any]:
-    """Give a place; `end_column` is the one behind the last character."""
-    return {"file": place.file, "line": place.line, "column": place.column, "end_column": place.end_column}
 
 
 def relative(file: str) -> str:

@@ -214,25 +214,30 @@ class Asker:
         `url` is a URL with http or https, or a path, at the host `localhost` where no field names one; `Beside` has
         what else may be told. Raises PylosError for a request that makes no sense.
         """
-        headers, client = beside.get("headers", ()), beside.get("as_")
-        fields = list(headers.items() if isinstance(headers, Mapping) else headers)
-        if url.startswith("/") and "host" not in [name.lower() for name, _ in fields]:
-            fields.append(("host", "localhost"))
-        question = {
-            "method": method,
-            "url": url,
-            "headers": [list(field) for field in fields],
-            "peer": beside.get("peer", "127.0.0.1"),
-            "listener": beside.get("listener"),
-            "as": {"id": client} if isinstance(client, str) else client,
-            "nearest": beside.get("nearest", 0),
-            "given": {name: given_of(name, said) for name, said in beside.get("given", {}).items()},
-        }
+        question = question_of(method, url, **beside)
         try:
             answer = self._compiled.explain(json.dumps(question).encode())
         except ValueError as error:
             raise PylosError(str(error)) from None
         return explanation_of(answer, self._secrets)
+
+
+def question_of(method: str, url: str, **beside: Unpack[Beside]) -> dict[str, Any]:
+    """Put a question about a request as the core takes it. Raises PylosError for what is no verdict in `given`."""
+    headers, client = beside.get("headers", ()), beside.get("as_")
+    fields = list(headers.items() if isinstance(headers, Mapping) else headers)
+    if url.startswith("/") and "host" not in [name.lower() for name, _ in fields]:
+        fields.append(("host", "localhost"))
+    return {
+        "method": method,
+        "url": url,
+        "headers": [list(field) for field in fields],
+        "peer": beside.get("peer", "127.0.0.1"),
+        "listener": beside.get("listener"),
+        "as": {"id": client} if isinstance(client, str) else client,
+        "nearest": beside.get("nearest", 0),
+        "given": {name: given_of(name, said) for name, said in beside.get("given", {}).items()},
+    }
 
 
 def explanation_of(answer: object, secrets: Collection[str]) -> Explanation:

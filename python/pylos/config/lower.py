@@ -80,6 +80,7 @@ def lower_listen(listen: Listen) -> Table:
         "bind": many(listen.bind),
         "mode": listen.mode,
         "serve": ["proxy"] if listen.serve is None else list(listen.serve),
+        "admin_token": None if listen.admin_token is None else listen.admin_token.reveal(),
         "use": listen.use,
         "limits": lower_limits(listen.limits),
         "timeouts": {

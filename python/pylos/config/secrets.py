@@ -7,7 +7,7 @@ shows a part of a table leaves them out.
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,12 +15,16 @@ from pylos.model import Document, Headers, Secret
 from pylos.model.secret import SHOWN
 
 Places = Sequence[Sequence[str]]
-"""Paths of the table: `["policy", NAME, "kind", "request", "set", FIELD]`."""
+"""Paths of the table: `["policy", NAME, "kind", "request", "set", FIELD]`, `["listen", NAME, "admin_token"]`."""
+TOKEN = "admin_token"  # noqa: S105 - the name of a key
+"""The key of a listener's secret."""
 
 
 def secrets_of(document: Document) -> list[list[str]]:
     """List the places of all secrets, sorted."""
-    return sorted(
+    listeners = document.listen.items()
+    tokens = [["listen", name, TOKEN] for name, listen in listeners if listen.admin_token is not None]
+    return tokens + sorted(
         ["policy", name, "kind", side, verb, field]
         for name, policy in document.policy.items()
         if isinstance(policy, Headers)
@@ -66,8 +70,9 @@ class Veiled:
 
 
 def veiled(document: Mapping[str, Any], places: Places) -> Mapping[str, Any]:
-    """Give a document with what fields hold at these places veiled, in whatever letter case it names the fields."""
-    fields = {(name, side, verb, field.lower()) for _, name, _, side, verb, field in places}
+    """Give a document with what it holds at these places veiled, in whatever letter case it names the fields."""
+    document = {**document, "listen": {name: without_token(listen) for name, listen in document["listen"].items()}}
+    fields = {(name, side, verb, field.lower()) for _, name, _, side, verb, field in in_policies(places)}
     policies = dict(document["policy"])
     for name in {name for name, *_ in fields} & policies.keys():
         kind = dict(policies[name]["kind"])
@@ -81,6 +86,17 @@ def veiled(document: Mapping[str, Any], places: Places) -> Mapping[str, Any]:
             kind[side] = edits
         policies[name] = {**policies[name], "kind": kind}
     return {**document, "policy": policies}
+
+
+def in_policies(places: Places) -> Iterator[Sequence[str]]:
+    """Give the places of what fields hold."""
+    return (place for place in places if place[0] == "policy")
+
+
+def without_token(listen: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Give a listener with its token veiled: that is a secret, whatever the list says."""
+    token = listen.get(TOKEN)
+    return listen if token is None else {**listen, TOKEN: Veiled(token)}
 
 
 def hidden(text: str, secrets: Collection[str]) -> str:

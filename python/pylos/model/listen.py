@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Field
 
 from pylos.model.base import OneOrMany, Table, defaults_of, wrong
+from pylos.model.secret import Secret
 from pylos.model.units import BodySize, Duration, HeadSize, LineSize, Rate
 
 Count = Annotated[int, Field(ge=0, le=1_000_000_000)]
@@ -128,10 +129,19 @@ class Listen(Table):
     Default: `["h1"]`. Example: `protocols = ["h1"]`.
     """
 
-    serve: Annotated[list[Literal["metrics", "health"]], Field(min_length=1)] | None = None
+    serve: Annotated[list[Literal["metrics", "health", "admin"]], Field(min_length=1)] | None = None
     """Makes this an admin listener: `"metrics"` answers `/metrics`, `"health"` answers `/livez` and `/readyz`.
 
-    No route is reached through it. Default: absent, the routes are served. Example: `serve = ["metrics", "health"]`.
+    `"admin"` answers the [admin API](admin.md), all below `/api/v1`; without `admin_token` nothing can be changed by
+    it. No route is reached through an admin listener. Default: absent, the routes are served.
+    Example: `serve = ["metrics", "health"]`.
+    """
+
+    admin_token: Secret | None = None
+    """What has to be shown for the admin API here, as `Authorization: Bearer`: 16 to 1,024 visible ASCII characters.
+
+    Who shows it may change everything, with the rights of the gateway; who does not is refused. Default: absent,
+    nobody is asked, and nothing can be changed. Example: `admin_token = { file = "/run/secrets/pylos-admin" }`.
     """
 
     use: list[str] = Field(default_factory=list)

@@ -11,6 +11,9 @@ A question is a message with a `type` and an `id` of the asker's; its one answer
     {"type": "table"}                   the table in use, addresses as they really are: {"number", "table", "secrets"}
     {"type": "status"}                  {"status": of the gateway process, "running": of the supervisor}
     {"type": "forget", "policy"}        forgets what is remembered of a policy's decisions, null = of all: {"policies"}
+    {"type": "reopen"}                  opens log files anew
+    {"type": "drain", "deadline_ms"}    ends as after SIGTERM, null = in the time that the configuration says; no answer
+                                        but the end
     {"type": "explain", "question"}     where a request would go now, as the core is asked: {"explanation"}
     {"type": "advance", "ms"}           puts the gateway's time forward, for tests
     {"type": "process", "other_than"}   waits until a gateway process serves that is not this one: {"gateway"}
@@ -29,10 +32,10 @@ from typing import Any
 
 from pylos.errors import PylosError
 from pylos.supervisor.channel import Channel, Message
-from pylos.supervisor.events import Event, Outcome, Reload, Rollback, Upgrade
+from pylos.supervisor.events import Event, Outcome, Put, Reload, Rollback, Upgrade
 from pylos.supervisor.failed import failure
 from pylos.supervisor.run import Supervisor
-from pylos.supervisor.source import Source
+from pylos.supervisor.source import Checked, Source
 
 MOST_QUESTIONS = 64
 """Of one asker, that wait for their answers; more are read when one of them has its."""
@@ -93,7 +96,7 @@ class Answers:
         if not isinstance(number, int | str | None):
             return  # no number of ours, which are all that an answer could be told by
         try:
-            answer = {"type": "done", "id": number, **await self._asked(question, source_of(question))}
+            answer = {"type": "done", "id": number, **await self.ask(question, source_of(question))}
         except PylosError as error:
             answer = failure(number, error)
         except Exception as error:  # noqa: BLE001 - who asks waits for an answer, and all others go on
@@ -106,7 +109,8 @@ class Answers:
         except OSError:
             return  # who asked has left
 
-    async def _asked(self, question: Message, source: Source | None) -> dict[str, Any]:  # noqa: PLR0911 - one each
+    async def ask(self, question: Message, source: Source | None = None) -> dict[str, Any]:  # noqa: PLR0911 - one each
+        """Answer one question. Raises PylosError."""
         supervisor = self._supervisor
         match question["type"]:
             case "reload":
@@ -117,9 +121,9 @@ class Answers:
             case "history":
                 return {"entries": supervisor.history.as_json()}
             case "document":
-                return supervisor.document(question.get("number"))
+                return supervisor.history.document(question.get("number"))
             case "table":
-                return {"number": supervisor.number, "table": supervisor.table, "secrets": supervisor.secrets}
+                return {"number": supervisor.number, "table": supervisor.table, "secrets": supervisor.checked.secrets}
             case "process":
                 return {"gateway": await supervisor.serving(question.get("other_than", 0))}
             case "upgrade":
@@ -132,6 +136,18 @@ class Answers:
             case _:
                 return await self._of_the_gateway(question)
 
+    def drain(self, deadline_ms: int | None) -> None:
+        """Let all end as after SIGTERM; None = in the time that the configuration says."""
+        deadline = None if deadline_ms is None else max(0, min(int(deadline_ms), MOST_MS)) / 1000
+        self._supervisor.drain(f"asked by {self._asker}", deadline)
+
+    async def put(self, checked: Checked, known: Collection[str] | None) -> dict[str, Any]:
+        """Put a configuration into use in place of one of those with the `known` digests, None = of any.
+
+        Tells what a reload tells. Raises ChangedError when another one is in use, and what a reload raises.
+        """
+        return await self._taken(lambda outcome: Put(f"sent by {self._asker}", checked, known, outcome))
+
     async def _of_the_gateway(self, question: Message) -> dict[str, Any]:
         """Answer what the gateway process is to know or to do."""
         supervisor = self._supervisor
@@ -140,6 +156,13 @@ class Answers:
                 return {"status": await supervisor.status(), "running": supervisor.running}
             case "forget":
                 return {"policies": await supervisor.forget(question.get("policy"))}
+            case "drain":
+                self.drain(question.get("deadline_ms"))
+                await asyncio.get_running_loop().create_future()  # who waits for it sees the end
+                return {}
+            case "reopen":
+                await supervisor.reopen(f"asked by {self._asker}")
+                return {}
             case "explain":
                 return {"explanation": await supervisor.explain(question["question"])}
             case "advance":

@@ -1,7 +1,8 @@
 """The control socket: what `pylos reload`, `history`, `rollback` and others ask a running gateway.
 
 A Unix socket in a folder that only this user can enter; the messages have the form of `channel`, the questions are
-those of `answers`. A lock beside it says that the name is taken, and goes with the process that has it.
+those of `answers`. Who speaks HTTP over it gets the admin API. A lock beside it says that the name is taken, and goes
+with the process that has it.
 """
 
 from __future__ import annotations
@@ -13,13 +14,14 @@ import struct
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from pylos.errors import GatewayError
 from pylos.supervisor import lock as locks
 from pylos.supervisor import log
 from pylos.supervisor.account import Account
 from pylos.supervisor.answers import Answers
+from pylos.supervisor.api import Api, converse_http, is_http
 from pylos.supervisor.channel import Channel, framed
 from pylos.supervisor.failed import failure
 from pylos.supervisor.line import ANY_QUESTION, Line
@@ -81,7 +83,7 @@ class ControlSocket:
     async def serve(self, supervisor: Supervisor) -> None:
         """Answer all who ask, until cancelled."""
         loop = asyncio.get_running_loop()
-        answers = Answers(supervisor, "a command")
+        asked = Asked(Answers(supervisor, "a command"), Api(supervisor, Answers(supervisor, "the admin API")))
         await supervisor.serving()
         while True:
             try:
@@ -95,7 +97,7 @@ class ControlSocket:
             if len(self._askers) >= MOST_ASKERS:
                 turn_away(connection)
                 continue
-            asker = asyncio.create_task(converse(answers, Channel(connection)))
+            asker = asyncio.create_task(converse(asked, connection))
             self._askers.add(asker)
             asker.add_done_callback(self._askers.discard)
 
@@ -114,13 +116,22 @@ class ControlSocket:
         os.close(self._lock)
 
 
-async def converse(answers: Answers, channel: Channel) -> None:
+class Asked(NamedTuple):
+    """What answers: messages, and requests."""
+
+    answers: Answers
+    api: Api
+
+
+async def converse(asked: Asked, connection: socket.socket) -> None:
     """Answer one asker; what it does wrong is its own loss."""
-    try:
-        with suppress(OSError):
-            await answers.converse(channel, lambda _: None, IDLE_SECONDS)
-    finally:
-        channel.close()
+    with connection, suppress(OSError):
+        connection.settimeout(0)
+        http = await is_http(connection, IDLE_SECONDS)
+        if http:
+            await converse_http(asked.api, connection)
+        elif http is not None:
+            await asked.answers.converse(Channel(connection), lambda _: None, IDLE_SECONDS)
 
 
 def turn_away(connection: socket.socket) -> None:

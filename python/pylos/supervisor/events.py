@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Collection
 from dataclasses import dataclass, replace
+from typing import ClassVar, NamedTuple, TypeVar
 
 from pylos.config.diff import Change
 from pylos.errors import Problem, PylosError
+from pylos.supervisor.history import History
 from pylos.supervisor.process import GatewayProcess
 from pylos.supervisor.source import Checked, Source
 
@@ -66,6 +69,21 @@ class Read:
         return self.found
 
 
+class ChangedError(PylosError):
+    """The configuration in use is not the one that was to be replaced."""
+
+
+class Instead(NamedTuple):
+    """A configuration that is to be used though it is not what the source says."""
+
+    checked: Checked
+    reason: str
+    drift: str
+    """Why it is used."""
+    restores: int | None = None
+    """Of a former one, its number."""
+
+
 @dataclass(frozen=True)
 class Rollback:
     """Someone wants a former configuration back."""
@@ -74,11 +92,43 @@ class Rollback:
     number: int | None
     """Which; None = the one before the one in use."""
     outcome: Outcome | None = None
+    refused: ClassVar = "rollback_refused"
+    """The event that tells of a refusal."""
 
     @property
     def outcomes(self) -> tuple[Outcome, ...]:
         """Everybody who is told."""
         return () if self.outcome is None else (self.outcome,)
+
+    def instead(self, history: History, _digest: str) -> Instead:
+        """Find it. Raises PylosError."""
+        entry = history.find(self.number)
+        number = entry.restores or entry.number
+        drift = f"configuration {number} was put back by a rollback"
+        return Instead(entry.checked, f"rollback to {number}, {self.reason}", drift, number)
+
+
+@dataclass(frozen=True)
+class Put:
+    """Someone has sent a configuration, to replace one that was looked at."""
+
+    reason: str
+    checked: Checked
+    known: Collection[str] | None
+    """Digests of what it may replace; None = of anything."""
+    outcome: Outcome | None = None
+    refused: ClassVar = "put_refused"
+
+    @property
+    def outcomes(self) -> tuple[Outcome, ...]:
+        """Everybody who is told."""
+        return () if self.outcome is None else (self.outcome,)
+
+    def instead(self, _history: History, digest: str) -> Instead:
+        """Give it. Raises ChangedError when what has this digest is in use, and was not looked at."""
+        if self.known is not None and digest not in self.known:
+            raise ChangedError(f"another configuration is in use by now, with the digest {digest}")
+        return Instead(self.checked, self.reason, f"another one was put into use, {self.reason}")
 
 
 @dataclass(frozen=True)
@@ -107,6 +157,21 @@ class Shutdown:
     """All is to end, requests in flight first."""
 
     reason: str
+    deadline: float | None = None
+    """Seconds that these have; None = as the configuration says."""
 
 
-Event = Reload | Read | Rollback | Ended | Replace | Upgrade | Shutdown
+Event = Reload | Read | Rollback | Put | Ended | Replace | Upgrade | Shutdown
+
+Answer = TypeVar("Answer")
+
+
+def tell(outcome: asyncio.Future[Answer] | None, result: Answer | PylosError) -> None:
+    """Tell who asked what came of it."""
+    if outcome is None or outcome.done():
+        return
+    if isinstance(result, PylosError):
+        outcome.set_exception(result)
+        outcome.exception()  # told, as far as we are concerned: who asked may have left
+    else:
+        outcome.set_result(result)

@@ -107,6 +107,11 @@ class History:
                 return entry
         raise PylosError(f"there is no configuration {number} in the history; {self._known()}")
 
+    def document(self, number: int | None) -> dict[str, Any]:
+        """Give a former document, or the one in use, with its number. Raises PylosError."""
+        entry = self.in_use if number is None else self.find(number)
+        return {"number": entry.number, "document": entry.document}
+
     def _before(self) -> Entry:
         """Give the one before; before a restored one stands what was before it when it was new.
 

@@ -61,6 +61,20 @@ class Line:
             raise error_of(answer)
         return answer
 
+    def ask_for_the_end(self, question: Mapping[str, object]) -> None:
+        """Send a question whose answer is that the supervisor ends, and wait for that, however long it takes.
+
+        Raises the error that is answered in its place.
+        """
+        with self._asking:
+            self._socket.settimeout(None)
+            try:
+                self._send({**question, "id": next(self._numbers)})
+                answer = self._receive()
+            except (OSError, EOFError):
+                return
+        raise error_of(answer)
+
     def tell(self, order: Mapping[str, object]) -> None:
         """Send what has no answer; a supervisor that has ended needs no orders."""
         with self._asking:

@@ -17,6 +17,7 @@ from pathlib import Path
 
 from pylos.errors import PylosError
 from pylos.supervisor.answers import Answers, ready
+from pylos.supervisor.api import answer_forwarded
 from pylos.supervisor.channel import Channel, Message
 from pylos.supervisor.events import Shutdown
 from pylos.supervisor.failed import failure
@@ -42,9 +43,10 @@ async def serve_owner(control_fd: int) -> int:
         started.cancel()
         return await _failed_start(channel, first, life)
     await channel.send({"type": "done", "id": first["id"], **ready(supervisor)})
-    listening = asyncio.create_task(_listen(channel, supervisor))
+    answering = [asyncio.create_task(_listen(channel, supervisor)), asyncio.create_task(answer_forwarded(supervisor))]
     await life
-    listening.cancel()
+    for task in answering:
+        task.cancel()
     return 0
 
 

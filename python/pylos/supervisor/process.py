@@ -18,6 +18,7 @@ from signal import SIGKILL, Signals
 from typing import Any, Protocol
 
 from pylos.errors import GatewayError, PylosError
+from pylos.supervisor.admin_line import AdminLine
 from pylos.supervisor.adopted import AdoptedProcess
 from pylos.supervisor.channel import MOST_DESCRIPTORS, Channel, Message
 
@@ -25,6 +26,7 @@ HELLO_SECONDS = 30.0
 APPLY_SECONDS = 30.0
 STATUS_SECONDS = 5.0
 HANDOVER_SECONDS = 10.0
+REOPEN_SECONDS = 10.0
 STOP_SECONDS = 5.0
 
 LOADER = """
@@ -65,6 +67,8 @@ class GatewayProcess:
 
     def __init__(self, process: AnyProcess, channel: Channel) -> None:
         self.pid = process.pid
+        self.admin: AdminLine | None = None
+        """Over this it passes on requests of admin listeners."""
         self.addresses: frozenset[str] = frozenset()
         """The real addresses of the sockets that it has."""
         self.started = time.monotonic()
@@ -96,6 +100,7 @@ class GatewayProcess:
         started = cls(process, Channel(ours))
         try:
             await started._must_answer(("hello",), HELLO_SECONDS)
+            await started.open_admin_line()
         except BaseException:
             await started.kill()
             raise
@@ -163,6 +168,19 @@ class GatewayProcess:
         async with self._asking:
             await self._send({"type": "forget", "policy": policy})
             await self._must_answer(("forgot",), APPLY_SECONDS)
+
+    async def open_admin_line(self) -> None:
+        """Give it a line for requests of admin listeners."""
+        ours, theirs = socket.socketpair()
+        self.admin = AdminLine(ours)
+        with theirs:
+            await self._send({"type": "admin"}, [theirs.fileno()])
+
+    async def reopen(self) -> None:
+        """Let it open log files anew. Raises PylosError where one cannot be opened."""
+        answer = await self._may_answer({"type": "reopen"}, "reopened", REOPEN_SECONDS)
+        if answer["error"] is not None:
+            raise PylosError(answer["error"])
 
     async def explain(self, question: Mapping[str, Any]) -> Message:
         """Ask where a request would go. Raises PylosError for one that makes no sense."""
@@ -288,6 +306,8 @@ class GatewayProcess:
         if late:
             self._reading.cancel()
         self._channel.close()
+        if self.admin is not None:
+            self.admin.hang_up()
         return code
 
 

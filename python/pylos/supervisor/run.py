@@ -7,23 +7,39 @@ import os
 from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
 from contextlib import suppress
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from signal import SIGHUP, SIGINT, SIGTERM, SIGUSR2, Signals
-from typing import Any, TypedDict, TypeVar
+from signal import SIGHUP, SIGINT, SIGTERM, SIGUSR1, SIGUSR2, Signals
+from typing import Any, TypedDict
 
-from pylos.config.diff import Change, names_of
+from pylos.config.diff import names_of
 from pylos.config.explain import explanation_of
 from pylos.config.policies import find_python, python_of
 from pylos.config.secrets import values_at
 from pylos.errors import ConfigError, GatewayError, PylosError
 from pylos.supervisor import log
+from pylos.supervisor.admin_line import AdminLine
 from pylos.supervisor.apply import Applier
 from pylos.supervisor.backoff import Backoff
 from pylos.supervisor.channel import Message
-from pylos.supervisor.events import Ended, Event, Outcome, Read, Reload, Replace, Rollback, Shutdown, Taken, Upgrade
+from pylos.supervisor.compare import compare
+from pylos.supervisor.events import (
+    Ended,
+    Event,
+    Outcome,
+    Put,
+    Read,
+    Reload,
+    Replace,
+    Rollback,
+    Shutdown,
+    Taken,
+    Upgrade,
+    tell,
+)
 from pylos.supervisor.ground import Ground
-from pylos.supervisor.history import Entry, History
+from pylos.supervisor.history import History
 from pylos.supervisor.inheritance import (
     Inherited,
     InheritedSocket,
@@ -36,13 +52,12 @@ from pylos.supervisor.inheritance import (
 )
 from pylos.supervisor.process import GatewayLostError, GatewayProcess, described, gateway_command
 from pylos.supervisor.renewal import Handover
+from pylos.supervisor.reopening import Reopening
 from pylos.supervisor.reports import about, report_listening, report_warnings
 from pylos.supervisor.sockets import Held, Prepared, Sockets
-from pylos.supervisor.source import Checked, Source, in_thread, named_files, read_aside
+from pylos.supervisor.source import Checked, Source, named_files, read_aside, unread
 from pylos.supervisor.upgrade import GRACE_SECONDS, check_program, let_go, see_off
-from pylos.supervisor.watch import Watcher, contents
-
-Answer = TypeVar("Answer")
+from pylos.supervisor.watch import Watcher
 
 
 class Ready(TypedDict):
@@ -94,6 +109,10 @@ class Supervisor:
         self._drift: str | None = None
         """Why the configuration in use is not that of the source."""
         self._rolled_back = False
+        self._since = datetime.now(UTC)
+        self._deadline: float | None = None
+        """Seconds for requests in flight at the end, where someone has said so."""
+        self._reopening = Reopening()
 
     async def run(self) -> None:
         """Serve until told to end. Raises ConfigError, BindError or GatewayError when it cannot start."""
@@ -149,8 +168,8 @@ class Supervisor:
                     await self._reload(read)
                     self._reading = None
                     self._read_next()
-                case Rollback() as wanted:
-                    await self._roll_back(wanted)
+                case Rollback() | Put() as wanted:
+                    await self._use_instead(wanted)
                 case Ended(process) if process is self._process:
                     await self._lose(process)
                 case Upgrade() as wanted:
@@ -158,8 +177,9 @@ class Supervisor:
                     await self._upgrade(wanted)
                 case Replace() if self._process is None:
                     await self._replace()
-                case Shutdown(reason):
+                case Shutdown(reason, deadline):
                     log.info("shutdown", f"ending: {reason}", reason=reason)
+                    self._deadline = deadline
                     return
                 case _:
                     pass  # about a process that is not ours any more
@@ -170,7 +190,8 @@ class Supervisor:
         self._shutting_down = True
         self.ground.notifier.stopping()
         await self._watcher.close()
-        process, deadline = self._process, self._applier.drain_seconds
+        process = self._process
+        deadline = self._applier.drain_seconds if self._deadline is None else self._deadline
         if process is None:
             return
         with suppress(GatewayLostError):
@@ -237,19 +258,17 @@ class Supervisor:
         await self._follow(checked.files)
         await self._settle(wanted.outcomes, taken)
 
-    async def _roll_back(self, wanted: Rollback) -> None:
+    async def _use_instead(self, wanted: Rollback | Put) -> None:
         try:
-            entry = self.history.find(wanted.number)
-            checked = entry.checked
-            number = entry.restores or entry.number
-            taken = await self._take(checked, f"rollback to {number}, {wanted.reason}", restores=number)
+            instead = wanted.instead(self.history, self._applier.checked.digest)
+            taken = await self._take(instead.checked, instead.reason, instead.restores)
         except PylosError as error:
-            log.error("rollback_refused", f"{error}; the configuration in use stays", reason=wanted.reason)
+            log.error(wanted.refused, f"{error}; the configuration in use stays", reason=wanted.reason)
             await self._settle(wanted.outcomes, error)
             return
-        same = checked.document == self._written.document
+        same = instead.checked.document == self._written.document
         self._rolled_back = not same
-        self._drift = None if same else f"configuration {number} was put back by a rollback"
+        self._drift = None if same else instead.drift
         await self._settle(wanted.outcomes, taken)
 
     async def _take(self, checked: Checked, reason: str, restores: int | None = None) -> Taken:
@@ -263,7 +282,7 @@ class Supervisor:
         self.ground.tell_of_the_start(checked)
         self._write_estate()
         number = self._applier.generation
-        entry, changes = await self._compare(number, checked, reason, restores)
+        entry, changes = await compare(self.history, number, checked, reason, restores)
         self.history.add(entry)
         told = f"configuration {number} is in use ({reason}): {entry.summary}"
         log.info("reloaded", told, generation=number, changed=names_of(changes or []))
@@ -271,18 +290,6 @@ class Supervisor:
         if self._applier.listen != before:
             report_listening(self._applier.listen)
         return Taken(number, changes, checked.warnings)
-
-    async def _compare(
-        self, number: int, checked: Checked, reason: str, restores: int | None
-    ) -> tuple[Entry, list[Change] | None]:
-        """Find what a configuration changes that is in use already: so whatever fails here refuses nothing."""
-        try:
-            return await in_thread(lambda: self.history.entry(number, checked, reason, restores))
-        except Exception as error:  # noqa: BLE001 - a defect of the comparison must not end what serves
-            defect = type(error).__name__  # and not its text, in which values may stand
-            told = f"what configuration {number} changes cannot be told, by a defect of Pylos: {defect}"
-            log.warning("diff_failed", told, generation=number, error=defect)
-            return await in_thread(lambda: self.history.bare_entry(number, checked, reason, restores)), None
 
     async def _settle(self, outcomes: Iterable[Outcome], result: Taken | PylosError) -> None:
         """Tell who asked; and with a configuration tried, it is time to try without a gateway process's delay."""
@@ -340,6 +347,8 @@ class Supervisor:
         self._written = from_json(inherited.checked)
         prepared = Prepared(inherited.table, inherited.listen, {one.key: one for one in held})
         self._applier.inherit(inherited.number, self._written, prepared)
+        with suppress(GatewayLostError):  # then it is replaced
+            await process.open_admin_line()
         await self._serve_with(process)
         entry, _ = self.history.entry(self.number, self._written, "start")
         self.history.add(entry)
@@ -364,7 +373,7 @@ class Supervisor:
         """Give what the file says now to a gateway process that was adopted, with lanes that are watched here."""
         await self._applier.change(checked, self._process)
         self._written = checked
-        entry, _ = await self._compare(self.number, checked, "adoption", None)
+        entry, _ = await compare(self.history, self.number, checked, "adoption")
         self.history.add(entry)
         self._write_estate()
 
@@ -382,7 +391,7 @@ class Supervisor:
             raise
         self._written, self._drift = checked, None
         await self._serve_with(new)
-        entry, _ = await self._compare(self.number, checked, reason, None)
+        entry, _ = await compare(self.history, self.number, checked, reason)
         self.history.add(entry)
         await self._follow(checked.files)
         self._replaced.append(old)
@@ -471,10 +480,11 @@ class Supervisor:
         source = self._source
         return {
             **self.ready,
+            "since": self._since.isoformat(timespec="seconds").replace("+00:00", "Z"),
             "source": str(source) if isinstance(source, Path) else None,
             "generation": self.number,
             "digest": self._applier.checked.digest,
-            "drift": self._drift or self._unread(),
+            "drift": self._drift or unread(self._written),
         }
 
     @property
@@ -483,25 +493,14 @@ class Supervisor:
         return self._applier.generation
 
     @property
+    def checked(self) -> Checked:
+        """The configuration in use."""
+        return self._applier.checked
+
+    @property
     def table(self) -> dict[str, Any]:
         """The table in use, addresses as they really are."""
         return self._applier.table
-
-    @property
-    def secrets(self) -> list[list[str]]:
-        """The places of secrets in the table in use."""
-        return self._applier.checked.secrets
-
-    def document(self, number: int | None) -> dict[str, Any]:
-        """Give a former document, or the one in use, with its number. Raises PylosError."""
-        entry = self.history.in_use if number is None else self.history.find(number)
-        return {"number": entry.number, "document": entry.document}
-
-    def _unread(self) -> str | None:
-        written = self._written
-        if not written.files or contents(written.files) == written.contents:
-            return None
-        return "the file has changed and has not been read yet"
 
     @property
     def gateway_pid(self) -> int:
@@ -546,12 +545,27 @@ class Supervisor:
         await self._serving_process.forget(policy)
         return list(python_of(policies)) if policy is None else [policy]
 
+    async def reopen(self, reason: str) -> None:
+        """Open log files anew. Raises PylosError where one cannot be opened."""
+        await self._reopening.reopen(self._process, reason)
+
+    def drain(self, reason: str, deadline: float | None) -> None:
+        """End as after SIGTERM, in `deadline` seconds at the latest; None = as the configuration says."""
+        if not self._shutting_down:
+            self._shutting_down = True
+            self.put(Shutdown(reason, deadline))
+
+    @property
+    def admin_line(self) -> AdminLine | None:
+        """Where the gateway process that serves passes on requests of admin listeners."""
+        return self._process.admin if self._process is not None else None
+
     async def explain(self, question: Mapping[str, Any]) -> Message:
         """Ask the gateway process where a request would go; secrets are not told."""
-        before = values_at(self.table, self.secrets)
+        before = values_at(self.table, self.checked.secrets)
         explanation = await self._serving_process.explain(question)
         # A reload may have come between.
-        told = explanation_of(explanation, before | values_at(self.table, self.secrets))
+        told = explanation_of(explanation, before | values_at(self.table, self.checked.secrets))
         return told.model_dump(by_alias=True)
 
     async def advance(self, ms: int) -> None:
@@ -570,6 +584,7 @@ class Supervisor:
         loop = asyncio.get_running_loop()
         loop.add_signal_handler(SIGHUP, lambda: self.put(Reload("SIGHUP")))
         loop.add_signal_handler(SIGUSR2, lambda: self.put(Upgrade("SIGUSR2")))
+        loop.add_signal_handler(SIGUSR1, lambda: self._reopening.aside(self._process, SIGUSR1.name))
         for signal in (SIGTERM, SIGINT):
             loop.add_signal_handler(signal, self._terminate, signal)
         let_signals_come()
@@ -580,14 +595,3 @@ class Supervisor:
             self.end_at_once()
         self._shutting_down = True
         self.put(Shutdown(signal.name))
-
-
-def tell(outcome: asyncio.Future[Answer] | None, result: Answer | PylosError) -> None:
-    """Tell who asked what came of it."""
-    if outcome is None or outcome.done():
-        return
-    if isinstance(result, PylosError):
-        outcome.set_exception(result)
-        outcome.exception()  # told, as far as we are concerned: who asked may have left
-    else:
-        outcome.set_result(result)

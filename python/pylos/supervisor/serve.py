@@ -6,13 +6,15 @@ import asyncio
 import json
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 from pylos.config import Config, Loaded
 from pylos.errors import PylosError
 from pylos.supervisor import log
+from pylos.supervisor.api import answer_forwarded
 from pylos.supervisor.control import ControlSocket, open_if_possible
 from pylos.supervisor.ground import Ground
 from pylos.supervisor.inheritance import Inherited, Succession, take
@@ -68,27 +70,34 @@ async def controlled(
     inherited: Inherited | None,
     ground: Ground,
 ) -> None:
-    """Run a supervisor, and answer the commands that find it by its name."""
+    """Run a supervisor, and answer the commands that find it by its name, and requests of admin listeners."""
     known = inherited.control if inherited is not None else None
     control = ControlSocket.inherit(known) if known is not None else open_if_possible(name)
     if control is None:
         succession = Succession(None, inherited, None)
-        return await Supervisor(source, on_ready=on_ready, succession=succession, ground=ground).run()
+        supervisor = Supervisor(source, on_ready=on_ready, succession=succession, ground=ground)
+        return await run_beside(supervisor, answer_forwarded(supervisor))
     ground.on_account = control.give_to
     rendezvous: Rendezvous | None = None
     try:
         inherited, rendezvous = meeting(control, inherited)
         succession = Succession(control.estate, inherited, rendezvous)
         supervisor = Supervisor(source, on_ready=on_ready, succession=succession, ground=ground)
-        answering = asyncio.create_task(control.serve(supervisor))
-        try:
-            await supervisor.run()
-        finally:
-            answering.cancel()
+        await run_beside(supervisor, control.serve(supervisor), answer_forwarded(supervisor))
     finally:
         control.close()
         if rendezvous is not None:
             rendezvous.close()
+
+
+async def run_beside(supervisor: Supervisor, *work: Coroutine[Any, Any, None]) -> None:
+    """Run a supervisor to its end, with some work beside it."""
+    tasks = [asyncio.create_task(each) for each in work]
+    try:
+        await supervisor.run()
+    finally:
+        for task in tasks:
+            task.cancel()
 
 
 def meeting(control: ControlSocket, inherited: Inherited | None) -> tuple[Inherited | None, Rendezvous | None]:

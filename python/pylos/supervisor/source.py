@@ -82,6 +82,13 @@ def read(source: Source) -> Checked:
     )
 
 
+def unread(checked: Checked) -> str | None:
+    """Say that files are not what they were when they were read, if so."""
+    if not checked.files or contents(checked.files) == checked.contents:
+        return None
+    return "the file has changed and has not been read yet"
+
+
 def named_files(error: PylosError) -> list[Path]:
     """Give the files that a refusal names: to mend one of them is a reason to read again."""
     problems = error.problems if isinstance(error, ConfigError) else []

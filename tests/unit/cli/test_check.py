@@ -6,6 +6,7 @@ import pytest
 
 from pylos.cli import output, reports
 from pylos.config.codes import MANUALS
+from pylos.config.problem_json import as_json
 from pylos.errors import Place, Problem
 
 WRONG = '[listen.http]\nbind = "127.0.0.1:0"\n[route.a]\nmatch = "/"\nto = "web"\ntimeout = 3\n'
@@ -115,7 +116,7 @@ def test_the_second_place_as_json():
     place, other = Place("a.toml", 3, 1, 4, "here"), Place("b.toml", 7)
     problem = Problem("P202", "error", (), "no", None, place, ((other, "the first"),))
 
-    assert reports.as_json(problem)["also"] == [
+    assert as_json(problem)["also"] == [
         {"file": "b.toml", "line": 7, "column": 0, "end_column": 0, "label": "the first"}
     ]
     related = reports.sarif([problem])["runs"][0]["results"][0]["relatedLocations"]
@@ -124,7 +125,7 @@ def test_the_second_place_as_json():
 
 def test_every_key_of_the_json_form_is_in_the_manual():
     page = (Path(__file__).parents[3] / "docs" / "errors.md").read_text()
-    told = reports.as_json(Problem("P100", "error", (), "no", None, Place("a.toml")))
+    told = as_json(Problem("P100", "error", (), "no", None, Place("a.toml")))
     rows = [line.split(" | ")[0] for line in page.splitlines() if line.startswith("| `")]
 
     assert re.findall(r"`(\w+)`", " ".join(rows)) == list(told)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from typing import Any
 
 import pytest
@@ -35,6 +36,7 @@ MATRIX: dict[str, dict[str, tuple[str, str]]] = {
         "mode": ('"0660"', '"600"'),
         "protocols": ('["h1"]', '["h1", "h1"]'),
         "serve": ('["metrics"]', '["health"]'),
+        "admin_token": ('{ env = "PYLOS_TEST_TOKEN" }', '{ env = "PYLOS_TEST_OTHER" }'),
         "use": ('["one"]', '["two"]'),
         "limits": ('{ fields = 7, body = "1KiB" }', "{ connections = 5 }"),
         "timeouts": ('{ idle = "7s", header = "1s" }', '{ idle = "9s" }'),
@@ -75,6 +77,12 @@ def test_no_key_is_forgotten():
     keys = {kind: {field.alias or name for name, field in KINDS[kind][0].model_fields.items()} for kind in OF_KINDS}
 
     assert {kind: set(table) | OWN_KEYS.get(kind, {}).keys() for kind, table in MATRIX.items()} == keys
+
+
+@pytest.fixture(autouse=True)
+def tokens(monkeypatch):
+    monkeypatch.setenv("PYLOS_TEST_TOKEN", secrets.token_hex())
+    monkeypatch.setenv("PYLOS_TEST_OTHER", secrets.token_hex())
 
 
 @pytest.mark.parametrize("kind, key", CASES)

@@ -66,6 +66,15 @@ class FakeGateway:
             self.close(bind)
         self.send({"type": "applied", "generation": self.generation, "workers": 1})
 
+    def admin(self, _: dict, descriptors: list[int]) -> None:
+        (self.admin_line,) = descriptors
+
+    def forget(self, _: dict, __: list[int]) -> None:
+        self.send({"type": "forgot"})
+
+    def reopen(self, _: dict, __: list[int]) -> None:
+        self.send({"type": "reopened", "error": "it is gone" if "gone" in self.table["route"] else None})
+
     def explain(self, message: dict, _: list[int]) -> None:
         edits = [policy["kind"]["request"]["set"] for policy in self.table["policy"].values()]
         told = {**EXPLANATION, "sent": {**SENT, "headers": [field for each in edits for field in each.items()]}}
@@ -92,7 +101,8 @@ class FakeGateway:
         return 0
 
     def status(self, _: dict, __: list[int]) -> None:
-        self.send({"type": "status", "generation": self.generation, "connections": self.busy, "workers": 1})
+        counts = {"connections": self.busy, "requests": 0, "workers": 1}
+        self.send({"type": "status", "generation": self.generation, **counts, "upstreams": {}})
 
     def listen(self, bind: str, listener: socket.socket) -> None:
         wake, woken = socket.socketpair()

@@ -134,12 +134,12 @@ def test_what_changed_is_found_aside(tell: Tell, table: Table, monkeypatch: pyte
     async def story(running: Supervised) -> None:
         reloading = asyncio.create_task(running.taken(reload(table("new"))))
         await asyncio.to_thread(begun.wait, 30)
-        told = running.supervisor.document(None)
+        told = running.supervisor.history.document(None)
         assert (told["number"], list(told["document"]["route"])) == (1, ["old"])
         assert [entry["number"] for entry in running.supervisor.history.as_json()] == [1]
         go_on.set()
         assert [one.path for one in (await reloading).changes] == [("route", "new"), ("route", "old")]
-        assert running.supervisor.document(None)["number"] == 2
+        assert running.supervisor.history.document(None)["number"] == 2
 
     tell(table("old"), story)
 
@@ -196,7 +196,7 @@ def test_a_defect_of_the_comparison_refuses_and_ends_nothing(
             ("what it changes cannot be told", None),
             ("the first", None),
         ]
-        assert list(running.supervisor.document(None)["document"]["route"]) == ["one"]
+        assert list(running.supervisor.history.document(None)["document"]["route"]) == ["one"]
 
     tell(table("one"), story)
     told = capsys.readouterr().err
@@ -267,7 +267,7 @@ def test_a_rollback_touches_no_file_and_the_file_wins_again(tell: Tell, file: Pa
         async with asyncio.timeout(10):
             while drift(running):  # noqa: ASYNC110 - as above
                 await asyncio.sleep(0.01)
-        assert running.supervisor.document(None)["document"]["route"].keys() == {"three"}
+        assert running.supervisor.history.document(None)["document"]["route"].keys() == {"three"}
 
     tell(file, story)
 

@@ -29,7 +29,7 @@ pub use raw::{
     RawRouteTimeouts as RouteTimeouts, RawTable, RawUpstreamTimeouts as UpstreamTimeouts,
 };
 pub use route::{Action, Redirect, Response, Route};
-pub use settings::{AccessLog, Bind, BindAddress, Listener, Serve, Settings};
+pub use settings::{AccessLog, Bind, BindAddress, Listener, Serve, Settings, Token};
 pub use upstream::{HealthCheck, HostMode, Target, TargetAddress, Upstream};
 
 /// The whole configuration, compiled. Objects refer to each other by id: a place in these lists.

@@ -72,8 +72,11 @@ pub struct RawListen {
     /// Who may connect to its Unix sockets, as octal digits; the supervisor's business.
     #[serde(default)]
     pub mode: Option<String>,
-    /// What is served: `proxy`, or any of `metrics`, `health` (an admin listener).
+    /// What is served: `proxy`, or any of `metrics`, `health`, `admin` (an admin listener).
     pub serve: Vec<String>,
+    /// A secret: what has to be shown where `admin` is served.
+    #[serde(default)]
+    pub admin_token: Option<String>,
     #[serde(rename = "use")]
     pub use_: Vec<String>,
     pub limits: RawLimits,

@@ -1,6 +1,7 @@
 //! The admin listener's pages: `/metrics`, `/livez`, `/readyz`. Made here, without asking anyone else.
 
 use super::exposition::{self, Process};
+use crate::admin;
 use crate::error::Refusal;
 use crate::request::respond::{OwnAnswer, send_own};
 use crate::request::{End, Exchange, refuse};
@@ -9,33 +10,36 @@ use pylos_core::table::Serve;
 use std::sync::atomic::Ordering::Relaxed;
 
 pub(crate) async fn answer(x: &mut Exchange<'_>) -> End {
-    let Serve::Admin { metrics, health } = x.snapshot.table.listeners[x.listener.index()].serve else {
+    let Serve::Admin { metrics, health, api } = x.snapshot.table.listeners[x.listener.index()].serve else {
         return End::Close;
+    };
+    let shared = &x.worker.shared;
+    let found = match x.scratch.request.path() {
+        b"/metrics" if metrics => {
+            Some((200, &b"text/plain; version=0.0.4; charset=utf-8"[..], page(shared, x.worker.clock.ms())))
+        }
+        b"/livez" if health => Some((200, TEXT, "ok\n".to_owned())),
+        b"/readyz" if health => {
+            let (status, text) = readiness(shared);
+            Some((status, TEXT, text.to_owned()))
+        }
+        _ if api => return Box::pin(admin::answer(x)).await,
+        _ => None,
     };
     if !matches!(x.scratch.request.method(), b"GET" | b"HEAD") {
         let refusal = Refusal::client(405, "method_not_allowed", "Only GET and HEAD are served here.");
         return refuse::refuse(x, &Refusal { allow: Some("GET, HEAD".into()), ..refusal }).await;
     }
-    let shared = &x.worker.shared;
-    let (status, content_type, body) = match x.scratch.request.path() {
-        b"/metrics" if metrics => {
-            (200, "text/plain; version=0.0.4; charset=utf-8", page(shared, x.worker.clock.ms()))
-        }
-        b"/livez" if health => (200, "text/plain; charset=utf-8", "ok\n".to_owned()),
-        b"/readyz" if health => {
-            let (status, text) = readiness(shared);
-            (status, "text/plain; charset=utf-8", text.to_owned())
-        }
-        _ => {
-            let refusal = Refusal::client(404, "no_page", "There is no such page on this listener.");
-            return refuse::refuse(x, &refusal).await;
-        }
+    let Some((status, content_type, body)) = found else {
+        let refusal = Refusal::client(404, "no_page", "There is no such page on this listener.");
+        return refuse::refuse(x, &refusal).await;
     };
-    let content_type = content_type.as_bytes();
     let fields = vec![(&b"cache-control"[..], &b"no-store"[..])];
     send_own(x, OwnAnswer { status, content_type, fields, body: body.as_bytes(), edited: &[], close: false })
         .await
 }
+
+const TEXT: &[u8] = b"text/plain; charset=utf-8";
 
 fn readiness(shared: &Shared) -> (u16, &'static str) {
     if shared.draining.load(Relaxed) {

@@ -2,7 +2,7 @@
 
 use super::values;
 use crate::table::raw::{RawLimits, RawListen, RawListenTimeouts};
-use crate::table::{Bind, BindAddress, Code, Effective, Listener, PathPart, Problems, Serve, place};
+use crate::table::{Bind, BindAddress, Code, Effective, Listener, PathPart, Problems, Serve, Token, place};
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
@@ -17,6 +17,7 @@ pub(super) fn compile(raw: &BTreeMap<String, RawListen>, problems: &mut Problems
             name: name.as_str().into(),
             binds,
             serve: serve(name, &listen.serve, problems),
+            admin_token: admin_token(name, listen, problems),
             limits: listen.limits.clone(),
             timeouts: listen.timeouts.clone(),
             unrouted: Effective::default(),
@@ -74,14 +75,14 @@ pub(super) fn is_socket_path(file: &str) -> bool {
 fn serve(name: &str, parts: &[String], problems: &mut Problems) -> Serve {
     let has = |part: &str| parts.iter().any(|other| other == part);
     for (index, part) in parts.iter().enumerate() {
-        if !matches!(part.as_str(), "proxy" | "metrics" | "health") {
+        if !matches!(part.as_str(), "proxy" | "metrics" | "health" | "admin") {
             problems
                 .report(
                     Code::BadValue,
                     place!["listen", name, "serve", index],
                     format!("`{part}` cannot be served"),
                 )
-                .hint("`metrics` and `health`; leave `serve` out to serve the routes");
+                .hint("`metrics`, `health` and `admin`; leave `serve` out to serve the routes");
         }
     }
     if parts.is_empty() || (has("proxy") && parts.len() > 1) {
@@ -91,9 +92,26 @@ fn serve(name: &str, parts: &[String], problems: &mut Problems) -> Serve {
                 place!["listen", name, "serve"],
                 "a listener serves either routes or admin pages",
             )
-            .hint("`metrics` and `health`; leave `serve` out to serve the routes");
+            .hint("`metrics`, `health` and `admin`; leave `serve` out to serve the routes");
     }
-    if has("proxy") { Serve::Proxy } else { Serve::Admin { metrics: has("metrics"), health: has("health") } }
+    if has("proxy") {
+        return Serve::Proxy;
+    }
+    Serve::Admin { metrics: has("metrics"), health: has("health"), api: has("admin") }
+}
+
+/// Characters that a field can hold, and enough of them that nobody finds it by trying.
+fn admin_token(name: &str, listen: &RawListen, problems: &mut Problems) -> Option<Token> {
+    const LEAST: usize = 16;
+    const MOST: usize = 1024;
+    let token = listen.admin_token.as_deref()?;
+    if !(LEAST..=MOST).contains(&token.len()) || !token.bytes().all(|byte| byte.is_ascii_graphic()) {
+        let message = format!("a token has {LEAST} to {MOST} visible ASCII characters, and no blanks");
+        problems
+            .report(Code::BadValue, place!["listen", name, "admin_token"], message)
+            .hint("for example 32 random characters");
+    }
+    Some(Token::new(token))
 }
 
 fn check_limits(name: &str, limits: &RawLimits, problems: &mut Problems) {

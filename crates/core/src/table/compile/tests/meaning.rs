@@ -103,7 +103,23 @@ fn listeners_and_globals() {
     assert_eq!(binds[0], ("localhost:0", BindAddress::Ip(([127, 0, 0, 1], 0).into())));
     assert_eq!(binds[2], ("unix:/run/p.sock", BindAddress::Unix("/run/p.sock".into())));
     assert_eq!(table.listeners[0].serve, Serve::Proxy);
-    assert_eq!(table.listeners[1].serve, Serve::Admin { metrics: true, health: true });
+    assert_eq!(table.listeners[1].serve, Serve::Admin { metrics: true, health: true, api: false });
+    assert!(table.listeners[1].admin_token.is_none());
+}
+
+#[test]
+fn a_token_is_compared_whole_and_never_shown() {
+    let token = "0123456789abcdef";
+    let table = table(json!({
+        "listen": {"ops": {"bind": ["127.0.0.1:0"], "serve": ["admin"], "admin_token": token}},
+    }));
+    assert_eq!(table.listeners[0].serve, Serve::Admin { metrics: false, health: false, api: true });
+    let known = table.listeners[0].admin_token.as_ref().expect("a token");
+    assert!(known.is(token.as_bytes()));
+    for other in ["", "0", "0123456789abcde", "0123456789abcdef0", "0123456789abcdeF"] {
+        assert!(!known.is(other.as_bytes()), "{other}");
+    }
+    assert!(!format!("{:?}", table.listeners).contains(token));
 }
 
 /// The Location of the only route's redirect.

@@ -304,6 +304,12 @@ fn values() -> Vec<Case> {
         bad(listen(json!({"serve": []})), "listen.l.serve", "either"),
         bad(listen(json!({"serve": ["proxy", "health"]})), "listen.l.serve", "either"),
         bad(listen(json!({"serve": ["health", "x"]})), "listen.l.serve.1", "cannot be served"),
+        bad(listen(json!({"serve": ["admin"], "admin_token": "short"})), "listen.l.admin_token", "16 to"),
+        bad(
+            listen(json!({"serve": ["admin"], "admin_token": "sixteen and blanks"})),
+            "listen.l.admin_token",
+            "no blanks",
+        ),
         bad(upstream(json!({"balance": "x"})), "upstream.u.balance", "round_robin"),
         bad(upstream(json!({"host": "a b"})), "upstream.u.host", "preserve"),
         bad(upstream(json!({"pool": {"idle_ms": 0}})), "upstream.u.pool.idle", "1 to"),
