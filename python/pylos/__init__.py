@@ -1,46 +1,51 @@
-"""Pylos: reverse proxy, load balancer and API gateway in one program."""
+"""Pylos: reverse proxy, load balancer and API gateway in one program.
+
+What a name stands for is imported when it is asked for first: a lane needs no models of configuration, and to check a
+file needs nothing that runs gateways.
+"""
 
 from __future__ import annotations
 
+from importlib import import_module as _import_module
 from typing import TYPE_CHECKING, Any
 
 from pylos._core import version as _version
-from pylos.config import Config
 from pylos.errors import BindError, ConfigError, GatewayError, Place, Problem, PylosError
-from pylos.model import (
-    AccessLog,
-    Chain,
-    Expect,
-    FieldEdits,
-    Filter,
-    Given,
-    Headers,
-    Health,
-    Identity,
-    Limits,
-    Listen,
-    ListenTimeouts,
-    Pool,
-    Pylos,
-    Python,
-    RateLimit,
-    Redirect,
-    Respond,
-    RewriteRe,
-    Route,
-    RouteTimeouts,
-    Secret,
-    SecretFile,
-    Target,
-    Test,
-    Upstream,
-    UpstreamTimeouts,
-    When,
-)
 from pylos.policy import Allow, Answer, Deny, Edit, Request, Response, policy
 
 if TYPE_CHECKING:
+    from pylos.config import Config
     from pylos.gateway import Gateway
+    from pylos.model import (
+        AccessLog,
+        Chain,
+        Expect,
+        FieldEdits,
+        Filter,
+        Given,
+        Headers,
+        Health,
+        Identity,
+        Limits,
+        Listen,
+        ListenTimeouts,
+        Pool,
+        Pylos,
+        Python,
+        RateLimit,
+        Redirect,
+        Respond,
+        RewriteRe,
+        Route,
+        RouteTimeouts,
+        Secret,
+        SecretFile,
+        Target,
+        Test,
+        Upstream,
+        UpstreamTimeouts,
+        When,
+    )
 
 __version__ = _version()
 
@@ -92,10 +97,12 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> Any:  # noqa: ANN401 - a module's attribute may be anything
-    # What runs gateways is imported when it is asked for: to check a file needs none of it.
-    if name == "Gateway":
-        from pylos.gateway import Gateway  # noqa: PLC0415
+_HOMES = {"Config": "pylos.config", "Gateway": "pylos.gateway"}
+"""Of names that are imported when they are asked for; those of all others are models."""
 
-        return Gateway
-    raise AttributeError(f"module 'pylos' has no attribute {name!r}")
+
+def __getattr__(name: str) -> Any:  # noqa: ANN401 - a module's attribute may be anything
+    if name not in __all__:
+        raise AttributeError(f"module 'pylos' has no attribute {name!r}")
+    found = globals()[name] = getattr(_import_module(_HOMES.get(name, "pylos.model")), name)
+    return found

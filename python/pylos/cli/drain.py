@@ -8,7 +8,7 @@ import typer
 
 from pylos import supervisor
 from pylos.cli.running import Name
-from pylos.model.units import DURATION
+from pylos.quantities import DURATION
 
 Deadline = Annotated[
     str | None,
@@ -40,6 +40,6 @@ def drain(*, name: Name = supervisor.DEFAULT_NAME, deadline: Deadline = None) ->
 def milliseconds(text: str) -> int:
     """Read a duration; one that is none is a wrong use of the command."""
     try:
-        return DURATION.value(text)
+        return DURATION.parse(text)
     except ValueError as error:
         raise typer.BadParameter(str(error), param_hint="--deadline") from None

@@ -15,6 +15,7 @@ from annotated_types import Ge, Le, MaxLen, MinLen
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
+from pylos import quantities
 from pylos._core import parse_toml
 from pylos.config.defaults import OF_KINDS, OWN_KEYS
 from pylos.config.shape import NAME
@@ -183,8 +184,8 @@ def unit_of(hint: Any) -> str | None:  # noqa: ANN401 - any type
 
 
 UNITS = (
-    (units.DURATION, (units.Duration, units.DurationOrZero, units.Interval)),
-    (units.SIZE, (units.LineSize, units.HeadSize, units.BodySize, units.Rate)),
+    (quantities.DURATION, (units.Duration, units.DurationOrZero, units.Interval)),
+    (quantities.SIZE, (units.LineSize, units.HeadSize, units.BodySize, units.Rate)),
 )
 
 

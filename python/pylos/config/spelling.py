@@ -18,7 +18,7 @@ from pylos.config.policies import UNREAD
 from pylos.errors import KeyPath, quoted
 from pylos.model import Filter, Listen, Pylos, Route, Upstream
 from pylos.model.rate import Rate
-from pylos.model.units import DURATION, SIZE, Unit
+from pylos.quantities import DURATION, SIZE, Unit
 
 ORDERED = {"use", "require", "rate"}
 """Lists whose order counts, wherever they stand; all others are sets, but for those that mean what a user says."""

@@ -6,8 +6,8 @@ import json
 from collections.abc import Mapping, Sequence
 from enum import IntEnum
 
-from pylos.model.units import DURATION
 from pylos.policy.verdict import Allow, Answer, Deny, Edit, Review, Verdict, check_key
+from pylos.quantities import DURATION
 
 
 class Kind(IntEnum):
@@ -110,7 +110,7 @@ def memory(verdict: Allow | Deny) -> dict[str, object]:
     """Write for how long a verdict holds, and for which requests."""
     if verdict.remember is None:
         return {}
-    return {"remember_ms": DURATION.value(verdict.remember), "by": list(verdict.by)}
+    return {"remember_ms": DURATION.parse(verdict.remember), "by": list(verdict.by)}
 
 
 def lines(headers: Mapping[str, str | Sequence[str] | None]) -> list[tuple[str, str]]:

@@ -6,14 +6,15 @@ import inspect
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from types import SimpleNamespace
-from typing import Any, Literal, overload
+from typing import TYPE_CHECKING, Any, Literal, overload
 
-from pydantic import BaseModel
-
-from pylos.model.units import SIZE
 from pylos.policy.request import Request
 from pylos.policy.response import Response
 from pylos.policy.verdict import Allow, Review, Verdict
+from pylos.quantities import SIZE
+
+if TYPE_CHECKING:
+    from pydantic import BaseModel  # a lane without settings has no need of it, and starts in a third of the time
 
 Phase = Literal["identity", "authorise", "limits", "hooks", "transform"]
 """`limits` is that of policies that give keys, `transform` that of those that are asked about answers."""
@@ -227,7 +228,7 @@ def made(bare: Policy, function: Callable[..., Any]) -> Policy:
 
 def bytes_of(body: str | None) -> int | None:
     """Read how much of the body a policy asks for. Raises ValueError for what is no size, or too much."""
-    size = None if body is None else SIZE.value(body)
+    size = None if body is None else SIZE.parse(body)
     if size is not None and size > MOST_BODY:
         raise ValueError(f"{body} is more of a body than a policy can read: at most 256KiB")
     return size

@@ -7,12 +7,12 @@ import sys
 import traceback
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from importlib.metadata import entry_points
-from typing import Any
-
-from pydantic import BaseModel, ValidationError
+from typing import TYPE_CHECKING, Any
 
 from pylos.policy.declare import Hook, Policy
+
+if TYPE_CHECKING:
+    from pydantic import BaseModel
 
 THREADS = 32
 """Of each policy that is `blocking` and says nothing else."""
@@ -63,6 +63,8 @@ def load(call: str, settings: Mapping[str, Any]) -> Loaded:
                 [Fault(("settings",), f"{call} takes no settings", "@policy(settings=Model) gives it some")]
             )
         return Loaded(found, None)
+    from pydantic import ValidationError  # noqa: PLC0415 - it takes long, and the module with the settings has it
+
     try:
         return Loaded(found, found.settings.model_validate(settings))
     except ValidationError as error:
@@ -113,6 +115,8 @@ def found_at(call: str) -> Policy:
 
 def entry_point(name: str) -> Policy:
     """Give what an installed package names in its entry points."""
+    from importlib.metadata import entry_points  # noqa: PLC0415 - seldom wanted, and takes long
+
     found = entry_points(group=GROUP, name=name)
     if not found:
         known = sorted(point.name for point in entry_points(group=GROUP))

@@ -9,7 +9,7 @@ from http import HTTPStatus
 
 from pylos._core import check_by
 from pylos.model.fields import FIELD_NAME, FIELD_VALUE, OF_ANSWERS, OWN
-from pylos.model.units import DURATION
+from pylos.quantities import DURATION
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +144,7 @@ def check_memory(remember: str | None, by: Sequence[str]) -> None:
     if by:
         check_by(list(by))
     if remember is not None:
-        DURATION.value(remember)
+        DURATION.parse(remember)
     if bool(by) != (remember is not None):
         raise ValueError("`remember` and `by` belong together: for how long, and for which requests")
 

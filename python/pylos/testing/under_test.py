@@ -14,7 +14,7 @@ from pylos.config import Config, Loaded, load, load_text
 from pylos.config.explain import Beside
 from pylos.errors import PylosError
 from pylos.gateway import Gateway, Output, Source
-from pylos.model.units import DURATION
+from pylos.quantities import DURATION
 from pylos.testing.caller import Asked
 from pylos.testing.exercised import Use
 from pylos.testing.fitted import StandIn, Table, fitted, on_free_ports, out_of_reach, with_stand_ins
@@ -130,7 +130,7 @@ class GatewayUnderTest(Gateway):
         when they are due, and for all timeouts of connections that are open, but not for the `timeout` of a policy in
         Python. The time of the test, of upstreams, and of policies goes on as it does.
         """
-        self._line.ask({"type": "advance", "ms": DURATION.value(duration)})
+        self._line.ask({"type": "advance", "ms": DURATION.parse(duration)})
 
     def answered(self, listener: str | None) -> Asked:
         """Give what a client of a listener tells its requests to, so that a coverage knows all about them."""

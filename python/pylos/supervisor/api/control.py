@@ -8,7 +8,8 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from pylos.config.problem_json import as_json
 from pylos.errors import Problem
-from pylos.model.units import DURATION, DurationOrZero
+from pylos.model.units import DurationOrZero
+from pylos.quantities import DURATION
 from pylos.supervisor.api.message import Answer, Request, told
 from pylos.supervisor.api.resource import Api
 
@@ -70,5 +71,5 @@ async def reopen(api: Api, _: Request) -> Answer:
 async def drain(api: Api, request: Request) -> Answer:
     """Begin to end."""
     deadline = request.read(Drain).deadline
-    api.answers.drain(None if deadline is None else DURATION.value(deadline))
+    api.answers.drain(None if deadline is None else DURATION.parse(deadline))
     return told({"draining": True}, 202)
