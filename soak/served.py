@@ -47,6 +47,7 @@ class Served:
         (self.folder / "soak_policies.py").write_text(POLICIES)
         self.write(document.text())
         os.environ["XDG_RUNTIME_DIR"] = str(self.folder)
+        os.environ["STATE_DIRECTORY"] = str(self.folder / "state")
         await self.start_supervisor()
 
     async def start_supervisor(self) -> dict[str, Any]:

@@ -83,6 +83,17 @@ def test_other_signals_are_handed_on(serve: Serve, file: Path):
     assert "SIGHUP" in served.hears("unchanged")["message"]
 
 
+def test_an_upgrade_goes_on_below_it(serve: Serve, file: Path):
+    served = started(serve, file)
+    os.kill(first(served), signal.SIGUSR2)
+    served.hears("upgraded")
+    assert served.get() == 200
+    assert len(children(first(served))) == 1
+    os.kill(first(served), signal.SIGTERM)
+
+    assert served.process.wait(20) == 0
+
+
 def test_orphans_are_reaped_and_no_exit_code_is_stolen(serve: Serve, file: Path):
     served = started(serve, file)
     init = first(served)

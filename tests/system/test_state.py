@@ -80,6 +80,9 @@ def test_an_upgrade_keeps_lock_and_secret(serve: Serve, file: Path, state: Path)
     told = serve(second, ["-n", "other"]).failure()
 
     assert f"in use by another gateway (process {first.ready['pid']})" in told
+    file.write_text(configuration(f'secret = {{ file = "{state}/other" }}'))
+    first.signal(signal.SIGUSR2)
+    assert first.hears("needs_restart")["keys"] == ["secret"]
     assert (state / "secret").read_text() == secret
     assert first.get() == 200
 

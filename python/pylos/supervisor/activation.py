@@ -32,8 +32,8 @@ class Passed:
         names += ["unknown"] * (int(words["LISTEN_FDS"]) - len(names))
         passed = cls()
         for descriptor, name in enumerate(names[: int(words["LISTEN_FDS"])], FIRST):
-            os.set_inheritable(descriptor, False)  # noqa: FBT003 - the only way to say it
             try:
+                os.set_inheritable(descriptor, False)  # noqa: FBT003 - the only way to say it
                 passed._sockets.append((name, socket.socket(fileno=descriptor)))
             except OSError:  # a pipe or a file, for another kind of program
                 passed._strange.append(f"{name} (descriptor {descriptor}, no socket)")
@@ -91,4 +91,7 @@ def described(passed: socket.socket) -> str:
     """Say what was passed."""
     name = passed.getsockname()
     kind = "" if is_listening(passed) else ", not listening for streams"
-    return (f"{name[0]}:{name[1]}" if isinstance(name, tuple) else f"unix:{name}") + kind
+    if not isinstance(name, tuple):
+        return f"unix:{name}{kind}"
+    host = f"[{name[0]}]" if passed.family == socket.AF_INET6 else name[0]
+    return f"{host}:{name[1]}{kind}"

@@ -72,8 +72,10 @@ def gain_none() -> None:
 
 def _set_inheritable(low: int) -> None:
     """Say what a program that is started can have, of the first 32; nothing of the others."""
-    if LINUX:
-        first, second = _sets()
+    if not LINUX:
+        return
+    first, second = _sets()
+    if (first.inheritable, second.inheritable) != (low, 0):
         first.inheritable, second.inheritable = low, 0
         _call("capset", (Sets * 2)(first, second))
 

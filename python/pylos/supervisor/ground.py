@@ -152,7 +152,7 @@ class Ground:
             log.warning("socket_unused", text, sockets=unused)
 
     def tell_of_the_start(self, checked: Checked) -> None:
-        """Warn of what a reload has changed and the next start will bring."""
+        """Warn of what the file says now and the next start will bring."""
         said = _of_the_start(checked)
         changed = [key for key in OF_THE_START if said[key] != self._told[key]]
         self._told = said

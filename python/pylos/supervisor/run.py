@@ -372,6 +372,7 @@ class Supervisor:
     async def _bring_up_to_date(self, checked: Checked) -> None:
         """Give what the file says now to a gateway process that was adopted, with lanes that are watched here."""
         await self._applier.change(checked, self._process)
+        self.ground.tell_of_the_start(checked)
         self._written = checked
         entry, _ = await compare(self.history, self.number, checked, "adoption")
         self.history.add(entry)
@@ -389,6 +390,7 @@ class Supervisor:
             await handover.undo()
             await new.kill()
             raise
+        self.ground.tell_of_the_start(checked)
         self._written, self._drift = checked, None
         await self._serve_with(new)
         entry, _ = await compare(self.history, self.number, checked, reason)

@@ -13,6 +13,9 @@ PRODUCTION = """
 [pylos]
 access_log = { path = "/var/log/pylos/access.log" }
 trusted_proxies = ["10.0.0.0/8"]
+state = "/var/lib/no-test/pylos"
+secret = { file = "/run/secrets/no-test" }
+user = "no-such-user"
 
 [listen.public]
 bind = ["0.0.0.0:80", "[::]:80"]
