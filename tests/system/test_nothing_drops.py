@@ -82,7 +82,7 @@ async def _reloads_under_load(folder: Path) -> tuple[Site, Sample, Sample]:
         return site, before, after
 
 
-@pytest.mark.timeout(3600 if MORE_RELOADS else 120)
+@pytest.mark.timeout(100 + 15 * (RELOADS + MORE_RELOADS))
 def test_reloads_under_load(tmp_path: Path):
     site, before, after = asyncio.run(_reloads_under_load(tmp_path))
     ledger = site.ledger

@@ -234,6 +234,8 @@ class Answering:
                 if told is not None:
                     heard(*told)
                     return
+            except ConnectionError:
+                pass  # the other side has ended, and had not read all that it was told
             except (OSError, ValueError, KeyError) as error:
                 self._teller.tell("error", "lane_not_understood", repr(error), None)
             loop.remove_reader(stream)

@@ -178,6 +178,18 @@ def spins(request):
 """
 
 
+def test_a_supervisor_that_ends_with_an_answer_unread_has_ended(start: Callable[..., Running]) -> None:
+    """To the other side of a stream that is a reset, and no message that cannot be understood."""
+    lane = start()
+    lane.setup(("mine:hello", {}))
+    lane.tell({"type": "ping"})
+    assert select.select([lane.control], [], [], 10)[0]
+    lane.control.close()
+    lane.line.close()
+    _, told = lane.process.communicate(timeout=10)
+    assert told == ""
+
+
 def test_one_that_is_stuck_ends_even_if_nobody_is_there_to_see_to_it(
     start: Callable[..., Running], tmp_path: Path
 ) -> None:
