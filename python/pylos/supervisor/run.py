@@ -390,11 +390,11 @@ class Supervisor:
             await new.kill()
             raise
         self._written, self._drift = checked, None
+        self._replaced.append(old)
         await self._serve_with(new)
         entry, _ = await compare(self.history, self.number, checked, reason)
         self.history.add(entry)
         await self._follow(checked.files)
-        self._replaced.append(old)
         self._leave_behind(let_go(old, seconds), f"let gateway {old.pid} go", lambda: self._replaced.remove(old))
         text = f"gateway process {new.pid} serves in place of {old.pid} ({reason})"
         log.info("upgraded", text, gateway=new.pid, before=old.pid, generation=self.number)
