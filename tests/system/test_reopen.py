@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import signal
+import threading
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ from system.rig import configuration, until
 
 from pylos import Gateway
 from pylos.errors import PylosError
-from pylos.testing import RawClient, ScriptedUpstream, SteadyLoad
+from pylos.testing import RawClient, ScriptedUpstream, SteadyLoad, Wait, reply
 
 ROTATIONS = 20
 
@@ -67,6 +68,27 @@ def test_sigusr1_does_the_same(tmp_path: Path):
         gateway.signal(signal.SIGUSR1)
         until(log.exists)
         assert gateway.status()["generation"] == 1
+
+
+def test_a_process_that_drains_does_so_too(tmp_path: Path):
+    """Behind an upgrade two processes write the log."""
+    log, old, go = tmp_path / "access.log", tmp_path / "old", threading.Event()
+    with (
+        ScriptedUpstream([Wait(go), reply(b"late")]) as app,
+        Gateway.from_toml(configuration(app, pylos=lines_to(log))) as gateway,
+        RawClient(gateway.address()) as client,
+    ):
+        client.send(b"GET /late HTTP/1.1\r\nHost: a\r\n\r\n")
+        app.wait_for_requests(1)
+        before = gateway.gateway_pid
+        gateway.signal(signal.SIGUSR2)
+        gateway.wait_for_process(other_than=before)
+        log.rename(old)
+        gateway._ask({"type": "reopen"})
+        go.set()
+        assert client.read_response().text == "late"
+        until(lambda: "/late" in [line["path"] for line in logged(log)])
+    assert logged(old) == []
 
 
 def test_a_path_that_cannot_be_opened_keeps_the_old_file(tmp_path: Path):

@@ -21,7 +21,7 @@ from pylos.supervisor import lock as locks
 from pylos.supervisor import log
 from pylos.supervisor.account import Account
 from pylos.supervisor.answers import Answers
-from pylos.supervisor.api import Api, converse_http, is_http
+from pylos.supervisor.api import Api, converse_http, is_http, told_at_once
 from pylos.supervisor.channel import Channel, framed
 from pylos.supervisor.failed import failure
 from pylos.supervisor.line import ANY_QUESTION, Line
@@ -136,10 +136,14 @@ async def converse(asked: Asked, connection: socket.socket) -> None:
 
 def turn_away(connection: socket.socket) -> None:
     """Answer whatever will be asked, without waiting for it, and hang up."""
-    answer = failure(ANY_QUESTION, GatewayError("too many commands at once; try again"))
+    busy = GatewayError("too many commands at once; try again")
     with connection, suppress(OSError):
         connection.settimeout(0)
-        connection.send(framed(answer))
+        with suppress(BlockingIOError):  # nothing has come yet: most likely it is a command
+            if connection.recv(1, socket.MSG_PEEK).isalpha():
+                connection.send(told_at_once(busy))
+                return
+        connection.send(framed(failure(ANY_QUESTION, busy)))
 
 
 def take(lock: int, name: str) -> None:

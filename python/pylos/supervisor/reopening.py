@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterable
+from contextlib import suppress
 
-from pylos.errors import PylosError
+from pylos.errors import GatewayError, PylosError
 from pylos.supervisor import log
 from pylos.supervisor.process import GatewayProcess
 
@@ -15,11 +17,15 @@ class Reopening:
     def __init__(self) -> None:
         self._tasks: set[asyncio.Task[None]] = set()
 
-    async def reopen(self, process: GatewayProcess | None, reason: str) -> None:
-        """Have a gateway process do so; where none serves, the next one opens its own.
+    async def reopen(self, process: GatewayProcess | None, draining: Iterable[GatewayProcess], reason: str) -> None:
+        """Have the gateway process that serves do so, and those that drain.
 
-        Raises PylosError where one cannot be opened; then the one before is written on.
+        Where none serves, the next one opens its own. Raises PylosError where a file cannot be opened; then the one
+        before is written on.
         """
+        for other in tuple(draining):
+            with suppress(GatewayError):  # it ends anyway
+                await other.reopen()
         try:
             if process is not None:
                 await process.reopen()
@@ -28,9 +34,9 @@ class Reopening:
             raise
         log.info("reopened", f"log files were opened anew ({reason})", reason=reason)
 
-    def aside(self, process: GatewayProcess | None, reason: str) -> None:
+    def aside(self, process: GatewayProcess | None, draining: Iterable[GatewayProcess], reason: str) -> None:
         """Do the same for one who does not wait."""
-        task = asyncio.create_task(self.reopen(process, reason))
+        task = asyncio.create_task(self.reopen(process, draining, reason))
         self._tasks.add(task)
         task.add_done_callback(self._settled)
 

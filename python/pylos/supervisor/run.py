@@ -392,11 +392,11 @@ class Supervisor:
             raise
         self.ground.tell_of_the_start(checked)
         self._written, self._drift = checked, None
+        self._replaced.append(old)
         await self._serve_with(new)
         entry, _ = await compare(self.history, self.number, checked, reason)
         self.history.add(entry)
         await self._follow(checked.files)
-        self._replaced.append(old)
         self._leave_behind(let_go(old, seconds), f"let gateway {old.pid} go", lambda: self._replaced.remove(old))
         text = f"gateway process {new.pid} serves in place of {old.pid} ({reason})"
         log.info("upgraded", text, gateway=new.pid, before=old.pid, generation=self.number)
@@ -549,7 +549,7 @@ class Supervisor:
 
     async def reopen(self, reason: str) -> None:
         """Open log files anew. Raises PylosError where one cannot be opened."""
-        await self._reopening.reopen(self._process, reason)
+        await self._reopening.reopen(self._process, self._replaced, reason)
 
     def drain(self, reason: str, deadline: float | None) -> None:
         """End as after SIGTERM, in `deadline` seconds at the latest; None = as the configuration says."""
@@ -586,7 +586,7 @@ class Supervisor:
         loop = asyncio.get_running_loop()
         loop.add_signal_handler(SIGHUP, lambda: self.put(Reload("SIGHUP")))
         loop.add_signal_handler(SIGUSR2, lambda: self.put(Upgrade("SIGUSR2")))
-        loop.add_signal_handler(SIGUSR1, lambda: self._reopening.aside(self._process, SIGUSR1.name))
+        loop.add_signal_handler(SIGUSR1, lambda: self._reopening.aside(self._process, self._replaced, SIGUSR1.name))
         for signal in (SIGTERM, SIGINT):
             loop.add_signal_handler(signal, self._terminate, signal)
         let_signals_come()

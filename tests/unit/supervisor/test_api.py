@@ -392,6 +392,20 @@ def test_a_body_is_invited_and_a_head_has_none(serve: Asking, table: Table) -> N
     serve(table(), story)
 
 
+def test_one_too_many_is_told_so(serve: Asking, table: Table, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(control, "MOST_ASKERS", 0)
+
+    async def story(_: Supervised, ask: Client) -> None:
+        with socket.socket(socket.AF_UNIX) as early:
+            early.connect(str(ask.path))  # and is not accepted before the loop goes on
+            early.sendall(b"GET /api/v1/status HTTP/1.1\r\nHost: a\r\n\r\n")
+            came = await asyncio.to_thread(early.recv, 65536)
+        assert came.startswith(b"HTTP/1.1 503 Service Unavailable\r\n")
+        assert b"too many commands at once; try again" in came
+
+    serve(table(), story)
+
+
 def test_who_sends_half_a_request_is_left(serve: Asking, table: Table, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(http1, "REQUEST_SECONDS", 0.1)
 

@@ -6,7 +6,7 @@ that may be done, and the resources answer with the same answers that commands g
 """
 
 from pylos.supervisor.api.forwarded import answer_forwarded
-from pylos.supervisor.api.http1 import converse_http, is_http
+from pylos.supervisor.api.http1 import converse_http, is_http, told_at_once
 from pylos.supervisor.api.resource import Api
 
-__all__ = ["Api", "answer_forwarded", "converse_http", "is_http"]
+__all__ = ["Api", "answer_forwarded", "converse_http", "is_http", "told_at_once"]

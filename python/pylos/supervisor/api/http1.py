@@ -15,7 +15,8 @@ from contextlib import suppress
 from dataclasses import replace
 from http import HTTPStatus
 
-from pylos.supervisor.api.message import MOST_BODY, Answer, ProblemError, Request
+from pylos.errors import PylosError
+from pylos.supervisor.api.message import MOST_BODY, Answer, ProblemError, Request, problem_of
 from pylos.supervisor.api.operations import OPERATIONS
 from pylos.supervisor.api.resource import Api, answer
 
@@ -66,6 +67,11 @@ async def converse_http(api: Api, connection: socket.socket) -> None:
         writer.close()
         with suppress(OSError):
             await writer.wait_closed()
+
+
+def told_at_once(error: PylosError) -> bytes:
+    """Write an error as the answer to whatever is asked."""
+    return written(problem_of(error).answer, bodyless=False)
 
 
 async def receive(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> Request:
