@@ -312,6 +312,19 @@ def test_a_lost_supervisor_is_followed_by_another(serve: Start, upstream: Upstre
     assert load.failures == []
 
 
+def test_the_admin_api_waits_for_another_supervisor(serve: Start, upstream: UpstreamFactory):
+    text = configuration(upstream(), more=OPS.replace('"health"]', '"health", "admin"]'))
+    program = serve(text)
+    assert get(program.ops, "/api/v1/status").json()["running"]["pid"] == program.pid
+    os.kill(program.pid, signal.SIGKILL)
+    program.process.wait()
+    gone = get(program.ops, "/api/v1/status")
+    assert (gone.status, gone.header("pylos-reason")) == (503, "admin_gone")
+    assert get(program.ops, "/livez").status == 200
+    after = serve(text, program.name)
+    assert get(program.ops, "/api/v1/status").json()["running"]["pid"] == after.pid
+
+
 def test_an_adopted_process_that_dies_is_replaced(serve: Start, upstream: UpstreamFactory):
     program = serve(configuration(upstream()))
     os.kill(program.pid, signal.SIGKILL)
