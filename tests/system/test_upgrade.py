@@ -136,7 +136,7 @@ def test_upgrades_under_load(serve: Start, upstream: UpstreamFactory):
             before = program.gateways[-1]
             assert program.upgrade() != before
             load.more(200)
-            until(lambda pid=before: not is_running(pid), seconds=20)
+            until(lambda pid=before: not is_running(pid), seconds=60)
     assert load.failures == []
     running = program.running
     assert (running["pid"], running["gateway"]) == (program.pid, program.gateways[-1])
@@ -213,7 +213,7 @@ def test_counters_go_on(serve: Start, upstream: UpstreamFactory):
         assert metrics(program)[requests] == 5
         gate.open()
         assert client.read_response().status == 200
-    until(lambda: not is_running(before), seconds=20)
+    until(lambda: not is_running(before), seconds=60)
     assert get(program.address).status == 200
     until(lambda: metrics(program)[requests] == 7)
     program.upgrade()
@@ -226,7 +226,7 @@ def test_the_health_of_targets_goes_along(serve: Start, upstream: UpstreamFactor
     check = 'health = { path = "/health", every = "60s", timeout = "1s", fall = 1, rise = 1 }'
     program = serve(configuration(well, ill, upstream=check))
     states = lambda: {one["target"]: one["state"] for one in program.running["status"]["upstreams"]["app"]}  # noqa: E731
-    until(lambda: states() == {well.url: "up", ill.url: "down"}, seconds=20)
+    until(lambda: states() == {well.url: "up", ill.url: "down"}, seconds=60)
     program.upgrade()
     assert states() == {well.url: "up", ill.url: "down"}
 
@@ -254,15 +254,15 @@ def test_sigusr2_and_a_python_policy(serve: Start, upstream: UpstreamFactory, tm
     with Load(program.address) as load:
         load.more(100)
         os.kill(program.pid, signal.SIGUSR2)
-        until(lambda: program.running["gateway"] not in (0, program.gateways[0]), seconds=20)
+        until(lambda: program.running["gateway"] not in (0, program.gateways[0]), seconds=60)
         program.gateways.append(program.running["gateway"])
         load.more(100)
     assert load.failures == []
     lanes.append(lane_of(program))
     assert lanes[0] != lanes[1]
-    until(lambda: not is_running(lanes[0]), seconds=20)
+    until(lambda: not is_running(lanes[0]), seconds=60)
     os.kill(lanes[1], signal.SIGKILL)
-    until(lambda: lane_of(program) not in (0, *lanes), seconds=20)
+    until(lambda: lane_of(program) not in (0, *lanes), seconds=60)
 
 
 POLICY = """
@@ -304,7 +304,7 @@ def test_a_lost_supervisor_is_followed_by_another(serve: Start, upstream: Upstre
         assert after.address == program.address
         load.more(200)
         assert kept.get("/").status == 200
-        until(lambda: not is_running(lane), seconds=20)
+        until(lambda: not is_running(lane), seconds=60)
         assert after.running["gateway"] == program.gateways[0]
         # It is the process' supervisor in all respects.
         assert after.upgrade() != program.gateways[0]
@@ -331,7 +331,7 @@ def test_an_adopted_process_that_dies_is_replaced(serve: Start, upstream: Upstre
     program.process.wait(10)
     after = serve(program.file.read_text(), program.name)
     os.kill(after.gateways[0], signal.SIGKILL)
-    until(lambda: after.running["gateway"] not in (0, after.gateways[0]), seconds=20)
+    until(lambda: after.running["gateway"] not in (0, after.gateways[0]), seconds=60)
     after.gateways.append(after.running["gateway"])
     assert get(after.address).status == 200
 
