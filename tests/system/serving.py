@@ -94,7 +94,14 @@ class Serving:
         self.process.send_signal(number)
 
     def end(self) -> None:
-        """End it, and a gateway process that would serve on without it."""
+        """End it, and a gateway process that would serve on without it.
+
+        It may be in the middle of an upgrade: what it starts then is not known here, so it is to drain by itself.
+        """
+        if self.ready.get("pid") == self.process.pid:
+            self.signal(signal.SIGTERM)
+            with suppress(subprocess.TimeoutExpired):
+                self.process.wait(20)
         self.process.kill()
         self.process.wait()
         if self.ready.get("pid") == self.process.pid:  # else its numbers are those of another name space

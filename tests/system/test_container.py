@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from system.processes import is_running
+from system.rig import until
 from system.serving import Serve, Serving, configuration, servings
 
 OF_ITS_OWN = ["unshare", "--pid", "--fork", "--kill-child", "--mount-proc"]
@@ -97,21 +97,17 @@ def test_an_upgrade_goes_on_below_it(serve: Serve, file: Path):
 def test_orphans_are_reaped_and_no_exit_code_is_stolen(serve: Serve, file: Path):
     served = started(serve, file)
     init = first(served)
+    [supervisor] = children(init)
+    [gateway] = children(supervisor)
     for _ in range(3):
         inside = ["nsenter", f"--target={init}", "--pid", "sh", "-c", "(sleep 0 & echo $!) | cat; (sh -c 'exit 3' &)"]
         subprocess.run(inside, check=True, capture_output=True)
-    os.kill(gateway_of(init), signal.SIGKILL)
+    os.kill(gateway, signal.SIGKILL)
 
     assert "was ended by SIGKILL" in served.hears("gateway_lost")["message"]
     served.hears("gateway_replaced")
     assert served.get() == 200
-    assert [pid for pid in children(init) if not is_running(pid)] == []
-
-
-def gateway_of(init: int) -> int:
-    [supervisor] = children(init)
-    [gateway] = children(supervisor)
-    return gateway
+    until(lambda: children(init) == [supervisor])
 
 
 def test_what_is_wrong_at_the_start_is_its_exit_code(serve: Serve, file: Path):
