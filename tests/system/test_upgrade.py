@@ -28,14 +28,15 @@ from pylos.testing.plugin import UpstreamFactory
 class Program:
     """`pylos serve`, found by its name."""
 
-    def __init__(self, file: Path, name: str) -> None:
+    def __init__(self, file: Path, name: str, python: Path) -> None:
         self.file = file
         self.name = name
         self.log = file.with_suffix(".log")
         reader, writer = os.pipe()
-        command = [sys.executable, "-m", "pylos", "serve", "-c", str(file), "-n", name, "--ready-fd", str(writer)]
+        command = [str(python), "-m", "pylos", "serve", "-c", str(file), "-n", name, "--ready-fd", str(writer)]
         with self.log.open("ab") as log:
-            self.process = subprocess.Popen(command, stderr=log, pass_fds=[writer])
+            environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+            self.process = subprocess.Popen(command, stderr=log, pass_fds=[writer], env=environment)
         os.close(writer)
         with os.fdopen(reader) as pipe:
             line = pipe.readline()
@@ -111,10 +112,10 @@ class Gate:
 def serve(tmp_path: Path) -> Iterator[Start]:
     started: list[Program] = []
 
-    def start(text: str, name: str = "") -> Program:
+    def start(text: str, name: str = "", python: Path = Path(sys.executable)) -> Program:
         file = tmp_path / "pylos.toml"
         file.write_text(text)
-        program = Program(file, name or f"test-{os.getpid()}-{len(started)}")
+        program = Program(file, name or f"test-{os.getpid()}-{len(started)}", python)
         started.append(program)
         return program
 
@@ -343,3 +344,72 @@ def test_nobody_takes_a_name_that_is_taken(serve: Start, upstream: UpstreamFacto
     assert done.returncode == 1
     assert f"process {program.pid}" in done.stderr
     assert get(program.address).status == 200
+
+
+def begun(program: Program) -> None:
+    """Ask for an upgrade, and wait until the new program is being asked whether it takes the file."""
+    before = len(program.events("upgrade"))
+    os.kill(program.pid, signal.SIGUSR2)
+    until(lambda: len(program.events("upgrade")) > before, seconds=60)
+
+
+def test_a_gateway_that_dies_meanwhile_is_replaced_at_once(serve: Start, upstream: UpstreamFactory):
+    program = serve(configuration(upstream()))
+    begun(program)
+    os.kill(program.gateways[0], signal.SIGKILL)
+    until(lambda: program.running["gateway"] not in (0, program.gateways[0]), seconds=60)
+    until(lambda: bool(program.events("upgraded") or program.events("upgrade_refused")), seconds=60)
+    program.gateways.append(program.running["gateway"])
+    assert get(program.address).status == 200
+
+
+def test_a_signal_to_end_is_not_lost(serve: Start, upstream: UpstreamFactory):
+    program = serve(configuration(upstream()))
+    begun(program)
+    program.process.send_signal(signal.SIGTERM)
+    assert program.process.wait(60) == 0
+    assert not program.events("upgraded")
+    assert not is_running(program.gateways[0])
+
+
+def test_a_program_that_cannot_be_started_changes_nothing(serve: Start, upstream: UpstreamFactory, tmp_path: Path):
+    python = tmp_path / "python"
+    python.symlink_to(sys.executable)
+    # Found by its own name, it does not know of the environment: that is told by the path of its modules.
+    program = serve(configuration(upstream()), python=python)
+    python.unlink()
+    with pytest.raises(GatewayError, match="cannot start the new program"):
+        program.upgrade()
+    assert get(program.address).status == 200
+    assert program.running["gateway"] == program.gateways[0]
+
+
+def test_what_was_replaced_before_is_seen_off(serve: Start, upstream: UpstreamFactory):
+    gate = Gate()
+    program = serve(configuration(upstream(gate)))
+    with RawClient(program.address) as client:
+        gate.shut()
+        client.send(b"GET /held HTTP/1.1\r\nHost: a\r\n\r\n")
+        gate.wait_for_one()
+        program.upgrade()
+        program.upgrade()
+        assert is_running(program.gateways[0])
+        gate.open()
+        assert client.read_response().status == 200
+    until(lambda: not any(Path(f"/proc/{pid}").exists() for pid in program.gateways[:2]), seconds=60)
+    assert get(program.address).status == 200
+
+
+def test_who_was_to_be_followed_counts_alone_again(serve: Start, upstream: UpstreamFactory):
+    """Both the new process and the supervisor are killed while the old one asks the new one."""
+    program = serve(configuration(upstream(), route=LIMITED, more=LIMIT))
+    with RawClient(program.address) as late:
+        late.send(b"GET / HTTP/1.1\r\nHost: a\r\nX-Key: a\r\n")
+        assert keyed(program, "other") == 200
+        new = program.upgrade()
+        os.kill(program.pid, signal.SIGKILL)
+        program.process.wait(10)
+        os.kill(new, signal.SIGKILL)
+        until(lambda: not is_running(new), seconds=60)
+        late.send(b"\r\n")
+        assert late.read_response().status == 200

@@ -10,6 +10,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 const TENTHS: u64 = 9;
 /// Requests are taken again when a twentieth of the bound is free.
 const TWENTIETH: u64 = 20;
+/// In a group's `memory.stat`, what can be had again.
+const RECLAIMABLE: [&str; 3] = ["inactive_file", "active_file", "slab_reclaimable"];
 const CGROUPS: &str = "/sys/fs/cgroup";
 
 #[derive(Default)]
@@ -39,7 +41,8 @@ impl Memory {
     pub(crate) fn look(&self, container: &Container) {
         let allowed = self.allowed.load(Relaxed);
         let found = if allowed > 0 { resident().map(|used| (used, allowed)) } else { container.usage() };
-        let Some((used, most)) = found else { return };
+        // Without a bound nothing is tight, also when there was one a moment ago.
+        let (used, most) = found.unwrap_or((0, u64::MAX));
         self.used.store(used, Relaxed);
         let was = self.is_tight();
         let tight = is_tight(was, used, most);
@@ -63,11 +66,10 @@ fn resident() -> Option<u64> {
     Some(pages * rustix::param::page_size() as u64)
 }
 
-/// The control group whose memory is bounded, if this process is in one: the nearest, of version 2.
+/// The control group whose memory is bounded, if this process is in one of version 2: that which may have least.
 #[derive(Default)]
 pub(crate) struct Container {
     folder: Option<PathBuf>,
-    most: u64,
 }
 
 impl Container {
@@ -84,19 +86,23 @@ impl Container {
         let found = own.ancestors().take_while(|folder| folder.starts_with(root));
         let found = found.filter_map(|folder| Some((bound(folder)?, folder.to_owned())));
         match found.min_by_key(|(most, _)| *most) {
-            Some((most, folder)) => Container { folder: Some(folder), most: most / 10 * TENTHS },
+            Some((_, folder)) => Container { folder: Some(folder) },
             None => Container::default(),
         }
     }
 
-    /// What all of it use, but for files that can be read again, and how much that may be.
+    /// What all in it use, but for what the system can take back at once, and how much that may be.
     fn usage(&self) -> Option<(u64, u64)> {
         let folder = self.folder.as_ref()?;
-        let used = read_to_string(folder.join("memory.current")).ok()?.trim().parse::<u64>().ok()?;
+        let number = |name: &str| read_to_string(folder.join(name)).ok()?.trim().parse::<u64>().ok();
+        let (used, most) = (number("memory.current")?, number("memory.max")?);
         let details = read_to_string(folder.join("memory.stat")).unwrap_or_default();
-        let files = details.lines().find_map(|line| line.strip_prefix("inactive_file "));
-        let files = files.and_then(|bytes| bytes.parse::<u64>().ok()).unwrap_or_default();
-        Some((used.saturating_sub(files), self.most))
+        let of = |line: &str| {
+            let (name, bytes) = line.split_once(' ')?;
+            RECLAIMABLE.contains(&name).then(|| bytes.parse::<u64>().ok())?
+        };
+        let reclaimable = details.lines().filter_map(of).fold(0, u64::saturating_add);
+        Some((used.saturating_sub(reclaimable), most / 10 * TENTHS))
     }
 }
 
@@ -113,12 +119,23 @@ mod tests {
     }
 
     #[test]
+    fn without_a_bound_nothing_is_tight() {
+        let memory = Memory::default();
+        memory.allow(1);
+        memory.look(&Container::default());
+        assert!(memory.is_tight());
+        memory.allow(0);
+        memory.look(&Container::default());
+        assert!(!memory.is_tight());
+    }
+
+    #[test]
     fn what_is_resident_is_known() {
         assert!(resident().is_none_or(|bytes| bytes > 100_000));
     }
 
     #[test]
-    fn the_nearest_bound_of_a_container_counts() {
+    fn the_least_bound_of_a_container_counts() {
         let root = std::env::temp_dir().join(format!("pylos-cgroup-{}", std::process::id()));
         let inner = root.join("pod/one");
         std::fs::create_dir_all(&inner).expect("a folder");
@@ -129,9 +146,11 @@ mod tests {
         write(&inner, "memory.max", "max\n");
         write(&root.join("pod"), "memory.max", "1000000\n");
         write(&root.join("pod"), "memory.current", "800000\n");
-        write(&root.join("pod"), "memory.stat", "anon 1\ninactive_file 300000\n");
+        write(&root.join("pod"), "memory.stat", "anon 1\ninactive_file 200000\nactive_file 100000\n");
         let container = Container::find_in(&root, "/pod/one");
         assert_eq!(container.usage(), Some((500_000, 900_000)));
+        write(&root.join("pod"), "memory.max", "2000000\n");
+        assert_eq!(container.usage(), Some((500_000, 1_800_000)), "it was given more");
         std::fs::remove_dir_all(&root).expect("removed");
     }
 }

@@ -30,6 +30,8 @@ use std::time::{Duration, Instant};
 const PATIENCE: Duration = Duration::from_secs(10);
 /// How long names may take to resolve before the configuration is used without them.
 const RESOLVE: Duration = Duration::from_secs(2);
+/// How long a process that was to take over may take to have its configuration.
+const FOLLOWER: Duration = Duration::from_secs(5);
 /// How long the log may take to be written out at the end.
 const LAST_LINES: Duration = Duration::from_secs(2);
 
@@ -223,7 +225,12 @@ impl Server {
     }
 
     /// Serves on without a supervisor, until there is another one; `None` where none could find this process.
-    fn found_supervisor(&self) -> Option<Channel> {
+    fn found_supervisor(&mut self) -> Option<Channel> {
+        if self.is_followed() {
+            return None;
+        }
+        self.handed = None;
+        self.shared.set_asker(None);
         // Without a configuration there is nothing to serve.
         let rendezvous = self.rendezvous.as_ref().filter(|_| self.table.is_some())?;
         events::warn(
@@ -232,6 +239,18 @@ impl Server {
         );
         let sockets = self.sockets.iter().map(|(key, listening)| (&**key, listening.as_fd()));
         Some(rendezvous.wait(self.shared.generation.load(Relaxed), sockets))
+    }
+
+    /// Whether another process serves in place of this one, which was only not told any more that it may end.
+    fn is_followed(&self) -> bool {
+        let Some(handed) = &self.handed else { return false };
+        let until = Instant::now() + FOLLOWER;
+        loop {
+            match handed.asker.serves() {
+                Some(false) if Instant::now() < until => std::thread::sleep(Duration::from_millis(50)),
+                serves => return serves.unwrap_or_default(),
+            }
+        }
     }
 
     fn hand_over(&mut self, descriptors: Vec<OwnedFd>) -> std::io::Result<()> {

@@ -22,6 +22,9 @@ pub(crate) const SIDE: usize = 0;
 /// Most workers: far more than one process makes use of.
 pub(crate) const MOST_WORKERS: usize = 256;
 
+/// Connections that are served whatever memory there is.
+const FEW: u32 = 100;
+
 /// Alone on its cache line.
 #[repr(align(128))]
 #[derive(Default)]
@@ -79,6 +82,11 @@ impl Shared {
             asker: RwLock::default(),
             admin_line: Mutex::default(),
         }
+    }
+
+    /// Whether memory runs out by what clients do. With few of them it does not: to refuse them would free nothing.
+    pub(crate) fn is_short_of_memory(&self) -> bool {
+        self.memory.is_tight() && self.bounds.open() > FEW
     }
 
     pub(crate) fn set_load(&self, worker: usize, connections: usize) {

@@ -87,12 +87,18 @@ else:
             if left is None:
                 return None
             ended, what = left
+            # Until it is waited for, it must not look as if it was: others may wait for it too, and look at that.
+            blocks = getattr(what, BLOCKS, False)
+            if blocks:
+                setattr(what, BLOCKS, False)
             if ended:
                 self._finish(lane, call, what)
                 return None
             self._standin = Standin(self._loop)
 
             def whole(cancelled: CancelledError | None) -> Work:
+                if blocks and cancelled is None:
+                    setattr(what, BLOCKS, True)
                 return finished(continued(work, context, what, cancelled), lane, call, self._finish)
 
             return standin.go_on(whole)
@@ -105,6 +111,9 @@ else:
         """Make the first step. Raises what the work raises."""
         CURRENT.set(call)
         return lane.step(call, work)
+
+    BLOCKS = "_asyncio_future_blocking"
+    """By which a future says to its task that it is waited for."""
 
     class Standin:
         """A task that waits for somebody's work to go on with."""

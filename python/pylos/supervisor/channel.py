@@ -32,14 +32,15 @@ class Channel:
     def __init__(self, sock: socket.socket) -> None:
         sock.settimeout(0)
         self._socket = sock
-        self._sending = asyncio.Lock()
+        self.sending = asyncio.Lock()
+        """Who sends; to be held by who has others wait."""
 
     async def send(self, message: Mapping[str, object], descriptors: Sequence[int] = ()) -> None:
         """Send a message whole. The descriptors stay open here; the other side gets copies."""
         if len(descriptors) > MOST_DESCRIPTORS:
             raise ValueError(f"{len(descriptors)} descriptors in one message, at most {MOST_DESCRIPTORS}")
         data = framed(message)
-        async with self._sending:
+        async with self.sending:
             sent = await self._send_first(data, descriptors) if descriptors else 0
             await asyncio.get_running_loop().sock_sendall(self._socket, memoryview(data)[sent:])
 

@@ -153,6 +153,14 @@ class Upgrade:
 
 
 @dataclass(frozen=True)
+class Upgradable:
+    """The program has been found to start with the configuration, or not."""
+
+    wanted: Upgrade
+    found: Checked | PylosError
+
+
+@dataclass(frozen=True)
 class Shutdown:
     """All is to end, requests in flight first."""
 
@@ -161,7 +169,7 @@ class Shutdown:
     """Seconds that these have; None = as the configuration says."""
 
 
-Event = Reload | Read | Rollback | Put | Ended | Replace | Upgrade | Shutdown
+Event = Reload | Read | Rollback | Put | Ended | Replace | Upgrade | Upgradable | Shutdown
 
 Answer = TypeVar("Answer")
 

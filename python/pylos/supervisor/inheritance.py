@@ -11,14 +11,14 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pylos.errors import GatewayError
-from pylos.supervisor.capability import binding_handed_on
+from pylos.supervisor.sockets import Held
 from pylos.supervisor.source import Checked
 
 if TYPE_CHECKING:
@@ -55,8 +55,8 @@ class Inherited:
     """The same, with the addresses as they are."""
     listen: dict[str, list[str]]
     sockets: list[InheritedSocket]
-    lanes: list[int] = field(default_factory=list)
-    """Lanes of that gateway process."""
+    leaving: list[int] = field(default_factory=list)
+    """Children that are to end: lanes of that gateway process, and what was replaced before."""
     control: dict[str, Any] | None = None
     """Name, path, socket and lock of the control socket."""
     rendezvous: dict[str, Any] | None = None
@@ -76,18 +76,14 @@ class Inherited:
 
     def become(self, command: list[str]) -> None:
         """Become another program, which finds all of this. Raises GatewayError when that cannot be."""
-        memory = os.memfd_create("pylos-inherited", 0)
-        os.pwrite(memory, json.dumps(asdict(self)).encode(), 0)
         try:
+            memory = os.memfd_create("pylos-inherited", 0)
+            os.pwrite(memory, json.dumps(asdict(self)).encode(), 0)
             with self._kept_open():
                 os.environ[VARIABLE] = str(memory)
-                signal.pthread_sigmask(signal.SIG_BLOCK, HELD_BACK)
-                with binding_handed_on():
-                    os.execv(command[0], command)  # noqa: S606 - our own command, without a shell
+                os.execv(command[0], command)  # noqa: S606 - our own command, without a shell
         except OSError as error:
-            del os.environ[VARIABLE]
-            let_signals_come()
-            os.close(memory)
+            os.environ.pop(VARIABLE, None)
             raise GatewayError(f"cannot start {command[0]} again: {error}") from error
 
     @contextmanager
@@ -130,12 +126,23 @@ def take() -> Inherited | None:
 def parsed(told: dict[str, Any]) -> Inherited:
     """Read it from JSON. Raises TypeError and KeyError for what is no such thing."""
     sockets = [InheritedSocket(**{**one, "key": tuple(one["key"])}) for one in told["sockets"]]
-    return Inherited(**{**told, "sockets": sockets})
+    known = {one.name for one in fields(Inherited)}  # what a later version tells beside that is not for this one
+    return Inherited(**{**{name: value for name, value in told.items() if name in known}, "sockets": sockets})
 
 
 def keep_over_exec(descriptor: int, *, kept: bool) -> None:
     """Say whether it stays open in a program that this one becomes."""
     os.set_inheritable(descriptor, kept)
+
+
+@contextmanager
+def signals_held_back() -> Iterator[None]:
+    """Hold signals back that would end a program which does not handle them yet; it lets them come itself."""
+    signal.pthread_sigmask(signal.SIG_BLOCK, HELD_BACK)
+    try:
+        yield
+    finally:
+        let_signals_come()
 
 
 def let_signals_come() -> None:
@@ -167,9 +174,14 @@ def from_json(told: dict[str, Any]) -> Checked:
     return Checked(**{**told, "files": files, "folder": folder, "contents": bytes.fromhex(told["contents"])})
 
 
-def open_sockets(inherited: Inherited) -> Iterator[tuple[InheritedSocket, socket.socket]]:
+def to_inherit(held: Iterable[Held]) -> list[InheritedSocket]:
+    """Write listening sockets."""
+    return [InheritedSocket(one.key, one.address, one.socket.fileno(), one.inode) for one in held]
+
+
+def inherited_sockets(inherited: Inherited) -> list[Held]:
     """Give the listening sockets."""
-    for one in inherited.sockets:
-        sock = socket.socket(fileno=one.descriptor)
+    opened = [(one, socket.socket(fileno=one.descriptor)) for one in inherited.sockets]
+    for _, sock in opened:
         sock.settimeout(0)
-        yield one, sock
+    return [Held(one.key, one.address, sock, one.inode) for one, sock in opened]

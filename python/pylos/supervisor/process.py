@@ -8,19 +8,23 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import socket
 import sys
 import time
-from collections.abc import Iterable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from contextlib import asynccontextmanager, suppress
 from importlib.util import find_spec
 from signal import SIGKILL, Signals
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from pylos.errors import GatewayError, PylosError
 from pylos.supervisor.admin_line import AdminLine
 from pylos.supervisor.adopted import AdoptedProcess
 from pylos.supervisor.channel import MOST_DESCRIPTORS, Channel, Message
+
+if TYPE_CHECKING:
+    from pylos.supervisor.rendezvous import Rendezvous
 
 HELLO_SECONDS = 30.0
 APPLY_SECONDS = 30.0
@@ -118,6 +122,12 @@ class GatewayProcess:
         """Of the stream to it."""
         return self._channel.descriptor
 
+    @asynccontextmanager
+    async def silent(self) -> AsyncIterator[None]:
+        """Ask nothing while the block runs, which begins between two messages."""
+        async with self._asking, self._channel.sending:
+            yield
+
     @property
     def lived(self) -> float:
         """Seconds since its start."""
@@ -196,9 +206,13 @@ class GatewayProcess:
         """Put its time forward."""
         await self._may_answer({"type": "advance", "ms": ms}, "advanced", STATUS_SECONDS)
 
-    async def meet_at(self, socket: int, memory: int) -> None:
+    async def meet_at(self, rendezvous: Rendezvous) -> None:
         """Tell it where to wait for another supervisor when this one is lost, and what to keep for that."""
-        await self._send({"type": "rendezvous"}, [socket, memory])
+        memory = rendezvous.for_reading
+        try:
+            await self._send({"type": "rendezvous"}, [rendezvous.socket, memory])
+        finally:
+            os.close(memory)
 
     async def hand_over(self, memory: int, line: int) -> None:
         """Have it leave what it knows in some memory, for a process at the other end of the line."""

@@ -10,8 +10,10 @@ from __future__ import annotations
 import json
 import os
 import socket
+import struct
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +24,10 @@ from pylos.supervisor.channel import MOST_DESCRIPTORS
 from pylos.supervisor.inheritance import Inherited, InheritedSocket, parsed
 
 ANSWER_SECONDS = 5.0
+PAGE = 1 << 30
+"""The memory has two pages, which are written in turn. What was never written takes no room."""
+HEAD = struct.Struct("=QQ32s")
+"""Of a page: its number, the length of its text, and the text's SHA-256."""
 SUFFIX = ".gateway"
 
 
@@ -49,7 +55,7 @@ class Rendezvous:
             finally:
                 os.umask(umask)
             sock.listen()
-            memory = os.memfd_create("pylos-estate")
+            memory = new_memory()
         except BaseException:
             sock.close()
             raise
@@ -67,10 +73,19 @@ class Rendezvous:
 
     def write(self, estate: Inherited) -> None:
         """Write what the next supervisor has to know, if there should be one."""
-        left = replace(estate, lanes=[], ground=None)  # lanes' numbers may be others' by then; the ground is ours alone
+        # Their numbers may be others' by then; the ground is ours alone.
+        left = replace(estate, leaving=[], ground=None)
         text = json.dumps(asdict(left)).encode()
-        os.pwrite(self.memory, text, 0)
-        os.truncate(self.memory, len(text))
+        number = max(number for number, _ in pages(self.memory)) + 1
+        # Beside what was written before, which counts until this is whole.
+        place = number % 2 * PAGE
+        os.pwrite(self.memory, text, place + HEAD.size)
+        os.pwrite(self.memory, HEAD.pack(number, len(text), sha256(text).digest()), place)
+
+    @property
+    def for_reading(self) -> int:
+        """A new descriptor of the memory by which nothing can be written: a gateway process only keeps it."""
+        return os.open(f"/proc/self/fd/{self.memory}", os.O_RDONLY | os.O_CLOEXEC)
 
     def close(self) -> None:
         """Take it away: the gateway has ended."""
@@ -102,7 +117,12 @@ def adopt(control: Path) -> tuple[Inherited, Rendezvous] | None:
             )
         message, (memory, rendezvous, *listening) = told
         inherited = estate_in(memory)
+        os.close(memory)
         sockets = dict(zip(message["sockets"], listening, strict=True))
+        if b"run_gateway" not in Path(f"/proc/{int(message['pid'])}/cmdline").read_bytes():
+            raise GatewayError(f"what answers at {path} is no gateway process")
+        for address in sockets.keys() - {one.address for one in inherited.sockets}:
+            os.close(sockets[address])  # opened in the supervisor's last moment: it is made anew
         inherited = replace(
             inherited,
             gateway=message["pid"],
@@ -112,13 +132,34 @@ def adopt(control: Path) -> tuple[Inherited, Rendezvous] | None:
             control=None,
             renews=message["version"] != version(),
         )
-    return inherited, Rendezvous(path, rendezvous, memory)
+    return inherited, Rendezvous(path, rendezvous, new_memory())
+
+
+def new_memory() -> int:
+    """Make memory that others may keep and read, and only this process may write."""
+    memory = os.memfd_create("pylos-estate")
+    os.fchmod(memory, 0o400)
+    return memory
+
+
+def pages(memory: int) -> list[tuple[int, bytes]]:
+    """Give what is whole in it, with its number; (0, b"") when nothing is."""
+    found = [(0, b"")]
+    for place in (0, PAGE):
+        head = os.pread(memory, HEAD.size, place)
+        if len(head) == HEAD.size:
+            number, length, digest = HEAD.unpack(head)
+            text = os.pread(memory, min(length, PAGE), place + HEAD.size)
+            if sha256(text).digest() == digest:
+                found.append((number, text))
+    return found
 
 
 def estate_in(memory: int) -> Inherited:
     """Read what a supervisor has left. Raises GatewayError for what is broken: it died while it wrote."""
     try:
-        return parsed(json.loads(os.pread(memory, os.fstat(memory).st_size, 0)))
+        _, text = max(pages(memory))
+        return parsed(json.loads(text))
     except (ValueError, TypeError, KeyError) as error:
         raise GatewayError(f"what a supervisor has left to this one is broken: {error}") from None
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 from collections import deque
-from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from functools import partial
@@ -18,7 +18,7 @@ from pylos.config.explain import explanation_of
 from pylos.config.policies import find_python, python_of
 from pylos.config.secrets import values_at
 from pylos.errors import ConfigError, GatewayError, PylosError
-from pylos.supervisor import log
+from pylos.supervisor import inheritance, log
 from pylos.supervisor.admin_line import AdminLine
 from pylos.supervisor.apply import Applier
 from pylos.supervisor.backoff import Backoff
@@ -35,28 +35,21 @@ from pylos.supervisor.events import (
     Rollback,
     Shutdown,
     Taken,
+    Upgradable,
     Upgrade,
     tell,
 )
 from pylos.supervisor.ground import Ground
 from pylos.supervisor.history import History
-from pylos.supervisor.inheritance import (
-    Inherited,
-    InheritedSocket,
-    Succession,
-    as_json,
-    command,
-    from_json,
-    let_signals_come,
-    open_sockets,
-)
+from pylos.supervisor.inheritance import Inherited, Succession
+from pylos.supervisor.leaving import GRACE_SECONDS, Leaving
 from pylos.supervisor.process import GatewayLostError, GatewayProcess, described, gateway_command
 from pylos.supervisor.renewal import Handover
 from pylos.supervisor.reopening import Reopening
 from pylos.supervisor.reports import about, report_listening, report_warnings
-from pylos.supervisor.sockets import Held, Prepared, Sockets
+from pylos.supervisor.sockets import Prepared, Sockets
 from pylos.supervisor.source import Checked, Source, named_files, read_aside, unread
-from pylos.supervisor.upgrade import GRACE_SECONDS, check_program, let_go, see_off
+from pylos.supervisor.upgrade import CALM_SECONDS, check_aside
 from pylos.supervisor.watch import Watcher
 
 
@@ -83,9 +76,10 @@ class Supervisor:
     ) -> None:
         self._source = source
         self._succession = succession
-        self._leaving: set[asyncio.Task[None]] = set()
+        self._leaving = Leaving()
+        self._checking: asyncio.Task[None] | None = None
+        """Checks the program for an upgrade."""
         """Processes that were replaced and drain."""
-        self._replaced: list[GatewayProcess] = []
         self._upgrade_outcome: asyncio.Future[int] | None = None
         """Of the upgrade by which this program began, if it did so."""
         self._on_ready = on_ready
@@ -151,6 +145,8 @@ class Supervisor:
             entry, _ = self.history.entry(self._applier.generation, self._written, "start")
             self.history.add(entry)
         await self._follow(self._written.files)
+        if unread(self._written):  # while it was read and applied, which nobody has watched
+            self.put(Reload("a file has changed", noticed=True))
         report_warnings(self._applier.checked.warnings)
         report_listening(self._applier.listen)
         self.ground.serves(self.number, self._applier.listen)
@@ -172,9 +168,8 @@ class Supervisor:
                     await self._use_instead(wanted)
                 case Ended(process) if process is self._process:
                     await self._lose(process)
-                case Upgrade() as wanted:
-                    self.ground.notifier.reloading()
-                    await self._upgrade(wanted)
+                case Upgrade() | Upgradable() as event:
+                    await self._upgrade(event)
                 case Replace() if self._process is None:
                     await self._replace()
                 case Shutdown(reason, deadline):
@@ -192,20 +187,21 @@ class Supervisor:
         await self._watcher.close()
         process = self._process
         deadline = self._applier.drain_seconds if self._deadline is None else self._deadline
-        if process is None:
-            return
-        with suppress(GatewayLostError):
-            await process.drain(deadline)
-        self._sockets.close()  # the gateway process closes its own: from now on, connections are refused
-        await asyncio.wait([process.ended, *self._leaving], timeout=deadline + GRACE_SECONDS)
+        leaving = asyncio.create_task(self._leaving.wait(deadline + GRACE_SECONDS))
+        if process is not None:
+            with suppress(GatewayLostError):
+                await process.drain(deadline)
+            self._sockets.close()  # the gateway process closes its own: from now on, connections are refused
+            await asyncio.wait([process.ended], timeout=deadline + GRACE_SECONDS)
+        await leaving
 
     async def _end(self) -> None:
         """Leave nothing behind, whatever has happened."""
         await self._watcher.close()
         self._sockets.close()
-        for leaving in self._leaving:
-            leaving.cancel()
-        await asyncio.gather(*(process.stop() for process in self._replaced), return_exceptions=True)
+        if self._checking is not None:
+            self._checking.cancel()
+        await self._leaving.stop()
         if self._process is not None:
             code = await self._process.stop()
             if code:
@@ -304,20 +300,38 @@ class Supervisor:
 
     # -- an upgrade ----------------------------------------------------------------------------------------------------
 
-    async def _upgrade(self, wanted: Upgrade) -> None:
-        log.info("upgrade", f"upgrading: {wanted.reason}", reason=wanted.reason)
+    async def _upgrade(self, event: Upgrade | Upgradable) -> None:
+        """Have the program checked aside: others must not wait for that, nor a lost process. Then do it."""
+        if isinstance(event, Upgrade):
+            log.info("upgrade", f"upgrading: {event.reason}", reason=event.reason)
+            checking = check_aside(event, self._source, self.put, becomes=self._succession is not None)
+            self._checking = asyncio.create_task(checking, name="check an upgrade")
+            return None
+        self.ground.notifier.reloading()
         try:
-            if self._process is None:
-                raise GatewayError("no gateway process serves at the moment; try again")
-            if isinstance(self._source, Path) and self._succession is not None:
-                await check_program(self._source)
-                self._estate(self._process, self._succession).become(command())
-            await self._renew(await read_aside(self._source), wanted.reason)
+            process, succession = self._process, self._succession
+            if isinstance(event.found, PylosError):
+                raise event.found
+            if process is None or process.ended.done():
+                raise GatewayError("the gateway process has just died; try again")
+            if isinstance(self._source, Path) and succession is not None:
+                return await self._become(process, succession, event)
+            await self._renew(event.found, event.wanted.reason)
         except PylosError as error:
-            log.error("upgrade_refused", f"{error}; what serves goes on", reason=wanted.reason)
-            tell(wanted.outcome, error)
+            log.error("upgrade_refused", f"{error}; what serves goes on", reason=event.wanted.reason)
+            tell(event.wanted.outcome, error)
         else:
-            tell(wanted.outcome, self.gateway_pid)
+            tell(event.wanted.outcome, self.gateway_pid)
+
+    async def _become(self, process: GatewayProcess, succession: Succession, event: Upgradable) -> None:
+        """Become the program as it is on disk now, when nothing else is to be done first. Raises GatewayError."""
+        with inheritance.signals_held_back():
+            async with process.silent():
+                for _ in range(2):  # what came before they were held back is put into the queue
+                    await asyncio.sleep(0)
+                if self._events.empty() and self._reading is None and not self._shutting_down:
+                    self._estate(process, succession).become(inheritance.command())
+        asyncio.get_running_loop().call_later(CALM_SECONDS, self.put, event)
 
     def _estate(self, process: GatewayProcess, succession: Succession) -> Inherited:
         """Collect what the program has to know that this one becomes."""
@@ -325,35 +339,34 @@ class Supervisor:
             gateway=process.pid,
             channel=process.descriptor,
             number=self.number,
-            checked=as_json(self._applier.checked),
+            checked=inheritance.as_json(self._applier.checked),
             table=self._applier.table,
             listen=self._applier.listen,
-            sockets=[
-                InheritedSocket(held.key, held.address, held.socket.fileno(), held.inode) for held in self._sockets.held
-            ],
+            sockets=inheritance.to_inherit(self._sockets.held),
             ground=self.ground.estate,
-            lanes=self._applier.lanes,
+            leaving=[*self._applier.lanes, *self._leaving.pids],
             control=succession.control,
             rendezvous=succession.rendezvous.estate if succession.rendezvous is not None else None,
         )
 
     async def _go_on(self, inherited: Inherited) -> None:
         """Be the program that another one has become: its gateway process serves, and a new one takes over."""
-        self.ground.take(from_json(inherited.checked))
+        self.ground.take(inheritance.from_json(inherited.checked))
         settled = self._upgrade_outcome = asyncio.get_running_loop().create_future()
-        held = [Held(one.key, one.address, sock, one.inode) for one, sock in open_sockets(inherited)]
+        held = inheritance.inherited_sockets(inherited)
         self._sockets.inherit(held)
         process = GatewayProcess.adopt(inherited.gateway, inherited.channel, (one.address for one in held))
-        self._written = from_json(inherited.checked)
+        self._written = inheritance.from_json(inherited.checked)
         prepared = Prepared(inherited.table, inherited.listen, {one.key: one for one in held})
         self._applier.inherit(inherited.number, self._written, prepared)
         with suppress(GatewayLostError):  # then it is replaced
             await process.open_admin_line()
+            if self._succession is not None and self._succession.rendezvous is not None:
+                await process.meet_at(self._succession.rendezvous)
         await self._serve_with(process)
         entry, _ = self.history.entry(self.number, self._written, "start")
         self.history.add(entry)
         log.info("gateway_adopted", f"gateway process {process.pid} goes on", gateway=process.pid)
-        lanes = see_off(inherited.lanes, self._applier.drain_seconds)
         try:
             checked = await read_aside(self._source)
             if inherited.renews:
@@ -363,10 +376,10 @@ class Supervisor:
         except PylosError as error:
             self._drift = "what the file says now was refused, and the configuration from before stays"
             log.error("upgrade_failed", f"{error}\nthe gateway process that served goes on", gateway=process.pid)
-            lanes.close()
+            self._leaving.keep(inherited.leaving)
             tell(settled, error)
         else:
-            self._leave_behind(lanes, "see lanes off")
+            self._leaving.see_off(inherited.leaving, self._applier.drain_seconds)
             tell(settled, self.gateway_pid)
 
     async def _bring_up_to_date(self, checked: Checked) -> None:
@@ -392,26 +405,13 @@ class Supervisor:
             raise
         self.ground.tell_of_the_start(checked)
         self._written, self._drift = checked, None
-        self._replaced.append(old)
+        self._leaving.add(old, seconds)
         await self._serve_with(new)
         entry, _ = await compare(self.history, self.number, checked, reason)
         self.history.add(entry)
         await self._follow(checked.files)
-        self._leave_behind(let_go(old, seconds), f"let gateway {old.pid} go", lambda: self._replaced.remove(old))
         text = f"gateway process {new.pid} serves in place of {old.pid} ({reason})"
         log.info("upgraded", text, gateway=new.pid, before=old.pid, generation=self.number)
-
-    def _leave_behind(
-        self, work: Coroutine[Any, Any, None], name: str, done: Callable[[], None] = lambda: None
-    ) -> None:
-        task = asyncio.create_task(work, name=name)
-        self._leaving.add(task)
-
-        def ended(task: asyncio.Task[None]) -> None:
-            self._leaving.discard(task)
-            done()
-
-        task.add_done_callback(ended)
 
     # -- a lost process -----------------------------------------------------------------------------------------------
 
@@ -452,7 +452,7 @@ class Supervisor:
         process = await GatewayProcess.start(self._command or gateway_command())
         rendezvous = self._succession.rendezvous if self._succession is not None else None
         if rendezvous is not None:
-            await process.meet_at(rendezvous.socket, rendezvous.memory)
+            await process.meet_at(rendezvous)
         return process
 
     def _write_estate(self) -> None:
@@ -549,7 +549,7 @@ class Supervisor:
 
     async def reopen(self, reason: str) -> None:
         """Open log files anew. Raises PylosError where one cannot be opened."""
-        await self._reopening.reopen(self._process, self._replaced, reason)
+        await self._reopening.reopen(self._process, self._leaving.gateways, reason)
 
     def drain(self, reason: str, deadline: float | None) -> None:
         """End as after SIGTERM, in `deadline` seconds at the latest; None = as the configuration says."""
@@ -586,10 +586,11 @@ class Supervisor:
         loop = asyncio.get_running_loop()
         loop.add_signal_handler(SIGHUP, lambda: self.put(Reload("SIGHUP")))
         loop.add_signal_handler(SIGUSR2, lambda: self.put(Upgrade("SIGUSR2")))
-        loop.add_signal_handler(SIGUSR1, lambda: self._reopening.aside(self._process, self._replaced, SIGUSR1.name))
+        gateways = self._leaving.gateways
+        loop.add_signal_handler(SIGUSR1, lambda: self._reopening.aside(self._process, gateways, SIGUSR1.name))
         for signal in (SIGTERM, SIGINT):
             loop.add_signal_handler(signal, self._terminate, signal)
-        let_signals_come()
+        inheritance.let_signals_come()
 
     def _terminate(self, signal: Signals) -> None:
         if self._shutting_down:

@@ -1,66 +1,57 @@
-"""An upgrade: the supervisor becomes the program as it is on disk now, and a new gateway process takes over."""
+"""Before an upgrade, the program as it is on disk now has to start, and to take the configuration."""
 
 from __future__ import annotations
 
 import asyncio
-import os
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from signal import SIGKILL
 
-from pylos.errors import GatewayError
-from pylos.supervisor import log
-from pylos.supervisor.adopted import AdoptedProcess
-from pylos.supervisor.process import GatewayLostError, GatewayProcess
+from pylos.errors import GatewayError, PylosError
+from pylos.supervisor.events import Event, Upgradable, Upgrade
+from pylos.supervisor.source import Checked, Source, read_aside
 
+CALM_SECONDS = 0.05
+"""After so long another look is taken whether there is something else to do."""
 CHECK_SECONDS = 45.0
 """How long the new program may take to check the configuration."""
-GRACE_SECONDS = 5.0
-"""Seconds that a gateway process has, after its drain's deadline, to end by itself."""
-LANE_GRACE_SECONDS = 15.0
-"""Likewise a lane of it."""
+
+
+async def check_aside(wanted: Upgrade, source: Source, put: Callable[[Event], None], *, becomes: bool) -> None:
+    """Read the source, and have the program check it that this one is to become; put what came of it."""
+    found: Checked | PylosError
+    try:
+        if isinstance(source, Path) and becomes:
+            await check_program(source)
+        found = await read_aside(source)
+    except PylosError as error:
+        found = error
+    except Exception as error:  # noqa: BLE001 - a defect of what is on disk now must not end what serves
+        found = GatewayError(f"the upgrade cannot be checked: {error!r}")
+    put(Upgradable(wanted, found))
 
 
 async def check_program(config: Path) -> None:
     """Have the program as it is on disk now check the configuration. Raises GatewayError when it cannot, or refuses."""
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "pylos", "check", "-c", str(config)),
-        stdin=asyncio.subprocess.DEVNULL,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.STDOUT,
-    )
+    try:
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-P", "-m", "pylos", "check", "-c", str(config)),
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.STDOUT,
+        )
+    except OSError as error:
+        raise GatewayError(f"cannot start the new program: {error}") from error
     try:
         async with asyncio.timeout(CHECK_SECONDS):
             output, _ = await process.communicate()
     except TimeoutError:
-        process.kill()
-        await process.wait()
         raise GatewayError(f"the new program has not checked {config} within {CHECK_SECONDS:g} s") from None
+    finally:
+        if process.returncode is None:  # late, or nobody waits any more
+            with suppress(ProcessLookupError):
+                process.kill()
     if process.returncode:
         told = output.decode(errors="replace").rstrip()
         raise GatewayError(f"the new program does not start, or does not take {config}:\n{told}")
-
-
-async def let_go(process: GatewayProcess, seconds: float) -> None:
-    """Have a gateway process finish what it has, so long at most."""
-    with suppress(GatewayLostError):
-        await process.drain(seconds)
-    await asyncio.wait([process.ended], timeout=seconds + GRACE_SECONDS)
-    await process.stop()
-    log.info("gateway_drained", f"gateway process {process.pid}, which was replaced, has ended", gateway=process.pid)
-
-
-async def see_off(lanes: Iterable[int], seconds: float) -> None:
-    """Wait for the end of lanes that belong to a gateway process that drains; those that stay are killed."""
-
-    async def one(pid: int) -> None:
-        with suppress(ProcessLookupError):
-            lane = AdoptedProcess(pid)
-            waiting = asyncio.ensure_future(lane.wait())
-            if not (await asyncio.wait([waiting], timeout=seconds + LANE_GRACE_SECONDS))[0]:
-                os.kill(pid, SIGKILL)
-            await waiting
-
-    await asyncio.gather(*map(one, lanes))

@@ -457,6 +457,22 @@ async def fails_at_once(_: Request) -> None:
     raise LookupError("at once")
 
 
+refreshed: list[asyncio.Task[int]] = []
+
+
+async def refresh() -> int:
+    await asyncio.sleep(0.001)
+    return 7
+
+
+@policy
+async def waits_with_others(_: Request) -> Allow:
+    """One does it, and all wait for that."""
+    if not refreshed or refreshed[0].done():
+        refreshed[:] = [asyncio.create_task(refresh())]
+    return Allow(path=f"/{await refreshed[0]}")
+
+
 TAG = ContextVar("tag", default="none")
 COROUTINES = {
     waits_in_time: (Kind.PASS, b""),
@@ -466,6 +482,7 @@ COROUTINES = {
     cancels_and_ends: (Kind.PASS, b""),
     leaves_something: (Kind.ALLOW, b'{"path":"/none"}'),
     fails_at_once: (Kind.FAILED, b""),
+    waits_with_others: (Kind.ALLOW, b'{"path":"/7"}'),
 }
 
 
@@ -479,11 +496,22 @@ def test_a_coroutine_that_begins_at_once_finds_all_as_in_a_task_of_its_own():
         for number in [*range(len(COROUTINES)), *reversed(range(len(COROUTINES)))]:
             told += [(number, (await one.ask(number))[0])]
             await asyncio.sleep(0)
-        together = [*range(len(COROUTINES))] * 2
+        together = [*range(len(COROUTINES))] * 2 + [list(COROUTINES).index(waits_with_others)] * 5
         answers = await one.ask(*together)
         return told + [(number, answers[at]) for at, number in enumerate(together)]
 
     wanted = list(COROUTINES.values())
     told = asyncio.run(ask(), debug=True)
     assert told == [(number, wanted[number]) for number, _ in told]
-    assert len(told) == 4 * len(wanted)
+    assert len(told) == 4 * len(wanted) + 5
+
+
+def test_what_one_waits_for_others_may_wait_for_in_the_same_turn():
+    """Of those that come together only the first one begins at once, in the name of a task that stands in."""
+
+    async def ask() -> Told:
+        one = Asked([waits_with_others])
+        await asyncio.sleep(0.01)
+        return await one.ask(*[0] * 10)
+
+    assert set(asyncio.run(ask()).values()) == {(Kind.ALLOW, b'{"path":"/7"}')}

@@ -1,7 +1,7 @@
 //! Two processes count by one limit: while the old one ends, it asks the new one before each request that is limited.
 //!
 //! Packets over a Unix socket. A question: its number (8 bytes), the hash of the key (8), the policy's name. An answer:
-//! the question's number, whether it is admitted (8), and for each rate what is left and when there is more (8 each); an
+//! the question's number, whether it is admitted (8; for no policy: whether there is a configuration), and for each rate what is left and when there is more (8 each); an
 //! answer of a number alone says that the limit is not there any more. A packet that begins with 0 has counters in JSON.
 
 use super::Counters;
@@ -33,6 +33,8 @@ pub(crate) enum Said {
     Unknown,
     /// It does not answer.
     Silent,
+    /// It has ended.
+    Gone,
 }
 
 /// The old process' end.
@@ -58,10 +60,26 @@ impl Asker {
             return Said::Silent;
         }
         let mut line = self.line.lock().unwrap_or_else(PoisonError::into_inner);
-        line.take(policy, key).unwrap_or_else(|_| {
+        // Who has waited for its turn may have waited long enough.
+        if clock::exact_us() < self.rests_until.load(Relaxed) {
+            return Said::Silent;
+        }
+        line.take(policy, key).unwrap_or_else(|error| {
+            if error.kind() != io::ErrorKind::TimedOut {
+                return Said::Gone;
+            }
             self.rests_until.store(clock::exact_us() + REST_US, Relaxed);
             Said::Silent
         })
+    }
+
+    /// Whether the new process serves; `None` when it has ended, or does not answer.
+    pub(crate) fn serves(&self) -> Option<bool> {
+        let mut line = self.line.lock().unwrap_or_else(PoisonError::into_inner);
+        match line.take("", 0) {
+            Ok(Said::Taken(told)) => Some(told.admitted),
+            _ => None,
+        }
     }
 
     /// Tells what was counted.
@@ -131,6 +149,10 @@ fn answer(shared: &Shared, socket: &OwnedFd) {
         }
         let Some((key, policy)) = rest.split_first_chunk::<8>() else { return };
         let mut answer = number.to_vec();
+        if policy.is_empty() {
+            let serves = shared.generation.load(Relaxed) > 0;
+            answer.extend_from_slice(&u64::from(serves).to_ne_bytes());
+        }
         let limit = std::str::from_utf8(policy).ok().and_then(|policy| shared.known_limit(policy));
         if let Some(limit) = limit {
             let taken = limit.take_hashed(u64::from_ne_bytes(*key), clock::exact_us());
@@ -178,6 +200,9 @@ mod tests {
         assert_eq!(taken(asker.take("each", 7)), (false, 0));
         assert_eq!(taken(asker.take("each", 8)), (true, 1));
         assert_eq!(asker.take("gone", 7), Said::Unknown);
+        assert_eq!(asker.serves(), Some(false));
+        new.generation.store(1, Relaxed);
+        assert_eq!(asker.serves(), Some(true));
     }
 
     #[test]
@@ -190,5 +215,8 @@ mod tests {
         assert_eq!(asker.take("each", 7), Said::Silent);
         assert!(again.elapsed() < PATIENCE, "not asked again so soon");
         drop(theirs);
+        asker.rests_until.store(0, Relaxed);
+        assert_eq!(asker.take("each", 7), Said::Gone);
+        assert_eq!(asker.serves(), None);
     }
 }

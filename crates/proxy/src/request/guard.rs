@@ -21,7 +21,7 @@ pub(crate) fn guard(request: &mut Request) -> Result<(), Refusal> {
 
 /// Refuses what there is no memory for. An explanation needs none.
 pub(crate) fn memory(q: &Inquiry<'_>) -> Result<(), Refusal> {
-    if q.metered.is_some_and(|metered| metered.shared.memory.is_tight()) {
+    if q.metered.is_some_and(|metered| metered.shared.is_short_of_memory()) {
         return Err(
             Refusal::gateway(503, "memory_low", "The gateway has too much to do: come back later.").closing()
         );

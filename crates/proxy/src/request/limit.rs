@@ -86,6 +86,10 @@ fn take(limit: &Limit, policy: &str, key: &[u8], metered: Metered<'_>) -> Option
         Said::Taken(taken) => Some(taken),
         Said::Unknown => Some(taken),
         Said::Silent => None,
+        Said::Gone => {
+            metered.shared.set_asker(None);
+            Some(taken)
+        }
     }
 }
 
