@@ -77,7 +77,7 @@ async def _command(site: Site, command: str) -> None:
     process = await asyncio.create_subprocess_exec(
         *words, stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.PIPE
     )
-    _, told = await asyncio.wait_for(process.communicate(), PATIENCE)
+    _, told = await asyncio.wait_for(process.communicate(), 2 * PATIENCE)  # it starts programs, one after the other
     if process.returncode:
         raise AssertionError(f"pylos {command}: exit code {process.returncode}: {told.decode(errors='replace')[:500]}")
 
