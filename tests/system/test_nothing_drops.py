@@ -23,7 +23,7 @@ from soak.site import Site, open_site
 from soak.traffic import Kind, Traffic
 from soak.watch import Sample, settled
 
-RELOADS = int(os.environ.get("PYLOS_RELOADS", "5"))
+RELOADS = int(os.environ.get("PYLOS_RELOADS", "4"))
 MORE_RELOADS = int(os.environ.get("PYLOS_MORE_RELOADS", "0"))
 APART = 0.7
 """Seconds from one reload to the next, at least."""
@@ -71,13 +71,13 @@ async def _reloads_under_load(folder: Path) -> tuple[Site, Sample, Sample]:
         await _reload(site, RELOADS)
         await traffic.pause()
         await reloads.put(site, site.next(routes=frozenset(), listeners=()))
-        before = await settled(site.served, site.document.admin_port)
+        before = after = await settled(site.served, site.document.admin_port)
         if MORE_RELOADS:
             traffic.go()
             await _reload(site, MORE_RELOADS, 0.0)
             await traffic.pause()
             await reloads.put(site, site.next(routes=frozenset(), listeners=()))
-        after = await settled(site.served, site.document.admin_port)
+            after = await settled(site.served, site.document.admin_port)
         await _look_for_lines(site)
         return site, before, after
 
