@@ -24,11 +24,11 @@ async def gateway(site: Site) -> str:
 
 
 async def lane(site: Site) -> str:
-    """Kill a lane; another one takes its place."""
+    """Kill the lane in use; another one takes its place. Older ones only finish what they have."""
     lanes = _lanes(site)
     if not lanes:
         return "there was no lane"
-    pid = site.chance.choice(lanes)
+    pid = lanes[-1]
     with site.incidents.during("kill_lane", Effect.LOSES_LANES):
         os.kill(pid, SIGKILL)
         await until(lambda: _ended(pid), PATIENCE, f"lane {pid} ends")
@@ -77,14 +77,26 @@ async def _command(site: Site, command: str) -> None:
     process = await asyncio.create_subprocess_exec(
         *words, stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.PIPE
     )
-    _, told = await asyncio.wait_for(process.communicate(), PATIENCE)
+    _, told = await asyncio.wait_for(process.communicate(), 2 * PATIENCE)  # it starts programs, one after the other
     if process.returncode:
         raise AssertionError(f"pylos {command}: exit code {process.returncode}: {told.decode(errors='replace')[:500]}")
 
 
 def _lanes(site: Site) -> list[int]:
-    """Give the processes of policies in Python. Whose children they are tells nothing: supervisors come and go."""
-    return [int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdigit() and _is_lane(entry, site)]
+    """Give the processes of policies in Python, the youngest last.
+
+    Whose children they are tells nothing: supervisors come and go.
+    """
+    found = [entry for entry in Path("/proc").iterdir() if entry.name.isdigit() and _is_lane(entry, site)]
+    return [int(entry.name) for entry in sorted(found, key=_started)]
+
+
+def _started(process: Path) -> int:
+    """Give when a process has started, in ticks since boot; 0 when it is gone."""
+    try:
+        return int((process / "stat").read_text().rpartition(")")[2].split()[19])
+    except OSError:
+        return 0
 
 
 def _is_lane(process: Path, site: Site) -> bool:

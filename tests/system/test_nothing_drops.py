@@ -15,15 +15,21 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
+from system.load import Load
+from system.rig import Front, configuration, until
 
+from pylos.testing.plugin import UpstreamFactory
 from soak.actions import reloads
 from soak.document import WORKERS
 from soak.kinds import bodies, plain, streams
 from soak.site import Site, open_site
 from soak.traffic import Kind, Traffic
-from soak.watch import Sample, settled
+from soak.watch import Sample, Taken, settled
 
-RELOADS = int(os.environ.get("PYLOS_RELOADS", "5"))
+ROUTE = '[route.r{0}]\nmatch = "/r/{0}"\nrespond = {{ text = "{0}" }}\n'
+WARMING = 30
+"""Reloads after which the supervisor's history is full."""
+RELOADS = int(os.environ.get("PYLOS_RELOADS", "4"))
 MORE_RELOADS = int(os.environ.get("PYLOS_MORE_RELOADS", "0"))
 APART = 0.7
 """Seconds from one reload to the next, at least."""
@@ -71,13 +77,13 @@ async def _reloads_under_load(folder: Path) -> tuple[Site, Sample, Sample]:
         await _reload(site, RELOADS)
         await traffic.pause()
         await reloads.put(site, site.next(routes=frozenset(), listeners=()))
-        before = await settled(site.served, site.document.admin_port)
+        before = after = await settled(site.served, site.document.admin_port)
         if MORE_RELOADS:
             traffic.go()
             await _reload(site, MORE_RELOADS, 0.0)
             await traffic.pause()
             await reloads.put(site, site.next(routes=frozenset(), listeners=()))
-        after = await settled(site.served, site.document.admin_port)
+            after = await settled(site.served, site.document.admin_port)
         await _look_for_lines(site)
         return site, before, after
 
@@ -94,6 +100,27 @@ def test_reloads_under_load(tmp_path: Path):
     assert (before.snapshots, after.snapshots) == (1, 1)
     assert after.gateway.growth(before.gateway) == []
     assert after.supervisor.growth(before.supervisor) == []
+
+
+def test_a_thousand_reloads_leave_nothing_behind(front: Front, upstream: UpstreamFactory):
+    """Each has twenty routes, one of them new; what was taken after the first few is what is taken at the end."""
+    app = upstream()
+
+    def reload(numbers: range) -> None:
+        for number in numbers:
+            routes = [ROUTE.format(name) for name in range(number, number + 20)]
+            gateway.reload_toml(configuration(app, more="".join(routes)))
+
+    gateway = front(app)
+    with Load(gateway.address(), clients=4) as load:
+        reload(range(WARMING))
+        load.more(200)
+        before = Taken.by(gateway.gateway_pid), Taken.by(gateway.pid)
+        reload(range(WARMING, WARMING + 1000))
+        load.more(200)
+        until(lambda: not Taken.by(gateway.gateway_pid).growth(before[0]))
+        assert Taken.by(gateway.pid).growth(before[1]) == []
+    assert load.failures == []
 
 
 async def _fewer_and_more_workers(folder: Path) -> Site:
