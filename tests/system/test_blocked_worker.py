@@ -62,7 +62,6 @@ def _wait(client: RawClient) -> float:
     return time.monotonic() - started
 
 
-@pytest.mark.xfail(reason="connections are handed to the worker with fewest, though it takes none", strict=True)
 def test_a_worker_that_stands_still(front: Front, upstream: UpstreamFactory):
     gateway = front(upstream(), pylos="access_log = false\nworkers = 4")
     with ExitStack() as stack, _standing_still(_worker(gateway.gateway_pid, "pylos-1")):

@@ -3,10 +3,12 @@
 
 use std::collections::HashMap;
 use std::net::IpAddr;
-use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
 use std::sync::{Mutex, PoisonError};
 
 const SHARDS: usize = 16;
+/// How often it is told that connections are not taken, ms.
+const TELL_MS: u64 = 1000;
 /// Connections kept for admin listeners, out of the descriptors in reserve.
 const ADMIN: u32 = 100;
 
@@ -14,6 +16,9 @@ pub(crate) struct Bounds {
     open: AtomicU32,
     /// What the descriptor limit allows.
     most: u32,
+    /// Not taken since that was told, and when it was.
+    refused: AtomicU64,
+    told_ms: AtomicU64,
     by_address: [Mutex<HashMap<IpAddr, u32>>; SHARDS],
 }
 
@@ -24,6 +29,8 @@ impl Bounds {
         Bounds {
             open: AtomicU32::new(0),
             most: u32::try_from(most).unwrap_or(u32::MAX).max(64),
+            refused: AtomicU64::new(0),
+            told_ms: AtomicU64::new(0),
             by_address: Default::default(),
         }
     }
@@ -54,6 +61,19 @@ impl Bounds {
         true
     }
 
+    /// Notes that a connection was not taken. Gives how many there were since the last time, once a second.
+    pub(crate) fn refused(&self, now_ms: u64) -> Option<u64> {
+        let count = self.refused.fetch_add(1, Relaxed) + 1;
+        let told = self.told_ms.load(Relaxed);
+        let due = now_ms >= told + TELL_MS || told == 0;
+        // Of those who find out at the same time one tells.
+        let tells = due && self.told_ms.compare_exchange(told, now_ms.max(1), Relaxed, Relaxed).is_ok();
+        tells.then(|| {
+            self.refused.fetch_sub(count, Relaxed);
+            count
+        })
+    }
+
     pub(crate) fn leave(&self, peer: Option<IpAddr>) {
         self.open.fetch_sub(1, Relaxed);
         let Some(peer) = peer else { return };
@@ -82,6 +102,15 @@ impl Bounds {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn that_some_are_refused_is_told_once_a_second() {
+        let bounds = Bounds::new(1000);
+        assert_eq!(bounds.refused(5000), Some(1));
+        assert_eq!((bounds.refused(5001), bounds.refused(5999)), (None, None));
+        assert_eq!(bounds.refused(6000), Some(3));
+        assert_eq!(bounds.refused(6001), None);
+    }
 
     #[test]
     fn both_bounds_hold_and_leave_no_trace() {

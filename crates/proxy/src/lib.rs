@@ -5,6 +5,7 @@
 
 mod server;
 mod control;
+mod given;
 mod handover;
 mod orphan;
 mod shared;
@@ -29,6 +30,7 @@ mod buffer;
 mod clock;
 
 pub use explain::{Explanation, Question, explain};
+pub use memory::RELEASE;
 use std::os::fd::OwnedFd;
 use std::time::Duration;
 
@@ -38,7 +40,7 @@ const LAST_WORDS: Duration = Duration::from_millis(500);
 /// Runs the gateway process until it is told to end; `control` is its end of the supervisor's socket. Gives the
 /// exit code.
 pub fn run(control: OwnedFd) -> i32 {
-    telemetry::events::tell_of_panics();
+    telemetry::events::begin();
     let code = server::Server::new(control).run();
     telemetry::events::finish(LAST_WORDS);
     code

@@ -4,6 +4,7 @@
 use crate::telemetry::events;
 use std::fs::read_to_string;
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 
 /// Of what a container may have, this much is used before requests are refused: tenths.
@@ -13,6 +14,15 @@ const TWENTIETH: u64 = 20;
 /// In a group's `memory.stat`, what can be had again.
 const RECLAIMABLE: [&str; 3] = ["inactive_file", "active_file", "slab_reclaimable"];
 const CGROUPS: &str = "/sys/fs/cgroup";
+
+/// Gives back to the system what the thread that calls it has freed. The allocator is the whole program's business, which
+/// says here how that is done.
+pub static RELEASE: OnceLock<fn()> = OnceLock::new();
+
+/// Has this thread give back what it can.
+pub(crate) fn release() {
+    RELEASE.get().inspect(|release| release());
+}
 
 #[derive(Default)]
 pub(crate) struct Memory {

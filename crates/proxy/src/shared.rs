@@ -1,6 +1,7 @@
 //! What all workers know of each other: loads, mailboxes, targets, counters of the process.
 
 use crate::bounds::Bounds;
+use crate::given::Given;
 use crate::handover::Asker;
 use crate::lane;
 use crate::memory::Memory;
@@ -45,6 +46,8 @@ pub(crate) struct Shared {
     /// Every worker ends at its next sweep, whether a message reaches it or not.
     pub(crate) stopping: AtomicBool,
     loads: Vec<Load>,
+    /// By worker: connections that others have accepted for it.
+    given: Vec<Given>,
     mail: RwLock<Vec<Option<UnboundedSender<Message>>>>,
     targets: Mutex<BTreeMap<(Box<str>, Box<str>), Arc<TargetState>>>,
     /// What policies in Python want to be remembered, by their names.
@@ -73,6 +76,7 @@ impl Shared {
             draining: AtomicBool::new(false),
             stopping: AtomicBool::new(false),
             loads: (0..MOST_WORKERS).map(|_| Load::default()).collect(),
+            given: (0..MOST_WORKERS).map(|_| Given::default()).collect(),
             mail: RwLock::new(vec![None; MOST_WORKERS]),
             targets: Mutex::default(),
             memories: Mutex::default(),
@@ -87,6 +91,15 @@ impl Shared {
     /// Whether memory runs out by what clients do. With few of them it does not: to refuse them would free nothing.
     pub(crate) fn is_short_of_memory(&self) -> bool {
         self.memory.is_tight() && self.bounds.open() > FEW
+    }
+
+    pub(crate) fn given(&self, worker: usize) -> &Given {
+        &self.given[worker]
+    }
+
+    /// Counts one more for a worker that will have it: its load is what it is only when it says so.
+    pub(crate) fn expect_load(&self, worker: usize) {
+        self.loads[worker].0.fetch_add(1, Relaxed);
     }
 
     pub(crate) fn set_load(&self, worker: usize, connections: usize) {

@@ -6,7 +6,7 @@ use crate::clock::{self, Clock};
 use crate::connection::accept::{self, Accepted, Listening, Socket};
 use crate::handover::Counters;
 use crate::lane::Line;
-use crate::memory::Container;
+use crate::memory::{self, Container};
 use crate::request::Scratch;
 use crate::request::inquiry::FreshId;
 use crate::request::question::Texts;
@@ -44,10 +44,8 @@ pub(crate) enum Message {
         log: Arc<LogWriter>,
         done: Sender<()>,
     },
-    Connection {
-        key: Arc<str>,
-        accepted: Accepted,
-    },
+    /// Another worker has accepted connections for this one.
+    Given,
     /// Take no new connection, finish what is there, end; cut what is left at `until_ms`, if that is given.
     Drain {
         until_ms: Option<u64>,
@@ -181,7 +179,7 @@ impl Worker {
                         self.exchange_log(Some(log));
                         let _ = done.send(());
                     }
-                    Some(Message::Connection { key, accepted }) => self.arrived(&key, accepted),
+                    Some(Message::Given) => self.take_given(),
                     Some(Message::Drain { until_ms }) => self.drain(until_ms),
                     Some(Message::Stop) => return,
                     // All that was sent has been read: what is left is to finish.
@@ -201,11 +199,7 @@ impl Worker {
                 // What others handed over before they knew.
                 mail.close();
                 open = false;
-                while let Ok(message) = mail.try_recv() {
-                    if let Message::Connection { key, accepted } = message {
-                        self.arrived(&key, accepted);
-                    }
-                }
+                self.take_given();
                 if self.may_end() {
                     return;
                 }
@@ -286,7 +280,14 @@ impl Worker {
         }
     }
 
-    fn arrived(self: &Rc<Self>, key: &str, accepted: Accepted) {
+    fn take_given(self: &Rc<Self>) {
+        while let Some(connection) = self.shared.given(self.id).take(u64::MAX) {
+            self.arrived(&connection.key, connection.accepted);
+        }
+    }
+
+    /// Begins to serve what another worker has accepted, or was to serve.
+    pub(crate) fn arrived(self: &Rc<Self>, key: &str, accepted: Accepted) {
         let sockets = self.sockets.borrow();
         if let Some(socket) = sockets.iter().find(|s| &*s.key == key) {
             accept::arrived(self, socket, accepted);
@@ -313,6 +314,9 @@ impl Worker {
         }
         self.clock.follow_wall();
         self.buffers.trim();
+        if self.shared.memory.is_tight() {
+            memory::release();
+        }
         self.scratches.borrow_mut().truncate(1024);
         let Some(snapshot) = self.snapshot.borrow().clone() else { return };
         for (upstream, state) in snapshot.table.upstreams.iter().zip(&snapshot.upstreams) {

@@ -41,7 +41,17 @@ fn run_gateway(py: Python<'_>, control_fd: i32) -> PyResult<i32> {
     // SAFETY: the number is not -1, and the caller's contract is that it owns the descriptor and gives it away
     // with this call: the supervisor's bare child inherits it for nothing else.
     let control = unsafe { OwnedFd::from_raw_fd(control_fd) };
+    let _ = pylos_proxy::RELEASE.set(release);
     Ok(py.detach(|| pylos_proxy::run(control)))
+}
+
+/// Gives back to the system what this thread has freed.
+fn release() {
+    #[expect(unsafe_code, reason = "the allocator is C")]
+    // SAFETY: it may be called by any thread at any time.
+    unsafe {
+        libmimalloc_sys::mi_collect(true);
+    }
 }
 
 #[pyfunction]

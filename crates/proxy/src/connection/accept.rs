@@ -2,9 +2,12 @@
 //! worker when the load is out of balance.
 
 use super::{Client, serve_h1};
+use crate::clock;
 use crate::stream::Stream;
+use crate::telemetry::events;
 use crate::worker::{Message, Worker};
 use std::cell::Cell;
+use std::fs::File;
 use std::future::{Future, poll_fn};
 use std::io;
 use std::net::IpAddr;
@@ -21,6 +24,9 @@ use tokio::task::coop::unconstrained;
 const PER_WAKE: u32 = 4;
 /// How long to leave the socket alone when descriptors have run out.
 const PAUSE: Duration = Duration::from_millis(50);
+
+/// How long a worker may take to see what it was given.
+const PATIENCE: Duration = Duration::from_millis(30);
 
 /// A listening socket as one worker knows it.
 pub(crate) struct Socket {
@@ -75,6 +81,9 @@ pub(crate) enum Accepted {
 /// Accepts for as long as the listener stays; at its end what clients have queued up already.
 pub(crate) async fn run(worker: Rc<Worker>, socket: Rc<Socket>, listening: Listening) {
     let mut taken = 0;
+    // What watches the gateway has to get through when clients have taken all.
+    let reserve = || worker.is_side().then(|| File::open("/dev/null").ok()).flatten();
+    let mut reserved = reserve();
     while !socket.closing.get() {
         let accepted = tokio::select! {
             accepted = accept(&listening) => accepted,
@@ -83,9 +92,20 @@ pub(crate) async fn run(worker: Rc<Worker>, socket: Rc<Socket>, listening: Liste
         match accepted {
             Ok((stream, peer)) => take(&worker, &socket, stream, peer),
             // Descriptors or memory have run out: others must close first. Errors of one connection pass.
-            Err(error) if is_exhaustion(&error) => tokio::time::sleep(PAUSE).await,
+            Err(error) if is_exhaustion(&error) => {
+                tell_refused(&worker);
+                match reserved.take().map(drop) {
+                    Some(()) => {
+                        if let Some(Ok((stream, peer))) = at_once(accept(&listening)).await {
+                            take(&worker, &socket, stream, peer);
+                        }
+                    }
+                    None => tokio::time::sleep(PAUSE).await,
+                }
+            }
             Err(_) => {}
         }
+        reserved = reserved.or_else(reserve);
         taken += 1;
         if taken % PER_WAKE == 0 {
             tokio::task::yield_now().await;
@@ -130,14 +150,30 @@ fn take(worker: &Rc<Worker>, socket: &Rc<Socket>, stream: Stream, peer: Option<I
             Stream::Unix(s) => s.into_std().ok().map(Accepted::Unix),
         };
         let Some(accepted) = accepted else { return };
-        let message = Message::Connection { key: Arc::clone(&socket.key), accepted };
-        // The other one has just ended: it stays here.
-        if let Err(Message::Connection { accepted, .. }) = worker.shared.send(other, message) {
-            arrived(worker, socket, accepted);
+        let (given, now_ms) = (worker.shared.given(other), clock::exact_ms());
+        match given.give(&socket.key, accepted, now_ms) {
+            Err(accepted) => arrived(worker, socket, accepted),
+            // The other one has just ended: it stays here.
+            Ok(()) if worker.shared.send(other, Message::Given).is_err() => take_back(worker, other, now_ms),
+            Ok(()) => {
+                worker.shared.expect_load(other);
+                let worker = Rc::clone(worker);
+                tokio::task::spawn_local(async move {
+                    tokio::time::sleep(PATIENCE).await;
+                    take_back(&worker, other, now_ms);
+                });
+            }
         }
         return;
     }
     begin(worker, socket, stream, peer);
+}
+
+/// Serves here what was given to another worker until then, and was not taken.
+fn take_back(worker: &Rc<Worker>, other: usize, until_ms: u64) {
+    while let Some(connection) = worker.shared.given(other).take(until_ms) {
+        worker.arrived(&connection.key, connection.accepted);
+    }
 }
 
 /// A connection that another worker accepted.
@@ -148,6 +184,15 @@ pub(crate) fn arrived(worker: &Rc<Worker>, socket: &Rc<Socket>, accepted: Accept
     };
     if let Ok((stream, peer)) = stream {
         begin(worker, socket, stream, peer);
+    }
+}
+
+/// Notes that a connection was not taken, and tells of it now and then.
+fn tell_refused(worker: &Worker) {
+    let bounds = &worker.shared.bounds;
+    if let Some(count) = bounds.refused(clock::exact_ms()) {
+        let (count, open) = (count.to_string(), bounds.open().to_string());
+        events::warn("connections_refused", &[("count", &count), ("open", &open)]);
     }
 }
 
@@ -165,7 +210,7 @@ fn begin(worker: &Rc<Worker>, socket: &Rc<Socket>, stream: Stream, peer: Option<
     };
     if !admitted {
         cells.refused.add(1);
-        return;
+        return tell_refused(worker);
     }
     if let Stream::Tcp(s) = &stream {
         // Fails only on a connection that is gone already.

@@ -47,8 +47,10 @@ pub(crate) fn finish(most: Duration) {
     }
 }
 
-/// Tells of panics in the same way: what Rust does by itself waits for standard error.
-pub(crate) fn tell_of_panics() {
+/// Makes ready, while there are descriptors. Panics are told in the same way: what Rust does by itself waits for standard
+/// error.
+pub(crate) fn begin() {
+    writer();
     std::panic::set_hook(Box::new(|panic| {
         let place = panic.location().map(ToString::to_string).unwrap_or_default();
         // A text that was made may hold parts of a request.
@@ -58,10 +60,14 @@ pub(crate) fn tell_of_panics() {
 }
 
 fn tell(level: &str, event: &str, facts: &[(&str, &str)]) {
-    let to = TO.get_or_init(|| start().ok()).as_ref();
+    let to = writer();
     if to.is_none_or(|to| to.try_send(Job::Line(line(level, event, facts))).is_err()) {
         LOST.fetch_add(1, Relaxed);
     }
+}
+
+fn writer() -> Option<&'static SyncSender<Job>> {
+    TO.get_or_init(|| start().ok()).as_ref()
 }
 
 fn start() -> io::Result<SyncSender<Job>> {
