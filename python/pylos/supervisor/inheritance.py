@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pylos.errors import GatewayError
+from pylos.supervisor.capability import binding_handed_on
 from pylos.supervisor.sockets import Held
 from pylos.supervisor.source import Checked
 
@@ -70,7 +71,7 @@ class Inherited:
     def descriptors(self) -> list[int]:
         """All that have to stay open."""
         control = [self.control["socket"], self.control["lock"]] if self.control else []
-        rendezvous = [self.rendezvous["socket"], self.rendezvous["memory"]] if self.rendezvous else []
+        rendezvous = [self.rendezvous[one] for one in ("socket", "memory", "reading")] if self.rendezvous else []
         ground = self.ground["descriptors"] if self.ground else []
         return [self.channel, *control, *rendezvous, *ground, *(one.descriptor for one in self.sockets)]
 
@@ -79,7 +80,7 @@ class Inherited:
         try:
             memory = os.memfd_create("pylos-inherited", 0)
             os.pwrite(memory, json.dumps(asdict(self)).encode(), 0)
-            with self._kept_open():
+            with self._kept_open(), binding_handed_on():
                 os.environ[VARIABLE] = str(memory)
                 os.execv(command[0], command)  # noqa: S606 - our own command, without a shell
         except OSError as error:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 import socket
 import sys
 import time
@@ -208,11 +207,7 @@ class GatewayProcess:
 
     async def meet_at(self, rendezvous: Rendezvous) -> None:
         """Tell it where to wait for another supervisor when this one is lost, and what to keep for that."""
-        memory = rendezvous.for_reading
-        try:
-            await self._send({"type": "rendezvous"}, [rendezvous.socket, memory])
-        finally:
-            os.close(memory)
+        await self._send({"type": "rendezvous"}, [rendezvous.socket, rendezvous.reading])
 
     async def hand_over(self, memory: int, line: int) -> None:
         """Have it leave what it knows in some memory, for a process at the other end of the line."""

@@ -33,11 +33,13 @@ SUFFIX = ".gateway"
 
 @dataclass(frozen=True)
 class Rendezvous:
-    """The socket, listening, and the memory: two descriptors."""
+    """The socket, listening, and the memory, to write and to read: descriptors."""
 
     path: Path
     socket: int
     memory: int
+    reading: int
+    """By which nothing can be written: a gateway process only keeps it. Made while this process has all its rights."""
 
     @classmethod
     def open(cls, control: Path) -> Rendezvous:
@@ -55,21 +57,21 @@ class Rendezvous:
             finally:
                 os.umask(umask)
             sock.listen()
-            memory = new_memory()
+            memory, reading = new_memory()
         except BaseException:
             sock.close()
             raise
-        return cls(path, sock.detach(), memory)
+        return cls(path, sock.detach(), memory, reading)
 
     @classmethod
     def inherit(cls, told: dict[str, Any]) -> Rendezvous:
         """Go on with what `estate` of another program gave."""
-        return cls(Path(told["path"]), told["socket"], told["memory"])
+        return cls(Path(told["path"]), told["socket"], told["memory"], told["reading"])
 
     @property
     def estate(self) -> dict[str, Any]:
         """What a program has to know that this one becomes."""
-        return {"path": str(self.path), "socket": self.socket, "memory": self.memory}
+        return {"path": str(self.path), "socket": self.socket, "memory": self.memory, "reading": self.reading}
 
     def write(self, estate: Inherited) -> None:
         """Write what the next supervisor has to know, if there should be one."""
@@ -82,17 +84,13 @@ class Rendezvous:
         os.pwrite(self.memory, text, place + HEAD.size)
         os.pwrite(self.memory, HEAD.pack(number, len(text), sha256(text).digest()), place)
 
-    @property
-    def for_reading(self) -> int:
-        """A new descriptor of the memory by which nothing can be written: a gateway process only keeps it."""
-        return os.open(f"/proc/self/fd/{self.memory}", os.O_RDONLY | os.O_CLOEXEC)
-
     def close(self) -> None:
         """Take it away: the gateway has ended."""
         with suppress(OSError):
             self.path.unlink()
         os.close(self.socket)
         os.close(self.memory)
+        os.close(self.reading)
 
 
 def adopt(control: Path) -> tuple[Inherited, Rendezvous] | None:
@@ -132,14 +130,14 @@ def adopt(control: Path) -> tuple[Inherited, Rendezvous] | None:
             control=None,
             renews=message["version"] != version(),
         )
-    return inherited, Rendezvous(path, rendezvous, new_memory())
+    return inherited, Rendezvous(path, rendezvous, *new_memory())
 
 
-def new_memory() -> int:
-    """Make memory that others may keep and read, and only this process may write."""
+def new_memory() -> tuple[int, int]:
+    """Make memory that others may keep and read, and only this process may write: descriptors to write and to read."""
     memory = os.memfd_create("pylos-estate")
     os.fchmod(memory, 0o400)
-    return memory
+    return memory, os.open(f"/proc/self/fd/{memory}", os.O_RDONLY | os.O_CLOEXEC)
 
 
 def pages(memory: int) -> list[tuple[int, bytes]]:
