@@ -3,13 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from system.rig import NEXT, Front, Refusal, Served, configuration
+from system.serving import Serve, servings
+from system.serving import configuration as hello
 
 from pylos import Gateway
 from pylos.testing import GatewayUnderTest, RawClient, Response, ScriptedUpstream
 from pylos.testing.plugin import GatewayFactory
+
+
+@pytest.fixture
+def serve() -> Iterator[Serve]:
+    """Start `pylos serve`; all are ended at the end."""
+    with servings() as start:
+        yield start
+
+
+@pytest.fixture
+def file(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The file of a gateway that says hello; its runtime directory is the test's own."""
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path_factory.mktemp("run")))
+    path = tmp_path / "pylos.toml"
+    path.write_text(hello())
+    return path
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import NamedTuple, Protocol, Self
 
 from pylos import Gateway
-from pylos.testing import GatewayUnderTest, Response, ScriptedUpstream
+from pylos.testing import GatewayUnderTest, RawClient, Response, ScriptedUpstream
 
 CONFIG = """
 [pylos]
@@ -133,3 +133,12 @@ def until(holds: Callable[[], bool], seconds: float = 10.0) -> None:
         if time.monotonic() > deadline:
             raise TimeoutError(f"not within {seconds} s")
         time.sleep(0.02)
+
+
+def connects(address: str) -> bool:
+    """Whether a connection is taken, or refused."""
+    try:
+        RawClient(address).close()
+    except ConnectionRefusedError:
+        return False
+    return True

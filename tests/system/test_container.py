@@ -6,12 +6,11 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from system.rig import until
-from system.serving import Serve, Serving, configuration, servings
+from system.serving import Serve, Serving
 
 OF_ITS_OWN = ["unshare", "--pid", "--fork", "--kill-child", "--mount-proc"]
 """Starts a program as PID 1 of a name space of processes."""
@@ -25,20 +24,6 @@ def can_unshare() -> bool:
 
 
 pytestmark = pytest.mark.skipif(not can_unshare(), reason="needs the right to make a name space of processes")
-
-
-@pytest.fixture
-def serve() -> Iterator[Serve]:
-    with servings() as start:
-        yield start
-
-
-@pytest.fixture
-def file(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path_factory.mktemp("run")))
-    path = tmp_path / "pylos.toml"
-    path.write_text(configuration())
-    return path
 
 
 def first(served: Serving) -> int:

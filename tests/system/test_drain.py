@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from system.rig import Front, configuration, until
+from system.rig import Front, configuration, connects, until
 
 from pylos.testing import GatewayUnderTest, RawClient, UpstreamConnection, Wait
 from pylos.testing.plugin import UpstreamFactory
@@ -62,18 +62,10 @@ def test_readiness_turns_first(front: Front, upstream: UpstreamFactory):
         client.send(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
         app.wait_for_requests(1)
         gateway.signal(signal.SIGTERM)
-        until(lambda: not _connects(address))
+        until(lambda: not connects(address))
         assert _status(gateway, "/readyz") == 503
         assert _status(gateway, "/livez") == 200
         assert _status(gateway, "/metrics") == 200
-
-
-def _connects(address: str) -> bool:
-    try:
-        RawClient(address).close()
-    except ConnectionRefusedError:
-        return False
-    return True
 
 
 def test_a_second_signal_ends_at_once(front: Front, upstream: UpstreamFactory):
@@ -85,7 +77,7 @@ def test_a_second_signal_ends_at_once(front: Front, upstream: UpstreamFactory):
         busy.send(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
         app.wait_for_requests(2)
         gateway.signal(signal.SIGTERM)
-        until(lambda: not _connects(gateway.address()))
+        until(lambda: not connects(gateway.address()))
         started = time.monotonic()
         gateway.signal(signal.SIGTERM)
         gateway.wait(10)
@@ -109,7 +101,7 @@ def test_tunnels_work_until_the_deadline_and_are_closed_then(front: Front, upstr
         _open_tunnel(client)
         started = time.monotonic()
         gateway.signal(signal.SIGTERM)
-        until(lambda: not _connects(gateway.address()))
+        until(lambda: not connects(gateway.address()))
         _talk(client, b"still there")
         assert client.read_to_end() in (b"", GOING_AWAY)
         assert 1.8 < time.monotonic() - started < 7

@@ -16,7 +16,7 @@ from typing import IO
 
 import pytest
 from system.load import Load
-from system.rig import Front, configuration, resident, until
+from system.rig import Front, configuration, connects, resident, until
 
 from pylos import Gateway
 from pylos.testing import RawClient, Request, UpstreamConnection, Wait, reply
@@ -173,7 +173,7 @@ def test_drain_finishes_what_runs(front: Front, upstream: UpstreamFactory):
         busy.send(b"GET /slow HTTP/1.1\r\nHost: a\r\n\r\n")
         app.wait_for_requests(2)
         gateway.signal(signal.SIGTERM)
-        until(lambda: not _connects(address))
+        until(lambda: not connects(address))
         busy.send(b"GET /second HTTP/1.1\r\nHost: a\r\n\r\n")
         go_on.set()
         for client in (busy, idle):
@@ -221,14 +221,6 @@ def test_drain_has_a_deadline(front: Front, upstream: UpstreamFactory):
         gateway.wait(10)
         assert 0.9 < time.monotonic() - started < 5
         client.read_to_end()
-
-
-def _connects(address: str) -> bool:
-    try:
-        RawClient(address).close()
-    except ConnectionRefusedError:
-        return False
-    return True
 
 
 def test_killed_gateway_is_replaced(front: Front, upstream: UpstreamFactory):

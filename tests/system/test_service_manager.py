@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import IO
 
 import pytest
-from system.serving import Serve, configuration, servings
+from system.serving import Serve, configuration
 
 STARTED_WITH = """
 import os, sys
@@ -23,20 +23,6 @@ os.environ.update(LISTEN_PID=str(os.getpid()), WATCHDOG_PID=str(os.getpid()))
 os.execv(sys.executable, [sys.executable, *rest])
 """
 """Puts sockets where a service manager puts them, and becomes the program."""
-
-
-@pytest.fixture
-def serve() -> Iterator[Serve]:
-    with servings() as start:
-        yield start
-
-
-@pytest.fixture
-def file(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path_factory.mktemp("run")))
-    path = tmp_path / "pylos.toml"
-    path.write_text(configuration())
-    return path
 
 
 class Manager:

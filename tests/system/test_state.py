@@ -8,17 +8,10 @@ import signal
 import stat
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from system.serving import Serve, configuration, servings
-
-
-@pytest.fixture
-def serve() -> Iterator[Serve]:
-    with servings() as start:
-        yield start
+from system.serving import Serve, configuration
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from system.serving import Serve, Serving, configuration, servings
+from system.serving import Serve, Serving, configuration
 
 import pylos
 
@@ -36,12 +36,6 @@ def may_run(python: str) -> bool:
 
 PYTHON = next((one for one in (sys.executable, "/usr/bin/python3") if os.geteuid() == 0 and may_run(one)), None)
 pytestmark = pytest.mark.skipif(PYTHON is None, reason="needs root, and a Python that other users can run")
-
-
-@pytest.fixture
-def serve() -> Iterator[Serve]:
-    with servings() as start:
-        yield start
 
 
 @pytest.fixture

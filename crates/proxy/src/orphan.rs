@@ -19,11 +19,8 @@ pub(crate) struct Rendezvous {
 }
 
 impl Rendezvous {
-    pub(crate) fn new(descriptors: Vec<OwnedFd>) -> io::Result<Self> {
-        let [socket, estate] = descriptors
-            .try_into()
-            .map_err(|_| io::Error::other("the descriptors of the rendezvous have not come"))?;
-        Ok(Rendezvous { socket, estate })
+    pub(crate) fn new([socket, estate]: [OwnedFd; 2]) -> Self {
+        Rendezvous { socket, estate }
     }
 
     /// Waits for a supervisor that takes this process over; it is told what there is: `sockets` by their addresses.

@@ -220,7 +220,7 @@ impl Server {
     }
 
     fn meet_at(&mut self, descriptors: Vec<OwnedFd>) -> std::io::Result<()> {
-        self.rendezvous = Some(Rendezvous::new(descriptors)?);
+        self.rendezvous = Some(Rendezvous::new(two(descriptors)?));
         Ok(())
     }
 
@@ -568,7 +568,7 @@ fn wanted_workers(table: &Table) -> usize {
     wanted.min(MOST_WORKERS - 1)
 }
 
-/// The memory and the socket that come with a hand-over.
+/// The memory and the socket that come with an order.
 fn two(descriptors: Vec<OwnedFd>) -> std::io::Result<[OwnedFd; 2]> {
     descriptors.try_into().map_err(|_| std::io::Error::other("its descriptors have not come"))
 }

@@ -157,7 +157,8 @@ class Upgradable:
     """The program has been found to start with the configuration, or not."""
 
     wanted: Upgrade
-    found: Checked | PylosError
+    found: Checked | PylosError | None
+    """What the source says, for a gateway process that is to take over; None for a program that reads it itself."""
 
 
 @dataclass(frozen=True)

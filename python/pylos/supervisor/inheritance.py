@@ -52,9 +52,8 @@ class Inherited:
     """Of the configuration in use."""
     checked: dict[str, Any]
     """The configuration in use, in the form of `as_json`."""
-    table: dict[str, Any]
-    """The same, with the addresses as they are."""
     listen: dict[str, list[str]]
+    """The addresses of each listener as they are."""
     sockets: list[InheritedSocket]
     leaving: list[int] = field(default_factory=list)
     """Children that are to end: lanes of that gateway process, and what was replaced before."""
@@ -75,11 +74,24 @@ class Inherited:
         ground = self.ground["descriptors"] if self.ground else []
         return [self.channel, *control, *rendezvous, *ground, *(one.descriptor for one in self.sockets)]
 
-    def become(self, command: list[str]) -> None:
-        """Become another program, which finds all of this. Raises GatewayError when that cannot be."""
+    @contextmanager
+    def written(self) -> Iterator[int]:
+        """Write it into memory, whose descriptor is given; it is closed where nothing came of it.
+
+        Raises GatewayError.
+        """
         try:
             memory = os.memfd_create("pylos-inherited", 0)
-            os.pwrite(memory, json.dumps(asdict(self)).encode(), 0)
+        except OSError as error:
+            raise GatewayError(f"there is no memory for what the new program has to know: {error}") from error
+        with os.fdopen(memory, "wb") as file:
+            file.write(json.dumps(asdict(self)).encode())
+            file.flush()
+            yield memory
+
+    def become(self, command: list[str], memory: int) -> None:
+        """Become another program, which finds what was written. Raises GatewayError when that cannot be."""
+        try:
             with self._kept_open(), binding_handed_on():
                 os.environ[VARIABLE] = str(memory)
                 os.execv(command[0], command)  # noqa: S606 - our own command, without a shell

@@ -44,9 +44,9 @@ class Leaving:
 
     def see_off(self, children: Iterable[int], seconds: float) -> None:
         """Wait for the end of children that end by themselves; those that stay longer than so are killed."""
-        self.keep(children)
-        for pid in list(self._children):
+        for pid in set(children) - self._children:
             self._aside(self._see_off(pid, seconds), f"see {pid} off")
+        self.keep(children)
 
     async def wait(self, seconds: float) -> None:
         """Wait until all have ended, so long at most."""

@@ -114,6 +114,8 @@ def adopt(control: Path) -> tuple[Inherited, Rendezvous] | None:
                 "      = end it, or give this one another name: pylos serve -n NAME"
             )
         message, (memory, rendezvous, *listening) = told
+        if os.fstat(memory).st_uid != os.geteuid():
+            raise GatewayError(f"what answers at {path} has another user's word for what a supervisor has left")
         inherited = estate_in(memory)
         os.close(memory)
         sockets = dict(zip(message["sockets"], listening, strict=True))

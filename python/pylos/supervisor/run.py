@@ -144,9 +144,7 @@ class Supervisor:
             await self._start_process(partial(self._applier.change, self._written))
             entry, _ = self.history.entry(self._applier.generation, self._written, "start")
             self.history.add(entry)
-        await self._follow(self._written.files)
-        if unread(self._written):  # while it was read and applied, which nobody has watched
-            self.put(Reload("a file has changed", noticed=True))
+        await self._follow(self._written.files, self._written.contents)
         report_warnings(self._applier.checked.warnings)
         report_listening(self._applier.listen)
         self.ground.serves(self.number, self._applier.listen)
@@ -251,7 +249,7 @@ class Supervisor:
             await self._settle(wanted.outcomes, error)
             return
         self._source, self._written, self._drift, self._rolled_back = read.source, checked, None, False
-        await self._follow(checked.files)
+        await self._follow(checked.files, checked.contents)
         await self._settle(wanted.outcomes, taken)
 
     async def _use_instead(self, wanted: Rollback | Put) -> None:
@@ -294,9 +292,9 @@ class Supervisor:
         for outcome in outcomes:
             tell(outcome, result)
 
-    async def _follow(self, files: Sequence[Path]) -> None:
+    async def _follow(self, files: Sequence[Path], known: bytes = b"") -> None:
         if self._watch:
-            await self._watcher.follow(dict.fromkeys(files))
+            await self._watcher.follow(dict.fromkeys(files), known)
 
     # -- an upgrade ----------------------------------------------------------------------------------------------------
 
@@ -314,9 +312,10 @@ class Supervisor:
                 raise event.found
             if process is None or process.ended.done():
                 raise GatewayError("the gateway process has just died; try again")
-            if isinstance(self._source, Path) and succession is not None:
+            if event.found is not None:
+                await self._renew(event.found, event.wanted.reason)
+            elif succession is not None:
                 return await self._become(process, succession, event)
-            await self._renew(event.found, event.wanted.reason)
         except PylosError as error:
             log.error("upgrade_refused", f"{error}; what serves goes on", reason=event.wanted.reason)
             tell(event.wanted.outcome, error)
@@ -325,12 +324,13 @@ class Supervisor:
 
     async def _become(self, process: GatewayProcess, succession: Succession, event: Upgradable) -> None:
         """Become the program as it is on disk now, when nothing else is to be done first. Raises GatewayError."""
-        with inheritance.signals_held_back():
-            async with process.silent():
+        async with process.silent():
+            estate = self._estate(process, succession)
+            with estate.written() as memory, inheritance.signals_held_back():
                 for _ in range(2):  # what came before they were held back is put into the queue
                     await asyncio.sleep(0)
                 if self._events.empty() and self._reading is None and not self._shutting_down:
-                    self._estate(process, succession).become(inheritance.command())
+                    estate.become(inheritance.command(), memory)
         asyncio.get_running_loop().call_later(CALM_SECONDS, self.put, event)
 
     def _estate(self, process: GatewayProcess, succession: Succession) -> Inherited:
@@ -340,7 +340,6 @@ class Supervisor:
             channel=process.descriptor,
             number=self.number,
             checked=inheritance.as_json(self._applier.checked),
-            table=self._applier.table,
             listen=self._applier.listen,
             sockets=inheritance.to_inherit(self._sockets.held),
             ground=self.ground.estate,
@@ -351,13 +350,13 @@ class Supervisor:
 
     async def _go_on(self, inherited: Inherited) -> None:
         """Be the program that another one has become: its gateway process serves, and a new one takes over."""
-        self.ground.take(inheritance.from_json(inherited.checked))
+        self._written = inheritance.from_json(inherited.checked)
+        self.ground.take(self._written)
         settled = self._upgrade_outcome = asyncio.get_running_loop().create_future()
         held = inheritance.inherited_sockets(inherited)
         self._sockets.inherit(held)
         process = GatewayProcess.adopt(inherited.gateway, inherited.channel, (one.address for one in held))
-        self._written = inheritance.from_json(inherited.checked)
-        prepared = Prepared(inherited.table, inherited.listen, {one.key: one for one in held})
+        prepared = Prepared.of(self._written.table, inherited.listen, held)
         self._applier.inherit(inherited.number, self._written, prepared)
         with suppress(GatewayLostError):  # then it is replaced
             await process.open_admin_line()
@@ -409,7 +408,7 @@ class Supervisor:
         await self._serve_with(new)
         entry, _ = await compare(self.history, self.number, checked, reason)
         self.history.add(entry)
-        await self._follow(checked.files)
+        await self._follow(checked.files, checked.contents)
         text = f"gateway process {new.pid} serves in place of {old.pid} ({reason})"
         log.info("upgraded", text, gateway=new.pid, before=old.pid, generation=self.number)
 

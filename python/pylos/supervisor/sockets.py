@@ -84,6 +84,14 @@ class Prepared:
     opened: list[Held] = field(default_factory=list)
     """Those of `held` that `prepare` has opened."""
 
+    @classmethod
+    def of(cls, table: dict[str, Any], listen: dict[str, list[str]], held: Iterable[Held]) -> Prepared:
+        """Go on with what another program has prepared."""
+        prepared = cls(copy.deepcopy(table), listen, {one.key: one for one in held})
+        for name, addresses in listen.items():
+            prepared.table["listen"][name]["bind"] = list(addresses)
+        return prepared
+
     @property
     def sockets(self) -> dict[str, socket.socket]:
         """All sockets by their real address."""

@@ -19,12 +19,13 @@ CHECK_SECONDS = 45.0
 
 
 async def check_aside(wanted: Upgrade, source: Source, put: Callable[[Event], None], *, becomes: bool) -> None:
-    """Read the source, and have the program check it that this one is to become; put what came of it."""
-    found: Checked | PylosError
+    """Read the source; or have the program read it that this one is to become. Puts what came of it."""
+    found: Checked | PylosError | None = None
     try:
         if isinstance(source, Path) and becomes:
             await check_program(source)
-        found = await read_aside(source)
+        else:
+            found = await read_aside(source)
     except PylosError as error:
         found = error
     except Exception as error:  # noqa: BLE001 - a defect of what is on disk now must not end what serves

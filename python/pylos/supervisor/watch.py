@@ -31,12 +31,12 @@ class Watcher:
         self._contents = b""
         self._task: asyncio.Task[None] | None = None
 
-    async def follow(self, files: Iterable[Path]) -> None:
-        """Watch these files from now on."""
+    async def follow(self, files: Iterable[Path], known: bytes = b"") -> None:
+        """Watch these files from now on. `known` is the digest of their contents when they were read, if they were."""
         files = tuple(files)
         if files == self._files and folders_to_watch(files) == self._folders:
             return  # and what changed since the last look is still to be reported
-        known = self._contents if files == self._files else contents(files)
+        known = self._contents if files == self._files else known or contents(files)
         await self.close()
         self._files, self._folders, self._contents = files, folders_to_watch(files), known
         if self._folders:

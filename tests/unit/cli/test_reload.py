@@ -12,11 +12,6 @@ FAKE = Path(__file__).parents[1] / "supervisor" / "fake_supervisor.py"
 TEXT = '[listen.http]\nbind = "127.0.0.1:0"\n[route.{name}]\nmatch = "/{name}"\nrespond = {{ status = 204 }}\n'
 
 
-@pytest.fixture(autouse=True)
-def runtime(tmp_path_factory, monkeypatch):
-    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path_factory.mktemp("run")))
-
-
 @pytest.fixture
 def served(file, tmp_path):
     """A gateway of the default name that uses TEXT of `one`. Nothing watches its file: commands alone change it."""

@@ -14,11 +14,6 @@ FAKE = Path(__file__).parents[1] / "supervisor" / "fake_supervisor.py"
 TEXT = '[listen.http]\nbind = "127.0.0.1:0"\n[route.{name}]\nmatch = "/{name}"\nrespond = {{ status = 204 }}\n'
 
 
-@pytest.fixture(autouse=True)
-def runtime(tmp_path_factory, monkeypatch):
-    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path_factory.mktemp("run")))
-
-
 @pytest.fixture
 def serve(file, tmp_path):
     """Start a gateway of the default name with a route of some name, that makes it misbehave."""

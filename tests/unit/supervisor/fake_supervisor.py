@@ -18,7 +18,7 @@ FAKE_GATEWAY = Path(__file__).parent / "fake_gateway.py"
 class Blind(run.Watcher):
     """Sees nothing."""
 
-    async def follow(self, files: object) -> None: ...
+    async def follow(self, files: object, known: bytes = b"") -> None: ...
 
 
 if __name__ == "__main__":

@@ -65,7 +65,8 @@ impl Asker {
             return Said::Silent;
         }
         line.take(policy, key).unwrap_or_else(|error| {
-            if error.kind() != io::ErrorKind::TimedOut {
+            // One that does not read what it is asked has not ended.
+            if !matches!(error.kind(), io::ErrorKind::TimedOut | io::ErrorKind::WouldBlock) {
                 return Said::Gone;
             }
             self.rests_until.store(clock::exact_us() + REST_US, Relaxed);

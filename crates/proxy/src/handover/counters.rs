@@ -25,23 +25,20 @@ enum Kind {
     Process,
 }
 
-#[derive(Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(from = "Vec<((Kind, Vec<Box<str>>), Values)>", into = "Vec<((Kind, Vec<Box<str>>), Values)>")]
+/// As it is written.
+type Listed = Vec<((Kind, Vec<Box<str>>), Values)>;
+
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "Listed", into = "Listed")]
 pub(crate) struct Counters(Series);
 
-impl Clone for Counters {
-    fn clone(&self) -> Self {
-        Counters(self.0.clone())
-    }
-}
-
-impl From<Vec<((Kind, Vec<Box<str>>), Values)>> for Counters {
-    fn from(all: Vec<((Kind, Vec<Box<str>>), Values)>) -> Self {
+impl From<Listed> for Counters {
+    fn from(all: Listed) -> Self {
         Counters(all.into_iter().collect())
     }
 }
 
-impl From<Counters> for Vec<((Kind, Vec<Box<str>>), Values)> {
+impl From<Counters> for Listed {
     fn from(counters: Counters) -> Self {
         counters.0.into_iter().collect()
     }
@@ -118,14 +115,12 @@ impl Counters {
         };
         let named = {
             let all = shared.registry.lock();
-            self.0.iter().filter(|((kind, labels), _)| known(&all, *kind, labels)).map(cloned).collect()
+            let mut named = self.0.clone();
+            named.retain(|(kind, labels), _| known(&all, *kind, labels));
+            named
         };
         Counters(named).add_to(shared);
     }
-}
-
-fn cloned((name, values): (&(Kind, Vec<Box<str>>), &Values)) -> ((Kind, Vec<Box<str>>), Values) {
-    (name.clone(), values.clone())
 }
 
 fn sum<C: Counted>(cells: &PerWorker<C>) -> Values {

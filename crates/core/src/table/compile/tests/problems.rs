@@ -486,7 +486,8 @@ fn problems_have_one_form_outside() {
 
 #[test]
 fn unknown_keys_are_no_table() {
-    for (pointer, key) in [("", "tls"), ("/pylos", "colour"), ("/route/r", "cache"), ("/upstream/u/pool", "x")]
+    for (pointer, key) in
+        [("", "tls"), ("/pylos", "colour"), ("/route/r", "cache"), ("/upstream/u/pool", "x")]
     {
         let mut table = whole(route(json!({})));
         table
