@@ -97,6 +97,10 @@ __all__ = [
 ]
 
 
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
+
+
 _HOMES = {"Config": "pylos.config", "Gateway": "pylos.gateway"}
 """Of names that are imported when they are asked for; those of all others are models."""
 

@@ -225,9 +225,19 @@ def test_only_root_can_become_another_user(folder: Path):
 
 def test_a_state_directory_of_another_user(serve: Serve, folder: Path):
     (folder / "kept").mkdir()
+    (folder / "kept" / "secret").touch(0o600)
     told = started(serve, folder, f'state = "{folder}/kept"').failure()
 
     assert f"{folder}/kept belongs to the user with the number 0" in told
+
+
+def test_an_empty_state_directory_of_root_is_given_to_it(serve: Serve, folder: Path):
+    """A new volume of a container."""
+    (folder / "kept").mkdir(mode=0o755)
+    started(serve, folder, f'state = "{folder}/kept"').get()
+
+    assert (folder / "kept").owner() == USER
+    assert (folder / "kept" / "secret").owner() == USER
 
 
 def test_an_access_log_that_it_could_not_write(serve: Serve, folder: Path):

@@ -189,5 +189,6 @@ class Answers:
 
 
 def ready(supervisor: Supervisor) -> dict[str, Any]:
-    """Tell who serves where."""
-    return {**supervisor.ready, "admin": supervisor.admin_listeners}
+    """Tell who serves where, and which listeners have no traffic but metrics and health."""
+    listeners = supervisor.checked.table["listen"].items()
+    return {**supervisor.ready, "admin": [name for name, listen in listeners if "proxy" not in listen["serve"]]}

@@ -22,7 +22,7 @@ from pylos.supervisor.container import FIRST, leave_first_place
 from pylos.supervisor.keys import Keys, keys_in_memory, keys_of_file, keys_of_folder
 from pylos.supervisor.notify import Notifier
 from pylos.supervisor.source import Checked
-from pylos.supervisor.state import StateFolder, default_folder
+from pylos.supervisor.state import StateFolder, default_folder, make_folder
 
 OF_THE_START = ("state", "secret", "user")
 """Keys of [pylos] that count when a supervisor starts, and not on a reload."""
@@ -100,34 +100,55 @@ class Ground:
             return
         said = self._said = self._told = _of_the_start(checked)
         account = account_to_become(said["user"])
-        self.folder = self._open_folder(said["state"], account)
-        self.keys = self._read_keys(said["secret"])
+        path, named = self._folder_path(said["state"]), said["secret"]
+        if named is not None:
+            self.keys = keys_of_file(Path(named))
+        if account is not None:
+            # As root nothing is opened in a folder that is not root's.
+            if path is not None:
+                self._make_folder(path, said["state"], account)
+            self.on_account(account)
+            become(account)
+            log.info("user", f"runs as {account.name}", user=account.name)
+        self.folder = None if path is None else self._open_folder(path, said["state"], account)
+        if named is None:
+            self.keys = self._read_keys()
         if account is None:
             return
-        self.on_account(account)
-        become(account)
-        log.info("user", f"runs as {account.name}", user=account.name)
         _check_program(account)
         _check_log(checked.table["pylos"]["access_log"], account)
         _tell_unreadable(checked.files, account)
 
-    def _open_folder(self, named: str | None, account: Account | None) -> StateFolder | None:
-        """Open the state directory; none where nobody has named one, or where the usual one cannot be made."""
-        if named is None and self._name is None:
+    def _folder_path(self, named: str | None) -> Path | None:
+        """Say where the state directory is; None where nobody has named one."""
+        if named is not None:
+            return Path(named)
+        if self._name is None:
             return None
         try:
-            return StateFolder.open(Path(named) if named is not None else default_folder(self._name or ""), account)
+            return default_folder(self._name)
         except OSError as error:
-            if named is not None or account is not None:
-                where = f", {named}," if named is not None else ""
-                text = f"the state directory{where} cannot be used: {_reason(error)} ({state.PLACE})\n{HINT}"
-                raise GatewayError(text) from None
             log.warning("state_failed", f"no state directory ({_reason(error)}): nothing is kept when the gateway ends")
             return None
 
-    def _read_keys(self, named: str | None) -> Keys:
-        if named is not None:
-            return keys_of_file(Path(named))
+    def _make_folder(self, path: Path, named: str | None, account: Account) -> None:
+        """Make it for another user."""
+        try:
+            make_folder(path, account)
+        except OSError as error:
+            raise _no_folder(named, error) from None
+
+    def _open_folder(self, path: Path, named: str | None, account: Account | None) -> StateFolder | None:
+        """Open the state directory; none where the usual one cannot be made."""
+        try:
+            return StateFolder.open(path)
+        except OSError as error:
+            if named is not None or account is not None:
+                raise _no_folder(named, error) from None
+            log.warning("state_failed", f"no state directory ({_reason(error)}): nothing is kept when the gateway ends")
+            return None
+
+    def _read_keys(self) -> Keys:
         if self.folder is None:
             if self._name is not None:
                 log.info("secret_in_memory", "the gateway's secret is in memory only: what it signs ends with it")
@@ -180,6 +201,11 @@ def _of_the_start(checked: Checked) -> dict[str, Any]:
 
 def _reason(error: OSError) -> str:
     return error.strerror or str(error)
+
+
+def _no_folder(named: str | None, error: OSError) -> GatewayError:
+    where = f", {named}," if named is not None else ""
+    return GatewayError(f"the state directory{where} cannot be used: {_reason(error)} ({state.PLACE})\n{HINT}")
 
 
 def _check_program(account: Account) -> None:

@@ -184,6 +184,8 @@ def as_json(checked: Checked) -> dict[str, Any]:
 def from_json(told: dict[str, Any]) -> Checked:
     """Read it again."""
     files, folder = [Path(file) for file in told["files"]], Path(told["folder"])
+    known = {one.name for one in fields(Checked)}
+    told = {name: value for name, value in told.items() if name in known}
     return Checked(**{**told, "files": files, "folder": folder, "contents": bytes.fromhex(told["contents"])})
 
 

@@ -57,6 +57,9 @@ class Leaving:
         """End all of them at once."""
         for task in self._tasks:
             task.cancel()
+        for pid in self._children:
+            with suppress(ProcessLookupError):
+                os.kill(pid, SIGKILL)
         await asyncio.gather(*(process.stop() for process in self.gateways), return_exceptions=True)
 
     def _aside(self, work: Coroutine[Any, Any, None], name: str) -> None:

@@ -22,10 +22,10 @@ def opened(path: Path) -> int:
 
 
 def take(lock: int) -> None:
-    """Take a lock, and leave our number in it for whoever comes next. Raises TakenError."""
+    """Take a lock, and leave our number in it for whoever comes next. Raises TakenError, OSError."""
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
+    except BlockingIOError:
         raise TakenError(os.pread(lock, 20, 0).decode(errors="replace").strip()) from None
     os.ftruncate(lock, 0)
     os.pwrite(lock, f"{os.getpid()}\n".encode(), 0)

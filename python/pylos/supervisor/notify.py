@@ -38,6 +38,10 @@ class Notifier:
     def ready(self, status: str) -> None:
         """Say that requests are served; after a reload, that it is over. Within a running event loop."""
         self._tell("READY=1", f"MAINPID={os.getpid()}", f"STATUS={status}")
+        self.beat()
+
+    def beat(self) -> None:
+        """Tell the watchdog from now on that the event loop turns, where there is one. Within a running event loop."""
         if self._watchdog and self._beating is None:
             self._beating = asyncio.create_task(self._beat(self._watchdog / 2), name="tell the watchdog")
 
@@ -66,6 +70,6 @@ class Notifier:
         if self._address is None:
             return
         name = self._address.replace("@", "\0", 1) if self._address.startswith("@") else self._address
-        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sender, suppress(OSError):
+        with suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sender:
             sender.settimeout(0)
             sender.sendto("\n".join(words).encode(), name)

@@ -111,8 +111,12 @@ class GatewayProcess:
 
     @classmethod
     def adopt(cls, pid: int, descriptor: int, addresses: Iterable[str]) -> GatewayProcess:
-        """Go on with one that another program has started. Raises ProcessLookupError when it has ended."""
-        adopted = cls(AdoptedProcess(pid), Channel(socket.socket(fileno=descriptor)))
+        """Go on with one that another program has started. Raises GatewayError when it has ended."""
+        try:
+            process = AdoptedProcess(pid)
+        except ProcessLookupError:
+            raise GatewayError(f"the gateway process {pid} has ended that was to go on; start again") from None
+        adopted = cls(process, Channel(socket.socket(fileno=descriptor)))
         adopted.addresses = frozenset(addresses)
         return adopted
 

@@ -20,7 +20,7 @@ def main(child: int) -> int:
     while True:
         number = signal.sigwait(WAITED_FOR)
         if number != signal.SIGCHLD:
-            with suppress(ProcessLookupError):
+            with suppress(OSError):  # it has ended; or it is another user's, and this one lacks CAP_KILL
                 os.kill(child, number)
         elif (code := reap(child)) is not None:
             return code if code >= 0 else 128 - code

@@ -84,10 +84,11 @@ class Rendezvous:
         os.pwrite(self.memory, text, place + HEAD.size)
         os.pwrite(self.memory, HEAD.pack(number, len(text), sha256(text).digest()), place)
 
-    def close(self) -> None:
-        """Take it away: the gateway has ended."""
-        with suppress(OSError):
-            self.path.unlink()
+    def close(self, *, keep: bool) -> None:
+        """Let go of it; take its path away unless there is a gateway process that is to be found there."""
+        if not keep:
+            with suppress(OSError):
+                self.path.unlink()
         os.close(self.socket)
         os.close(self.memory)
         os.close(self.reading)

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Iterable
 from contextlib import suppress
 
-from pylos.errors import GatewayError, PylosError
+from pylos.errors import PylosError
 from pylos.supervisor import log
 from pylos.supervisor.process import GatewayProcess
 
@@ -23,15 +23,16 @@ class Reopening:
         Where none serves, the next one opens its own. Raises PylosError where a file cannot be opened; then the one
         before is written on.
         """
-        for other in tuple(draining):
-            with suppress(GatewayError):  # it ends anyway
-                await other.reopen()
         try:
             if process is not None:
                 await process.reopen()
         except PylosError as error:
             log.error("reopen_failed", f"log files: {error} ({reason})", reason=reason)
             raise
+        finally:
+            for other in tuple(draining):
+                with suppress(PylosError):  # it ends anyway
+                    await other.reopen()
         log.info("reopened", f"log files were opened anew ({reason})", reason=reason)
 
     def aside(self, process: GatewayProcess | None, draining: Iterable[GatewayProcess], reason: str) -> None:

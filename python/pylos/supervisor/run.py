@@ -77,9 +77,11 @@ class Supervisor:
         self._source = source
         self._succession = succession
         self._leaving = Leaving()
+        """Processes that were replaced and drain."""
+        self.took_over = False
+        """A gateway process that another program has left goes on under this one."""
         self._checking: asyncio.Task[None] | None = None
         """Checks the program for an upgrade."""
-        """Processes that were replaced and drain."""
         self._upgrade_outcome: asyncio.Future[int] | None = None
         """Of the upgrade by which this program began, if it did so."""
         self._on_ready = on_ready
@@ -95,6 +97,8 @@ class Supervisor:
         self._process: GatewayProcess | None = None
         self._process_changed = asyncio.Condition()
         self._shutting_down = False
+        self._told_to_end = False
+        """By a signal: another one means at once."""
         self.history = History()
         self._wanted: deque[Reload] = deque()
         self._reading: asyncio.Task[None] | None = None
@@ -350,6 +354,7 @@ class Supervisor:
 
     async def _go_on(self, inherited: Inherited) -> None:
         """Be the program that another one has become: its gateway process serves, and a new one takes over."""
+        self.ground.notifier.beat()
         self._written = inheritance.from_json(inherited.checked)
         self.ground.take(self._written)
         settled = self._upgrade_outcome = asyncio.get_running_loop().create_future()
@@ -362,6 +367,7 @@ class Supervisor:
             await process.open_admin_line()
             if self._succession is not None and self._succession.rendezvous is not None:
                 await process.meet_at(self._succession.rendezvous)
+        self.took_over = True
         await self._serve_with(process)
         entry, _ = self.history.entry(self.number, self._written, "start")
         self.history.add(entry)
@@ -508,13 +514,6 @@ class Supervisor:
         """The gateway process that serves; 0 between two."""
         return self._process.pid if self._process else 0
 
-    @property
-    def admin_listeners(self) -> list[str]:
-        """The listeners that serve no traffic but metrics and health."""
-        return [
-            name for name, listen in self._applier.checked.table["listen"].items() if "proxy" not in listen["serve"]
-        ]
-
     def end_at_once(self) -> None:
         """End without waiting for requests in flight."""
         self._hurry.set()
@@ -592,8 +591,8 @@ class Supervisor:
         inheritance.let_signals_come()
 
     def _terminate(self, signal: Signals) -> None:
-        if self._shutting_down:
+        if self._told_to_end:
             log.info("hurry", f"a second signal ({signal.name}): ending at once")
             self.end_at_once()
-        self._shutting_down = True
+        self._told_to_end = self._shutting_down = True
         self.put(Shutdown(signal.name))

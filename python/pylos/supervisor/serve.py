@@ -78,16 +78,18 @@ async def controlled(
         supervisor = Supervisor(source, on_ready=on_ready, succession=succession, ground=ground)
         return await run_beside(supervisor, answer_forwarded(supervisor))
     ground.on_account = control.give_to
-    rendezvous: Rendezvous | None = None
     try:
         inherited, rendezvous = meeting(control, inherited)
         succession = Succession(control.estate, inherited, rendezvous)
         supervisor = Supervisor(source, on_ready=on_ready, succession=succession, ground=ground)
-        await run_beside(supervisor, control.serve(supervisor), answer_forwarded(supervisor))
+        try:
+            await run_beside(supervisor, control.serve(supervisor), answer_forwarded(supervisor))
+        finally:
+            if rendezvous is not None:
+                # A gateway process that was found, and not taken over in the end, is to be found again.
+                rendezvous.close(keep=inherited is not None and not supervisor.took_over)
     finally:
         control.close()
-        if rendezvous is not None:
-            rendezvous.close()
 
 
 async def run_beside(supervisor: Supervisor, *work: Coroutine[Any, Any, None]) -> None:

@@ -24,16 +24,14 @@ class StateFolder:
         """The descriptor by which it is ours."""
 
     @classmethod
-    def open(cls, path: Path, account: Account | None = None) -> StateFolder:
-        """Make it where it is missing (mode 0700), and take it. With an account it is to belong to that.
+    def open(cls, path: Path) -> StateFolder:
+        """Make it where it is missing (mode 0700), and take it.
 
         Raises OSError where there can be none, GatewayError where another supervisor uses it.
         """
-        _make(path, account)
+        make_folder(path)
         held = lock.opened(path / "lock")
         try:
-            if account is not None:
-                os.fchown(held, account.uid, account.gid)
             lock.take(held)
         except lock.TakenError as error:
             os.close(held)
@@ -52,17 +50,21 @@ class StateFolder:
             os.close(self.lock)
 
 
-def _make(path: Path, account: Account | None) -> None:
-    """Make a folder that is ours alone, or see that the one there is."""
+def make_folder(path: Path, account: Account | None = None) -> None:
+    """Make a folder that is ours alone, or the account's; or see that the one there is. Raises OSError.
+
+    One that is root's and empty, as a new volume of a container is, is given to the account.
+    """
     uid = os.geteuid() if account is None else account.uid
     with suppress(FileExistsError):
         path.parent.mkdir(parents=True, exist_ok=True)
         path.mkdir(mode=0o700)
-        if account is not None:
-            os.chown(path, account.uid, account.gid)
-    found = path.stat()
+    found = path.lstat() if account is not None else path.stat()
     if not stat.S_ISDIR(found.st_mode):
         raise NotADirectoryError(f"{path} is no directory")
+    if account is not None and found.st_uid == os.geteuid() and not any(path.iterdir()):
+        os.chown(path, account.uid, account.gid)
+        found = path.stat()
     if found.st_uid != uid:
         raise PermissionError(f"{path} belongs to the user with the number {found.st_uid}, and not to {uid}")
     if found.st_mode & 0o022:
@@ -80,7 +82,10 @@ def default_folder(name: str) -> Path:
         base = Path("/var/lib/pylos")
     else:
         base = _home() / "pylos"
-    return base if name == DEFAULT_NAME else base / checked_name(name)
+    if name == DEFAULT_NAME:
+        return base
+    # Beside that of the default one, which may be another user's; but below what a service manager has made.
+    return base / checked_name(name) if given else base.with_name(f"{base.name}-{checked_name(name)}")
 
 
 def _home() -> Path:

@@ -62,7 +62,7 @@ async def converse_http(api: Api, connection: socket.socket) -> None:
         async with asyncio.timeout(REQUEST_SECONDS):
             await writer.drain()
     except (TimeoutError, asyncio.IncompleteReadError):
-        return  # who asks has left, or as good as that
+        writer.transport.abort()  # who asks has left, or as good as that: what it has not read is not waited for
     finally:
         writer.close()
         with suppress(OSError):
