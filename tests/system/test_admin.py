@@ -45,7 +45,12 @@ def guarded(app: ScriptedUpstream, monkeypatch: pytest.MonkeyPatch) -> Iterator[
 
 def ask(gateway: Gateway, method: str, path: str, *headers: tuple[str, str], body: bytes | None = None) -> Response:
     with RawClient(gateway.address("ops")) as client:
-        return client.request(method, path, headers, body=body)
+        return client.request(method, path, headers, body=body, host=gateway.address("ops"))
+
+
+def asked_as(host: str, gateway: Gateway) -> Response:
+    with RawClient(gateway.address("ops")) as client:
+        return client.request("GET", "/api/v1/status", host=host)
 
 
 # -- without a token -------------------------------------------------------------------------------------------------
@@ -96,6 +101,21 @@ def test_it_is_not_served_where_nobody_asked_for_it(app: ScriptedUpstream):
         assert ask(gateway, "GET", "/api/v1/status").header("pylos-reason") == "no_page"
         with RawClient(gateway.address("http")) as client:
             assert client.get("/api/v1/status").status == 200, "it is the upstream's there"
+
+
+@pytest.mark.parametrize(
+    "host", ["gateway", "localhost:9090", "ops.localhost", "127.0.0.1", "[::1]:9090", "10.0.0.7:80"]
+)
+def test_it_answers_to_names_of_no_domain(open_one: Gateway, host: str):
+    assert asked_as(host, open_one).status == 200
+
+
+@pytest.mark.parametrize(
+    "host", ["evil.example", "EVIL.example:9090", "127.0.0.1.evil.example", "localhost.example", "127.1"]
+)
+def test_no_page_looks_in_by_a_name_of_its_own(open_one: Gateway, host: str):
+    came = asked_as(host, open_one)
+    assert (came.status, came.header("pylos-reason")) == (421, "admin_host")
 
 
 # -- with a token ----------------------------------------------------------------------------------------------------

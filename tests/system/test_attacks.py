@@ -125,7 +125,6 @@ def test_slow_readers(served: GatewayUnderTest):
     assert memory.growth < READERS * 300_000
 
 
-@pytest.mark.xfail(reason="a client that takes nothing is closed with FIN: the system keeps what was sent", strict=True)
 def test_what_slow_readers_have_not_taken_is_forgotten(served: GatewayUnderTest):
     """By the system too, which may hold megabytes for each of them."""
     address = address_of(served.address())

@@ -126,7 +126,7 @@ def serve(tmp_path: Path) -> Iterator[Start]:
 
 def get(address: str, path: str = "/") -> Response:
     with RawClient(address) as client:
-        return client.get(path)
+        return client.request("GET", path, host=address)
 
 
 def test_upgrades_under_load(serve: Start, upstream: UpstreamFactory):

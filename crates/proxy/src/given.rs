@@ -35,13 +35,13 @@ impl Given {
         Ok(())
     }
 
-    /// The next one that was given at this time or before.
-    pub(crate) fn take(&self, until_ms: u64) -> Option<Connection> {
+    /// The next one, if it was given at this time or before, and is of a socket that the taker knows.
+    pub(crate) fn take(&self, until_ms: u64, knows: impl Fn(&str) -> bool) -> Option<Connection> {
         if self.waiting.load(Relaxed) == 0 {
             return None;
         }
         let mut queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
-        let due = queue.front().is_some_and(|next| next.given_ms <= until_ms);
+        let due = queue.front().is_some_and(|next| next.given_ms <= until_ms && knows(&next.key));
         let taken = if due { queue.pop_front() } else { None };
         self.waiting.store(queue.len(), Relaxed);
         taken

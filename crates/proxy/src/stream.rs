@@ -11,6 +11,11 @@ use std::task::{Context, Poll, Waker, ready};
 use tokio::io::AsyncWrite;
 use tokio::net::{TcpStream, UnixStream, tcp, unix};
 
+fn reset_on_close(stream: &TcpStream) {
+    // Fails only on a connection that is gone already.
+    let _ = socket2::SockRef::from(stream).set_linger(Some(std::time::Duration::ZERO));
+}
+
 /// A connected socket.
 pub(crate) enum Stream {
     Tcp(TcpStream),
@@ -111,8 +116,7 @@ impl Stream {
     /// Makes the coming close a reset: what was sent and not yet received is lost with it.
     pub(crate) fn reset_on_close(&self) {
         if let Stream::Tcp(s) = self {
-            // Fails only on a connection that is gone already.
-            let _ = socket2::SockRef::from(s).set_linger(Some(std::time::Duration::ZERO));
+            reset_on_close(s);
         }
     }
 
@@ -202,7 +206,17 @@ impl WriteHalf<'_> {
         })
         .await;
         wait.over();
+        if let Err(Broken::Timeout(_)) = done {
+            // It takes nothing: the system need not keep what it has not taken either.
+            self.reset_on_close();
+        }
         done
+    }
+
+    fn reset_on_close(&self) {
+        if let WriteHalf::Tcp(s) = self {
+            reset_on_close(s.as_ref());
+        }
     }
 
     /// Sends FIN.

@@ -111,6 +111,11 @@ impl Timers {
         self.all.borrow().iter().filter(|t| t.idle.get()).for_each(|t| t.wake());
     }
 
+    /// Wakes everyone.
+    pub(crate) fn wake_all(&self) {
+        self.all.borrow().iter().for_each(|timer| timer.wake());
+    }
+
     /// Wakes everyone: the gateway drains. Who only waits for a client to notice the end waits no longer than
     /// `until_ms`.
     pub(crate) fn drain(&self, until_ms: u64) {

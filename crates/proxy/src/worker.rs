@@ -32,6 +32,9 @@ use tokio::sync::mpsc::UnboundedReceiver;
 /// How long a drain lets connections linger that have had their last answer.
 const LINGER_MS: u64 = 500;
 
+/// How long tunnels have at the end to tell so and to be heard.
+pub(crate) const FAREWELL_MS: u64 = 500;
+
 /// What a worker is told.
 pub(crate) enum Message {
     Apply(Box<Update>),
@@ -111,6 +114,9 @@ pub(crate) struct Worker {
     connections: Cell<usize>,
     /// When a surplus worker ends, whatever it still has, ms.
     end_at: Cell<Option<u64>>,
+    /// It ends: tunnels have until then to tell so, ms.
+    farewell_until: Cell<Option<u64>>,
+    pub(crate) tunnels: Cell<usize>,
 }
 
 /// The thread's whole life.
@@ -128,10 +134,10 @@ pub(crate) fn run(id: usize, shared: Arc<Shared>, mail: UnboundedReceiver<Messag
     };
     let worker = Rc::new(Worker::new(id, shared));
     runtime.block_on(Rc::clone(&worker).live(mail));
-    worker.flush_log();
     // A resolver that hangs must not hold up the end.
-    drop(worker);
     runtime.shutdown_background();
+    // What was cut by that has written its lines.
+    worker.flush_log();
 }
 
 impl Worker {
@@ -158,6 +164,8 @@ impl Worker {
             draining: Cell::new(None),
             connections: Cell::new(0),
             end_at: Cell::new(None),
+            farewell_until: Cell::new(None),
+            tunnels: Cell::new(0),
         }
     }
 
@@ -181,7 +189,7 @@ impl Worker {
                     }
                     Some(Message::Given) => self.take_given(),
                     Some(Message::Drain { until_ms }) => self.drain(until_ms),
-                    Some(Message::Stop) => return,
+                    Some(Message::Stop) => self.take_leave(),
                     // All that was sent has been read: what is left is to finish.
                     None => open = false,
                 },
@@ -192,6 +200,11 @@ impl Worker {
             }
             if self.shared.stopping.load(Relaxed)
                 || self.end_at.get().is_some_and(|at| clock::exact_ms() >= at)
+            {
+                self.take_leave();
+            }
+            if let Some(until_ms) = self.farewell_until.get()
+                && (self.tunnels.get() == 0 || clock::exact_ms() >= until_ms)
             {
                 return;
             }
@@ -229,13 +242,19 @@ impl Worker {
             });
             Rc::clone(pool)
         });
+        let mut taken_away = false;
         self.pools.borrow_mut().retain(|(upstream, target), pool| {
             let kept = snapshot.names(upstream, target);
             if !kept {
                 pool.close();
+                pool.end_tunnels(clock::exact_ms() + table.settings.drain_ms);
+                taken_away = true;
             }
             kept
         });
+        if taken_away && self.tunnels.get() > 0 {
+            self.timers.wake_all();
+        }
         if let Some(probes) = probes {
             probes.follow(&table, &self.shared);
         }
@@ -281,7 +300,9 @@ impl Worker {
     }
 
     fn take_given(self: &Rc<Self>) {
-        while let Some(connection) = self.shared.given(self.id).take(u64::MAX) {
+        // One of a socket that is new, and not known here yet, is left for who gave it.
+        let knows = |key: &str| self.sockets.borrow().iter().any(|socket| &*socket.key == key);
+        while let Some(connection) = self.shared.given(self.id).take(u64::MAX, knows) {
             self.arrived(&connection.key, connection.accepted);
         }
     }
@@ -292,6 +313,17 @@ impl Worker {
         if let Some(socket) = sockets.iter().find(|s| &*s.key == key) {
             accept::arrived(self, socket, accepted);
         }
+    }
+
+    /// Lets tunnels tell both of their sides that they end.
+    fn take_leave(&self) {
+        if self.farewell_until.get().is_none() {
+            self.farewell_until.set(Some(clock::exact_ms() + FAREWELL_MS));
+            self.timers.wake_all();
+        }
+    }
+    pub(crate) fn takes_leave(&self) -> bool {
+        self.farewell_until.get().is_some()
     }
 
     fn drain(&self, until_ms: Option<u64>) {

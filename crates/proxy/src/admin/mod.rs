@@ -12,6 +12,7 @@ use line::{Question, Silence};
 use pylos_core::message::head::Fields;
 use pylos_core::table::Token;
 use serde::Serialize;
+use std::net::Ipv4Addr;
 
 /// Largest body of who may change something: a configuration.
 const MOST_BODY: u64 = 8 << 20;
@@ -52,6 +53,10 @@ async fn ask(x: &mut Exchange<'_>) -> Result<line::Answer, Refusal> {
     let listener = &snapshot.table.listeners[x.listener.index()];
     let request = &x.scratch.request;
     let rights = rights(listener.admin_token.as_ref(), &request.fields, request.block.bytes())?;
+    if rights == Rights::Read && !is_of_no_domain(request.host()) {
+        let detail = "Without a token this listener answers to addresses and names without dots only.";
+        return Err(Refusal::client(421, "admin_host", detail));
+    }
     let body = match rights {
         Rights::Change => body::gather(x, MOST_BODY).await?,
         Rights::Read => body::gather(x, MOST_QUESTION).await.map_err(too_much_to_ask)?,
@@ -88,6 +93,13 @@ fn rights(token: Option<&Token>, fields: &Fields, block: &[u8]) -> Result<Rights
     let refusal = Refusal::client(401, "admin_token_missing", "This listener asks for its token.");
     let fields = vec![("www-authenticate".to_owned(), "Bearer realm=\"pylos\"".to_owned())];
     Err(Refusal { fields, ..refusal })
+}
+
+/// A page in the browser of who may reach this listener could look here too, if a name of its own led here (DNS
+/// rebinding): public names have a dot.
+fn is_of_no_domain(host: &[u8]) -> bool {
+    let is_address = || std::str::from_utf8(host).is_ok_and(|host| host.parse::<Ipv4Addr>().is_ok());
+    !host.contains(&b'.') || host.ends_with(b".localhost") || host.starts_with(b"[") || is_address()
 }
 
 /// The token of `Bearer TOKEN` (RFC 6750, 2.1).

@@ -59,12 +59,18 @@ async fn turn(client: &mut Client) -> End {
             scratch: &mut scratch,
             record: Record::default(),
         };
-        let mut serving = pin!(request_and_answer(&mut x));
-        poll_fn(|cx| match catch_unwind(AssertUnwindSafe(|| serving.as_mut().poll(cx))) {
-            Ok(poll) => poll.map(Ok),
-            Err(_) => Poll::Ready(Err(())),
-        })
-        .await
+        let caught = {
+            let mut serving = pin!(request_and_answer(&mut x));
+            poll_fn(|cx| match catch_unwind(AssertUnwindSafe(|| serving.as_mut().poll(cx))) {
+                Ok(poll) => poll.map(Ok),
+                Err(_) => Poll::Ready(Err(())),
+            })
+            .await
+        };
+        if caught.is_err() {
+            x.record.ended = Some("defect");
+        }
+        caught
     };
     worker.buffers.give(std::mem::take(&mut scratch.request.block));
     scratch.reset();

@@ -65,8 +65,7 @@ impl Asker {
             return Said::Silent;
         }
         line.take(policy, key).unwrap_or_else(|error| {
-            // One that does not read what it is asked has not ended.
-            if !matches!(error.kind(), io::ErrorKind::TimedOut | io::ErrorKind::WouldBlock) {
+            if !is_silence(&error) {
                 return Said::Gone;
             }
             self.rests_until.store(clock::exact_us() + REST_US, Relaxed);
@@ -74,11 +73,12 @@ impl Asker {
         })
     }
 
-    /// Whether the new process serves; `None` when it has ended, or does not answer.
+    /// Whether the new process serves; `None` when it has ended. One that does not answer in time may yet serve.
     pub(crate) fn serves(&self) -> Option<bool> {
         let mut line = self.line.lock().unwrap_or_else(PoisonError::into_inner);
         match line.take("", 0) {
             Ok(Said::Taken(told)) => Some(told.admitted),
+            Err(error) if is_silence(&error) => Some(false),
             _ => None,
         }
     }
@@ -116,6 +116,11 @@ impl Line {
             }
         }
     }
+}
+
+/// Who does not read what it is asked, or does not answer, has not ended.
+fn is_silence(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::TimedOut | io::ErrorKind::WouldBlock)
 }
 
 fn said(rest: &[[u8; 8]]) -> Said {
@@ -215,6 +220,7 @@ mod tests {
         let again = Instant::now();
         assert_eq!(asker.take("each", 7), Said::Silent);
         assert!(again.elapsed() < PATIENCE, "not asked again so soon");
+        assert_eq!(asker.serves(), Some(false), "it may be on its way");
         drop(theirs);
         asker.rests_until.store(0, Relaxed);
         assert_eq!(asker.take("each", 7), Said::Gone);

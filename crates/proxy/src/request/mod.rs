@@ -91,6 +91,8 @@ pub(crate) struct Tunnelled {
     /// What it said right behind its head.
     pub(crate) early: Vec<u8>,
     pub(crate) idle_ms: u64,
+    /// What both sides speak now is known: its ends can be found.
+    pub(crate) websocket: bool,
     pub(crate) log: TunnelLog,
 }
 

@@ -29,11 +29,14 @@ pub(crate) struct Record {
     pub(crate) reason: Option<Cow<'static, str>>,
     /// Why it ended, when not well.
     pub(crate) ended: Option<&'static str>,
+    /// Counted and logged.
+    pub(crate) over: bool,
     /// Where in the outgoing head the target's own name stands, for upstreams that want it.
     pub(crate) host_at: Option<(usize, usize)>,
 }
 
 pub(crate) fn record(x: &mut Exchange<'_>) {
+    x.record.over = true;
     let now = crate::clock::exact_us();
     let record = &x.record;
     let cells = x.snapshot.route_cells(x.listener, record.route);
@@ -56,6 +59,17 @@ pub(crate) fn record(x: &mut Exchange<'_>) {
     log.line_done();
 }
 
+impl Drop for Exchange<'_> {
+    /// The gateway ends before the request does, or a defect has ended it: it has its line all the same.
+    fn drop(&mut self) {
+        let understood = self.scratch.request.block.is_lent();
+        if understood && !self.record.over {
+            self.record.ended.get_or_insert("cut");
+            record(self);
+        }
+    }
+}
+
 fn count_would(x: &Exchange<'_>) {
     for (policy, _) in &x.record.would {
         x.snapshot.would[policy.index()].add(1);
@@ -65,6 +79,7 @@ fn count_would(x: &Exchange<'_>) {
 /// A tunnel begins: counted now, without its duration, which would tell nothing about the others; its line is
 /// completed when it ends, without the configuration.
 pub(crate) fn tunnel(x: &mut Exchange<'_>) -> TunnelLog {
+    x.record.over = true;
     x.snapshot.route_cells(x.listener, x.record.route).requests.count(x.record.status);
     count_would(x);
     let mut line = Vec::new();

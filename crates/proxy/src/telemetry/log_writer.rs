@@ -4,12 +4,12 @@
 use super::events;
 use rustix::event::{PollFd, PollFlags, poll};
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, ErrorKind, Write};
+use std::io::{self, ErrorKind, Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::FileTypeExt;
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Blocks of lines that may wait for the output; with the block size below at most 4 MiB.
 const QUEUE: usize = 64;
@@ -17,6 +17,8 @@ const QUEUE: usize = 64;
 pub(crate) const BLOCK: usize = 64 * 1024;
 /// What stands for the standard output.
 const STDOUT: &str = "-";
+/// How often to look whether all is written.
+const LOOK: Duration = Duration::from_millis(1);
 
 /// Is told how many lines were lost.
 type Lost = Arc<dyn Fn(u64) + Send + Sync>;
@@ -26,6 +28,8 @@ pub(crate) struct LogWriter {
     output: Mutex<Output>,
     /// Emptied blocks come back, so that no line allocates.
     empty: Arc<Mutex<Vec<Vec<u8>>>>,
+    /// Writes to a file before, which takes nothing.
+    stuck: Mutex<Option<JoinHandle<()>>>,
     lost: Lost,
     pub(crate) path: String,
 }
@@ -39,22 +43,27 @@ struct Output {
 impl LogWriter {
     /// `-` is standard output; anything else a file, appended to.
     pub(crate) fn open(path: &str, lost: Lost) -> io::Result<Arc<LogWriter>> {
-        let empty = Arc::default();
-        let output = Mutex::new(start(open(path)?, Arc::clone(&empty), Arc::clone(&lost))?);
-        Ok(Arc::new(LogWriter { output, empty, lost, path: path.into() }))
+        let (empty, torn) = (Arc::default(), path != STDOUT && is_torn(path));
+        let output = Mutex::new(start(open(path)?, torn, Arc::clone(&empty), Arc::clone(&lost))?);
+        Ok(Arc::new(LogWriter { output, empty, stuck: Mutex::default(), lost, path: path.into() }))
     }
 
     /// Opens its path anew: what is handed over from here on goes to the new file. Waits until nothing is written to
-    /// the one before any more, but not longer than `most`. One that cannot be opened leaves all as it is.
+    /// the one before any more, but not longer than `most`. One that cannot be opened leaves all as it is, and so does
+    /// one that still takes nothing: of those there is no more than one.
     pub(crate) fn reopen(&self, most: Duration) -> io::Result<()> {
         if self.path == STDOUT {
             return Ok(());
         }
-        let file = open(&self.path)?;
-        let new = start(file, Arc::clone(&self.empty), Arc::clone(&self.lost))?;
+        let mut stuck = self.stuck.lock().unwrap_or_else(PoisonError::into_inner);
+        if stuck.as_ref().is_some_and(|thread| !thread.is_finished()) {
+            return Err(io::Error::new(ErrorKind::WouldBlock, "the file before still takes nothing"));
+        }
+        let new = start(open(&self.path)?, false, Arc::clone(&self.empty), Arc::clone(&self.lost))?;
         let before = std::mem::replace(&mut *self.output(), new);
         drop(before.to);
-        if ended(before.thread, most) {
+        *stuck = before.thread.and_then(|thread| ended(thread, most).err());
+        if stuck.is_none() {
             return Ok(());
         }
         let text =
@@ -79,7 +88,7 @@ impl LogWriter {
     pub(crate) fn finish(self: Arc<Self>, most: Duration) {
         let thread = self.output().thread.take();
         drop(self);
-        ended(thread, most);
+        let _ = thread.map(|thread| ended(thread, most));
     }
 
     fn output(&self) -> MutexGuard<'_, Output> {
@@ -87,14 +96,17 @@ impl LogWriter {
     }
 }
 
-/// Waits for the end of a thread; whether it came in time.
-fn ended(thread: Option<JoinHandle<()>>, most: Duration) -> bool {
-    let (done, waits) = sync_channel::<()>(1);
-    std::thread::spawn(move || {
-        let _ = thread.map(JoinHandle::join);
-        let _ = done.send(());
-    });
-    waits.recv_timeout(most).is_ok()
+/// Waits for the end of a thread; gives back one that has not ended in that time.
+fn ended(thread: JoinHandle<()>, most: Duration) -> Result<(), JoinHandle<()>> {
+    let until = Instant::now() + most;
+    while !thread.is_finished() {
+        if Instant::now() >= until {
+            return Err(thread);
+        }
+        std::thread::sleep(LOOK);
+    }
+    let _ = thread.join();
+    Ok(())
 }
 
 fn open(path: &str) -> io::Result<File> {
@@ -111,9 +123,21 @@ fn open(path: &str) -> io::Result<File> {
     options.open(path)
 }
 
-fn start(file: File, empty: Arc<Mutex<Vec<Vec<u8>>>>, lost: Lost) -> io::Result<Output> {
+/// Whether a file ends within a line: who wrote it before was cut off.
+fn is_torn(path: &str) -> bool {
+    let last = || {
+        let mut file = File::open(path).ok()?;
+        file.seek(SeekFrom::End(-1)).ok()?;
+        let mut byte = [0];
+        file.read_exact(&mut byte).ok()?;
+        Some(byte[0])
+    };
+    fs::metadata(path).is_ok_and(|known| known.is_file()) && last().is_some_and(|byte| byte != b'\n')
+}
+
+fn start(file: File, torn: bool, empty: Arc<Mutex<Vec<Vec<u8>>>>, lost: Lost) -> io::Result<Output> {
     let (to, from) = sync_channel(QUEUE);
-    let sink = Sink { file, torn: false, losing: 0, lost };
+    let sink = Sink { file, torn, losing: 0, lost };
     let thread =
         std::thread::Builder::new().name("pylos-log".into()).spawn(move || run(sink, &from, &empty))?;
     Ok(Output { to, thread: Some(thread) })
@@ -290,8 +314,22 @@ mod tests {
         fs::rename(folder.at("log"), folder.at("old")).expect("renamed");
         let error = log.reopen(Duration::from_millis(50)).expect_err("what was before cannot get out");
         assert_eq!(error.kind(), ErrorKind::TimedOut);
+        let error = log.reopen(SOON).expect_err("and so it is still");
+        assert_eq!(error.kind(), ErrorKind::WouldBlock);
         assert!(log.hand_over(&mut b"one\n".to_vec()));
         log.finish(SOON);
         assert_eq!(said(&folder.at("log")), "one\n");
+    }
+
+    #[test]
+    fn a_file_that_ends_within_a_line_gets_its_end_first() {
+        let folder = Folder::new("cut");
+        fs::write(folder.at("log"), "one\ntw").expect("written");
+        let (log, _) = writer(&folder.at("log"));
+        assert!(log.hand_over(&mut b"three\n".to_vec()));
+        log.reopen(SOON).expect("opened anew");
+        assert!(log.hand_over(&mut b"four\n".to_vec()));
+        log.finish(SOON);
+        assert_eq!(said(&folder.at("log")), "one\ntw\nthree\nfour\n");
     }
 }

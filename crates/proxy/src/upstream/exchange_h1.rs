@@ -99,7 +99,10 @@ pub(crate) async fn exchange(
             worker.buffers.give(read);
             let idle_ms = snapshot.table.routes[route.index()].timeouts.tunnel_idle;
             let log = TunnelLog::default();
-            return Outcome::Switched(Box::new(Tunnelled { upstream: loan, early, idle_ms, log }));
+            let request = &x.scratch.request;
+            let token = request.upgrade.map(|token| token.of(request.block.bytes()));
+            let websocket = token.is_some_and(|token| token.eq_ignore_ascii_case(b"websocket"));
+            return Outcome::Switched(Box::new(Tunnelled { upstream: loan, early, idle_ms, websocket, log }));
         }
     };
     if reusable && read.is_empty() {

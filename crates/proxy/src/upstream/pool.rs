@@ -19,6 +19,8 @@ pub(crate) struct Pool {
     open: Cell<u32>,
     /// Dropped from the configuration: keeps nothing any more.
     closed: Cell<bool>,
+    /// When tunnels to it have to end, ms; 0 = when they like.
+    tunnels_end_ms: Cell<u64>,
     pub(crate) state: Arc<TargetState>,
     pub(crate) cells: Arc<TargetCells>,
 }
@@ -42,7 +44,14 @@ pub(crate) struct Loan {
 
 impl Pool {
     pub(crate) fn new(state: Arc<TargetState>, cells: Arc<TargetCells>) -> Self {
-        Pool { idle: RefCell::default(), open: Cell::new(0), closed: Cell::new(false), state, cells }
+        Pool {
+            idle: RefCell::default(),
+            open: Cell::new(0),
+            closed: Cell::new(false),
+            tunnels_end_ms: Cell::new(0),
+            state,
+            cells,
+        }
     }
 
     /// The most recently used connection that is still sound.
@@ -103,6 +112,14 @@ impl Pool {
         idle.iter().for_each(|_| self.ended());
     }
 
+    /// The target has gone from the configuration: tunnels to it may go on until then.
+    pub(crate) fn end_tunnels(&self, at_ms: u64) {
+        self.tunnels_end_ms.set(at_ms);
+    }
+    pub(crate) fn tunnels_end_ms(&self) -> Option<u64> {
+        Some(self.tunnels_end_ms.get()).filter(|at| *at != 0)
+    }
+
     fn fresh(&self, idle: &Idle, now_ms: u64, bounds: &Bounds) -> bool {
         now_ms < idle.since_ms + bounds.idle_ms && now_ms < idle.born_ms + bounds.max_age_ms
     }
@@ -133,6 +150,10 @@ impl Drop for Reservation {
 impl Loan {
     pub(crate) fn stream(&mut self) -> &mut Stream {
         self.stream.as_mut().expect("a loan has its stream until it is given back")
+    }
+
+    pub(crate) fn pool(&self) -> Rc<Pool> {
+        Rc::clone(&self.pool)
     }
 
     /// Gives the connection back. Only for one on which a whole exchange has ended.

@@ -111,6 +111,11 @@ fn admin_token(name: &str, listen: &RawListen, problems: &mut Problems) -> Optio
             .report(Code::BadValue, place!["listen", name, "admin_token"], message)
             .hint("for example 32 random characters");
     }
+    if !listen.serve.iter().any(|one| one == "admin") {
+        problems
+            .report(Code::BadValue, place!["listen", name, "admin_token"], "nothing here asks for a token")
+            .hint("only the admin API does: `serve = [\"admin\"]`");
+    }
     Some(Token::new(token))
 }
 

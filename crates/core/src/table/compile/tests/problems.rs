@@ -310,6 +310,11 @@ fn values() -> Vec<Case> {
             "listen.l.admin_token",
             "no blanks",
         ),
+        bad(
+            listen(json!({"serve": ["metrics"], "admin_token": "0123456789abcdef"})),
+            "listen.l.admin_token",
+            "nothing here asks",
+        ),
         bad(upstream(json!({"balance": "x"})), "upstream.u.balance", "round_robin"),
         bad(upstream(json!({"host": "a b"})), "upstream.u.host", "preserve"),
         bad(upstream(json!({"pool": {"idle_ms": 0}})), "upstream.u.pool.idle", "1 to"),
