@@ -97,6 +97,7 @@ class Document:
     workers: int = WORKERS
     listeners: tuple[int, ...] = ()
     """Ports of listeners beside the first one."""
+    drain: int = DRAIN_SECONDS
     routes: frozenset[int] = frozenset()
 
     def text(self) -> str:
@@ -108,7 +109,7 @@ class Document:
             admin_port=self.admin_port,
             steady=_urls(self.steady),
             shaky=_urls(self.shaky),
-            drain=DRAIN_SECONDS,
+            drain=self.drain,
             rate=RATE,
             burst=BURST,
             number=self.number,

@@ -21,6 +21,7 @@ class Effect(Enum):
     CLOSES_KEPT = "connections that are kept between two requests"
     HURTS_TARGETS = "requests to the targets that are there to be hurt"
     MOVES_LIMITS = "requests to a route with a limit, of a gateway process that must ask the one after it"
+    DRAINS = "what lasts, when the drain's time is over"
     LOSES_LANES = "requests that wait for a policy in Python"
 
 

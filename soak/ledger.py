@@ -139,6 +139,10 @@ class Ledger:
         """Whether what happened since then, or in `grace` seconds before, may have this effect now."""
         return self._incidents.explain(effect, began, time.monotonic(), grace)
 
+    def had_its_drain(self, asked: Asked, seconds: float) -> bool:
+        """Whether an upgrade has come since a request began, and so many seconds were over then."""
+        return self._incidents.explain(Effect.DRAINS, asked.began, time.monotonic() - seconds)
+
     def spare(self, since: float, how: BaseException) -> None:
         """Tell the end of a kept connection on which nothing had been answered; raises Spared where it had a reason."""
         now = time.monotonic()

@@ -55,7 +55,7 @@ async def supervisor(site: Site) -> str:
 async def upgrade(site: Site) -> str:
     """Replace the program: a new gateway process on the same sockets, while the old one finishes."""
     before = await site.served.gateway_pid()
-    with site.incidents.during("upgrade", Effect.CLOSES_KEPT, Effect.MOVES_LIMITS):
+    with site.incidents.during("upgrade", Effect.CLOSES_KEPT, Effect.MOVES_LIMITS, Effect.DRAINS):
         await _command(site, "upgrade")
         after = await site.served.gateway_pid(other_than=before)
     site.gateways += 1

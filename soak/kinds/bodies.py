@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import math
+import time
 
 from soak.content import content
 from soak.kinds.client import Client
@@ -57,14 +59,15 @@ async def both_ways(client: Client) -> None:
             await asyncio.gather(sending, return_exceptions=True)
 
 
-async def long_upload(client: Client) -> None:
-    """POST in chunks as long as there is traffic; what was sent comes back."""
+async def long_upload(client: Client, seconds: float | None = None) -> None:
+    """POST in chunks for so long, or as long as there is traffic; what was sent comes back."""
     async with client.ledger.asking("long_upload") as asked, fresh(client.port) as connection:
         await connection.ask("POST", "/steady/echo", asked, "", {"Transfer-Encoding": "chunked"})
         reading = asyncio.create_task(_read(connection, asked))
         try:
             sent = 0
-            while client.going.is_set() and sent * PIECE < MOST_OF_LONG:
+            until = math.inf if seconds is None else time.monotonic() + seconds
+            while client.going.is_set() and sent * PIECE < MOST_OF_LONG and time.monotonic() < until:
                 connection.writer.write(chunk(content(0, PIECE)))
                 await connection.writer.drain()
                 sent += 1

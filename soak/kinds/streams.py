@@ -7,11 +7,12 @@ import base64
 import os
 from collections.abc import Iterator
 
-from soak.frames import CLOSE, TEXT, accepted, frame, read_frame
+from soak.frames import CLOSE, GOING_AWAY, TEXT, accepted, frame, read_frame
 from soak.kinds.client import Client
 from soak.ledger import Wrong
 from soak.wire import ANSWER_SECONDS, Connection, fresh
 
+LEAVING = GOING_AWAY.to_bytes(2)
 MESSAGES = 40
 MOST_MESSAGES = 1_000_000
 EVENTS = 40
@@ -22,12 +23,12 @@ async def websocket(client: Client, messages: int = MESSAGES) -> None:
     await _converse(client, iter(range(messages)))
 
 
-async def long_websocket(client: Client) -> None:
-    """Talk as long as there is traffic."""
-    await _converse(client, iter(range(MOST_MESSAGES)))
+async def long_websocket(client: Client, drain: float | None = None) -> None:
+    """Talk as long as there is traffic; with `drain` until the gateway says that this time is over after an upgrade."""
+    await _converse(client, iter(range(MOST_MESSAGES)), drain)
 
 
-async def _converse(client: Client, numbers: Iterator[int]) -> None:
+async def _converse(client: Client, numbers: Iterator[int], drain: float | None = None) -> None:
     key = base64.b64encode(os.urandom(16))
     fields = {
         "Upgrade": "websocket",
@@ -43,19 +44,32 @@ async def _converse(client: Client, numbers: Iterator[int]) -> None:
         for number in numbers:
             if not client.going.is_set():
                 break
-            await _say(connection, TEXT, b"%d of %s" % (number, asked.token.encode()))
+            if not await _say(connection, TEXT, b"%d of %s" % (number, asked.token.encode())):
+                if drain is None or not client.ledger.had_its_drain(asked, drain):
+                    raise Wrong("the gateway goes away from a WebSocket before its time")
+                connection.writer.write(frame(CLOSE, LEAVING, masked=True))
+                await _end(connection)
+                return
             await asyncio.sleep(client.chance.random() * 0.4)
         await _say(connection, CLOSE, (1000).to_bytes(2))
-        if await asyncio.wait_for(connection.reader.read(), ANSWER_SECONDS):
-            raise Wrong("something came after the end of a WebSocket")
+        await _end(connection)
 
 
-async def _say(connection: Connection, opcode: int, text: bytes) -> None:
+async def _end(connection: Connection) -> None:
+    if await asyncio.wait_for(connection.reader.read(), ANSWER_SECONDS):
+        raise Wrong("something came after the end of a WebSocket")
+
+
+async def _say(connection: Connection, opcode: int, text: bytes) -> bool:
+    """Say something and hear it again; False when the gateway says that it goes away."""
     connection.writer.write(frame(opcode, text, masked=True))
     await connection.writer.drain()
     got = await asyncio.wait_for(read_frame(connection.reader), ANSWER_SECONDS)
+    if got == (CLOSE, LEAVING):
+        return False
     if got != (opcode, text):
         raise Wrong(f"{got!r} came back over a WebSocket for {text!r}")
+    return True
 
 
 async def events(client: Client) -> None:

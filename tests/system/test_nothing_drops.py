@@ -1,4 +1,5 @@
-"""Reloads that change routes and listeners, and workers that come and go, under load: nothing is refused or fails.
+"""Reloads that change routes and listeners, workers that come and go, upgrades and kills, under load: nothing is refused
+or fails, but what was in flight in a process that was killed.
 
 Short in CI. By hand, the whole of it: `PYLOS_RELOADS=100 PYLOS_MORE_RELOADS=1000 pytest -s` of this file; the first 100
 take at least 90 s, and the 1,000 behind them are about memory.
@@ -19,9 +20,10 @@ from system.load import Load
 from system.rig import Front, configuration, until
 
 from pylos.testing.plugin import UpstreamFactory
-from soak.actions import reloads
+from soak.actions import kills, reloads
 from soak.document import WORKERS
 from soak.kinds import bodies, plain, streams
+from soak.kinds.client import Client
 from soak.site import Site, open_site
 from soak.traffic import Kind, Traffic
 from soak.watch import Sample, Taken, settled
@@ -33,6 +35,8 @@ RELOADS = int(os.environ.get("PYLOS_RELOADS", "4"))
 MORE_RELOADS = int(os.environ.get("PYLOS_MORE_RELOADS", "0"))
 APART = 0.7
 """Seconds from one reload to the next, at least."""
+DRAIN = 10
+"""Seconds."""
 LATE = 0.1
 """Seconds that a new connection may wait for its answer; one in twenty may more, where the machine has other work."""
 STUCK = 2.0
@@ -48,9 +52,11 @@ LOAD = (
 
 
 @asynccontextmanager
-async def _under_load(folder: Path, size: float = 1) -> AsyncIterator[tuple[Site, Traffic]]:
+async def _under_load(
+    folder: Path, size: float = 1, kinds: tuple[Kind, ...] = LOAD
+) -> AsyncIterator[tuple[Site, Traffic]]:
     async with open_site(1, folder) as site:
-        traffic = Traffic(site.ledger, site.document.port, 1, LOAD, size)
+        traffic = Traffic(site.ledger, site.document.port, 1, kinds, size)
         traffic.go()
         try:
             yield site, traffic
@@ -123,6 +129,49 @@ def test_a_thousand_reloads_leave_nothing_behind(front: Front, upstream: Upstrea
     assert load.failures == []
 
 
+async def _websocket(client: Client) -> None:
+    await streams.long_websocket(client, DRAIN)
+
+
+async def _upload(client: Client) -> None:
+    await bodies.long_upload(client, DRAIN / 2)
+
+
+LOAD_OF_ALL = (
+    Kind(plain.small, 64, 0.25),
+    Kind(plain.newcomer, 40, 0.1),
+    Kind(_websocket, 20, 0.0),
+    Kind(_upload, 4, 0.0),
+)
+"""At least 200 new connections a second; what lasts knows what an upgrade means."""
+
+
+async def _all_of_it(folder: Path) -> Site:
+    upgrades = max(1, RELOADS // 20)
+    async with _under_load(folder, kinds=LOAD_OF_ALL) as (site, traffic):
+        await reloads.put(site, site.next(drain=DRAIN))
+        for _ in range(upgrades):
+            await _reload(site, RELOADS // upgrades)
+            await kills.upgrade(site)
+        await kills.supervisor(site)
+        await kills.gateway(site)
+        await _reload(site, 1)
+        await traffic.pause()
+        await _look_for_lines(site)
+        return site
+
+
+@pytest.mark.timeout(100 + 15 * RELOADS)
+def test_reloads_upgrades_and_kills_under_load(tmp_path: Path):
+    """Nothing fails but what was in flight in the gateway process that was killed."""
+    site = asyncio.run(_all_of_it(tmp_path))
+    _tell(site, f"{site.document.number} reloads, {site.gateways - 2} upgrades, a gateway and a supervisor killed")
+    ledger = site.ledger
+    assert ledger.broken == []
+    assert {"small", "newcomer", "websocket", "long_upload"} <= ledger.answered.keys()
+    assert ledger.explained.total() <= 64 + 40 + 20 + 4, "of one process, once"
+
+
 async def _fewer_and_more_workers(folder: Path) -> Site:
     async with _under_load(folder, size=0.2) as (site, traffic):
         for workers in (WORKERS // 2, WORKERS):
@@ -149,4 +198,6 @@ def _tell(site: Site, what: str) -> None:
     times = site.ledger.times["newcomer"]
     p50, p99, most = (1000 * seconds for seconds in (times.share(0.5), times.share(0.99), times.most))
     waits = f"{times.count} newcomers waited p50 {p50:.1f} ms, p99 {p99:.1f} ms, at most {most:.1f} ms"
-    sys.stdout.write(f"\n{what}\n{dict(site.ledger.answered)} in {site.incidents.elapsed():.0f} s\n{waits}\n")
+    ledger = site.ledger
+    sys.stdout.write(f"\n{what}\n{dict(ledger.answered)} in {site.incidents.elapsed():.0f} s\n{waits}\n")
+    sys.stdout.write(f"failed: {dict(ledger.explained)}; asked again: {dict(ledger.spared)}\n")

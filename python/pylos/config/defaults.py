@@ -2,7 +2,7 @@
 
 The nearer wins whole: where an object has a key, the default's value does not count, table or list that it may be. A
 default that would contradict what the object does is not for it: `timeout` on a route that redirects, `strip` beside
-`rewrite`, an action beside another. One that the object would need and cannot have, because its targets do not speak
+`rewrite`, an action beside another, `admin_token` on a listener without the admin API. One that the object would need and cannot have, because its targets do not speak
 that way, is an error (P115): `health = false` in the object says that it is meant.
 """
 
@@ -84,6 +84,9 @@ def filled(kind: str, name: str, table: Table, default: Table, report: Report) -
 
 def applies(kind: str, key: str, table: Mapping[str, Any], default: Mapping[str, Any]) -> bool:
     """Whether a default has a meaning beside what the object says itself."""
+    if kind == "listen" and key == "admin_token":
+        serve = table.get("serve", default.get("serve"))
+        return isinstance(serve, list) and "admin" in serve
     if kind != "route":
         return True
     actions = {*ACTIONS, *later.ACTIONS}

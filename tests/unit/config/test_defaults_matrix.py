@@ -101,7 +101,7 @@ def test_what_the_object_says_counts_whole(kind: str, key: str):
     )
 
 
-@pytest.mark.parametrize("key", [*ACTIONS, "rewrite", "strip", "timeout", "timeouts", "upgrade"])
+@pytest.mark.parametrize("key", [*sorted(ACTIONS), "rewrite", "strip", "timeout", "timeouts", "upgrade"])
 @pytest.mark.parametrize("action", sorted(ACTIONS))
 def test_a_default_that_would_contradict_a_route_is_not_for_it(action: str, key: str):
     value, _ = MATRIX["route"][key]
@@ -111,10 +111,20 @@ def test_a_default_that_would_contradict_a_route_is_not_for_it(action: str, key:
     assert table("route", {key: value}, own) == table("route", {}, {**own, **kept})
 
 
+@pytest.mark.parametrize("serve, counts", [(None, False), ('["metrics"]', False), ('["metrics", "admin"]', True)])
+def test_a_token_for_all_is_asked_for_where_there_is_an_admin_api(serve: str | None, *, counts: bool):
+    own = {"bind": '"127.0.0.1:3"'} | ({} if serve is None else {"serve": serve})
+
+    assert (
+        table("listen", {"admin_token": '{ env = "PYLOS_TEST_TOKEN" }'}, own)["means"]["admin_token"] is not None
+    ) == counts
+
+
 def needed(kind: str, key: str) -> dict[str, str]:
     """Give what an object needs besides a key, which may take the place of `to`."""
     gone = ACTIONS if key in ACTIONS else {key}
-    return {name: value for name, value in NEEDED[kind].items() if name not in gone}
+    needed = {**NEEDED[kind], "serve": '["admin"]'} if key == "admin_token" else NEEDED[kind]
+    return {name: value for name, value in needed.items() if name not in gone}
 
 
 def table(kind: str, default: dict[str, str], own: dict[str, str]) -> dict[str, Any]:
