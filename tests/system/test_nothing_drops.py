@@ -1,5 +1,6 @@
-"""Reloads that change routes and listeners, workers that come and go, upgrades and kills, under load: nothing is refused
-or fails, but what was in flight in a process that was killed.
+"""Reloads that change routes and listeners, workers that come and go, upgrades and kills, under load.
+
+Nothing is refused or fails but what was in flight in a process that was killed.
 
 Short in CI. By hand, the whole of it: `PYLOS_RELOADS=100 PYLOS_MORE_RELOADS=1000 pytest -s` of this file; the first 100
 take at least 90 s, and the 1,000 behind them are about memory.
