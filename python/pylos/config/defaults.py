@@ -2,8 +2,9 @@
 
 The nearer wins whole: where an object has a key, the default's value does not count, table or list that it may be. A
 default that would contradict what the object does is not for it: `timeout` on a route that redirects, `strip` beside
-`rewrite`, an action beside another, `admin_token` without the admin API. One that the object would need and cannot have,
-because its targets do not speak that way, is an error (P115): `health = false` in the object says that it is meant.
+`rewrite`, an action beside another, `admin_token` without the admin API. One that the object would need and cannot
+have, because its targets do not speak that way, is an error (P115): `health = false` in the object says that it is
+meant.
 """
 
 from __future__ import annotations
