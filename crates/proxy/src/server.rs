@@ -11,6 +11,7 @@ use crate::request::alike::About;
 use crate::shared::{MOST_WORKERS, SIDE, Shared};
 use crate::telemetry::events;
 use crate::telemetry::log_writer::LogWriter;
+use crate::tls::{Configs, TicketKeys};
 use crate::upstream::resolve::{Named, resolve_first};
 use crate::worker::{self, Message, StdListening, Update};
 use pylos_core::table::{
@@ -47,6 +48,8 @@ pub(crate) struct Server {
     log: Option<Arc<LogWriter>>,
     /// The lanes of the table in use: kept here for workers that are added later, and for as long as it is used.
     lanes: Vec<Arc<Line>>,
+    /// For tickets of sessions.
+    keys: TicketKeys,
     handed: Option<Handed>,
     rendezvous: Option<Rendezvous>,
 }
@@ -100,6 +103,7 @@ impl Server {
             table: None,
             log: None,
             lanes: Vec::new(),
+            keys: TicketKeys::random(),
             handed: None,
             rendezvous: None,
         }
@@ -137,6 +141,7 @@ impl Server {
                 }
                 Ok(Order::Forget { policy }) => self.forget(policy.as_deref()),
                 Ok(Order::Reopen) => self.reopen(),
+                Ok(Order::Keys { tickets }) => self.take_keys(&tickets),
                 Ok(Order::Admin) => {
                     self.shared.set_admin_line(descriptors.into_iter().next());
                     Ok(())
@@ -212,6 +217,15 @@ impl Server {
             shared.log_dropped.fetch_add(lines, Relaxed);
         };
         LogWriter::open(path, Arc::new(lost))
+    }
+
+    /// From the next configuration on.
+    fn take_keys(&mut self, tickets: &[String]) -> std::io::Result<()> {
+        match TicketKeys::from_hex(tickets) {
+            Some(keys) => self.keys = keys,
+            None => events::error("order_not_understood", &[("error", "these are no keys")]),
+        }
+        Ok(())
     }
 
     fn advance(&self, ms: u64) -> std::io::Result<()> {
@@ -308,6 +322,7 @@ impl Server {
     /// Brings the table into service everywhere; all or nothing.
     fn apply(&mut self, generation: u64, raw: RawTable, new: New) -> Result<usize, Vec<Problem>> {
         let (table, _warnings) = compile(raw)?;
+        let tls = Arc::new(Configs::build(&table, &self.keys)?);
         let New { sockets, lanes, mut descriptors } = new;
         if sockets.len() + lanes.len() != descriptors.len() {
             return Err(vec![descriptors_lost(sockets.len() + lanes.len(), descriptors.len())]);
@@ -347,6 +362,7 @@ impl Server {
                 sockets: sockets.collect(),
                 log: self.log.clone(),
                 lanes: lanes.clone(),
+                tls: Arc::clone(&tls),
                 done: done.clone(),
             };
             if self.shared.send(id, Message::Apply(Box::new(update))).is_err() {

@@ -14,6 +14,7 @@ use crate::shared::Shared;
 use crate::snapshot::Snapshot;
 use crate::telemetry::log_writer::{BLOCK, LogWriter};
 use crate::timer::{SWEEP_MS, Timers};
+use crate::tls::Configs;
 use crate::upstream::pool::Pool;
 use crate::upstream::probe::Probes;
 use pylos_core::table::{Serve, Table};
@@ -65,6 +66,7 @@ pub(crate) struct Update {
     pub(crate) log: Option<Arc<LogWriter>>,
     /// The lanes that run its policies in Python.
     pub(crate) lanes: Vec<Arc<Line>>,
+    pub(crate) tls: Arc<Configs>,
     pub(crate) done: Sender<()>,
 }
 
@@ -117,6 +119,8 @@ pub(crate) struct Worker {
     /// It ends: tunnels have until then to tell so, ms.
     farewell_until: Cell<Option<u64>>,
     pub(crate) tunnels: Cell<usize>,
+    /// Under way.
+    pub(crate) handshakes: Cell<u32>,
 }
 
 /// The thread's whole life.
@@ -166,6 +170,7 @@ impl Worker {
             end_at: Cell::new(None),
             farewell_until: Cell::new(None),
             tunnels: Cell::new(0),
+            handshakes: Cell::new(0),
         }
     }
 
@@ -230,10 +235,10 @@ impl Worker {
     }
 
     fn apply(self: &Rc<Self>, update: Update, probes: Option<&mut Probes>) {
-        let Update { table, sockets, log, lanes, done } = update;
+        let Update { table, sockets, log, lanes, tls, done } = update;
         // The side worker serves no routes.
         let lanes = if self.is_side() { Vec::new() } else { lanes };
-        let snapshot = Snapshot::new(Arc::clone(&table), self, &lanes, |upstream, target| {
+        let snapshot = Snapshot::new(Arc::clone(&table), self, &lanes, tls, |upstream, target| {
             let key = (upstream.into(), target.into());
             let mut pools = self.pools.borrow_mut();
             let pool = pools.entry(key).or_insert_with(|| {
