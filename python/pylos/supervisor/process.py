@@ -21,6 +21,7 @@ from pylos.errors import GatewayError, PylosError
 from pylos.supervisor.admin_line import AdminLine
 from pylos.supervisor.adopted import AdoptedProcess
 from pylos.supervisor.channel import MOST_DESCRIPTORS, Channel, Message
+from pylos.supervisor.keys import Derived
 
 if TYPE_CHECKING:
     from pylos.supervisor.rendezvous import Rendezvous
@@ -188,6 +189,10 @@ class GatewayProcess:
         self.admin = AdminLine(ours)
         with theirs:
             await self._send({"type": "admin"}, [theirs.fileno()])
+
+    async def know_tickets(self, keys: Derived) -> None:
+        """Tell it by what tickets of TLS sessions are sealed, from the next configuration on."""
+        await self._send({"type": "keys", "tickets": [key.hex() for key in keys if key is not None]})
 
     async def reopen(self) -> None:
         """Let it open log files anew. Raises PylosError where one cannot be opened."""
