@@ -120,6 +120,11 @@ impl Stream {
         }
     }
 
+    /// Whether a record of TLS has begun to come and is not whole.
+    pub(crate) fn is_within_record(&self) -> bool {
+        matches!(self, Stream::Tls(stream) if stream.is_within_record())
+    }
+
     /// Makes the coming close a reset: what was sent and not yet received is lost with it.
     pub(crate) fn reset_on_close(&self) {
         let tcp = match self {

@@ -85,6 +85,9 @@ pub struct RawListen {
     /// One of them, for clients that name nobody whom any of them knows; without one they are refused.
     #[serde(default)]
     pub tls_default: Option<String>,
+    /// Sends every request to this port by https.
+    #[serde(default)]
+    pub redirect_port: Option<u16>,
     #[serde(rename = "use")]
     pub use_: Vec<String>,
     pub limits: RawLimits,

@@ -32,6 +32,8 @@ pub struct Listener {
     pub admin_token: Option<Token>,
     /// `None`: nothing is encrypted.
     pub tls: Option<ListenTls>,
+    /// Every request is sent to this port, by https.
+    pub redirect_port: Option<u16>,
     pub limits: Limits,
     pub timeouts: ListenTimeouts,
     /// Policies of `[pylos]` and of the listener, for requests that no route takes (404, 405).

@@ -168,6 +168,10 @@ impl TlsStream {
         }
     }
 
+    pub(crate) fn is_within_record(&self) -> bool {
+        !self.state.borrow().incoming.is_empty()
+    }
+
     pub(crate) fn is_quiet(&self) -> bool {
         let state = self.state.borrow();
         state.plain.is_empty()

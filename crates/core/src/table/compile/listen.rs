@@ -17,6 +17,7 @@ pub(super) fn compile(raw: &RawTable, problems: &mut Problems) -> Vec<Listener> 
             binds,
             serve: serve(name, &listen.serve, problems),
             admin_token: admin_token(name, listen, problems),
+            redirect_port: listen.redirect_port,
             tls: super::tls::of_listener(name, listen, &raw.tls, problems),
             limits: listen.limits.clone(),
             timeouts: listen.timeouts.clone(),
