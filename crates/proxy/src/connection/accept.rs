@@ -195,7 +195,7 @@ fn encrypted_over(stream: Stream, worker: &Rc<Worker>) -> Stream {
         Stream::Unix(s) => tls::Socket::Unix(s),
         encrypted @ Stream::Tls(_) => return encrypted,
     };
-    Stream::Tls(Box::new(TlsStream::new(socket, Rc::clone(worker))))
+    Stream::Tls(Box::new(TlsStream::accepted(socket, Rc::clone(worker))))
 }
 
 async fn serve_tls(mut client: Box<Client>) {

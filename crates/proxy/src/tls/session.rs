@@ -6,7 +6,9 @@ use crate::socket::{has_nothing, poll_recv, poll_send};
 use crate::worker::Worker;
 use pylos_core::tls::{ClientHello, NotTls, peek};
 use rustls::HandshakeKind;
-use rustls::server::{ServerConfig, UnbufferedServerConnection};
+use rustls::client::{ClientConfig, ClientConnectionData, UnbufferedClientConnection};
+use rustls::pki_types::ServerName;
+use rustls::server::{ServerConfig, ServerConnectionData, UnbufferedServerConnection};
 use rustls::unbuffered::{
     ConnectionState, EncodeError, EncodeTlsData, EncryptError, InsufficientSizeError, UnbufferedStatus,
     WriteTraffic,
@@ -38,7 +40,7 @@ pub(crate) enum Socket {
     Unix(UnixStream),
 }
 
-/// A client's connection, encrypted.
+/// An encrypted connection.
 pub(crate) struct TlsStream {
     socket: Socket,
     worker: Rc<Worker>,
@@ -46,8 +48,21 @@ pub(crate) struct TlsStream {
 }
 
 struct State {
-    /// None until it is known who answers.
-    connection: Option<UnbufferedServerConnection>,
+    side: Side,
+    flow: Flow,
+}
+
+/// Which end of the session this is.
+enum Side {
+    /// Nothing was said yet: it is not known who answers.
+    Unknown,
+    Server(UnbufferedServerConnection),
+    Client(UnbufferedClientConnection),
+}
+
+/// What lies between the socket and the connection.
+#[derive(Default)]
+struct Flow {
     /// What came and is no whole record yet.
     incoming: Buffer,
     /// What was decrypted and not taken yet.
@@ -58,9 +73,29 @@ struct State {
     sent: usize,
     /// Content of `outgoing` whose writer still waits.
     accepted: usize,
-    /// The client has said that it sends nothing more.
+    /// The other side has said that it sends nothing more.
     peer_closed: bool,
     closed: bool,
+}
+
+/// What rustls has for both ends, each in a type of its own.
+trait Unbuffered {
+    type Data;
+    fn process<'c, 'i>(&'c mut self, incoming: &'i mut [u8]) -> UnbufferedStatus<'c, 'i, Self::Data>;
+}
+
+impl Unbuffered for UnbufferedServerConnection {
+    type Data = ServerConnectionData;
+    fn process<'c, 'i>(&'c mut self, incoming: &'i mut [u8]) -> UnbufferedStatus<'c, 'i, Self::Data> {
+        self.process_tls_records(incoming)
+    }
+}
+
+impl Unbuffered for UnbufferedClientConnection {
+    type Data = ClientConnectionData;
+    fn process<'c, 'i>(&'c mut self, incoming: &'i mut [u8]) -> UnbufferedStatus<'c, 'i, Self::Data> {
+        self.process_tls_records(incoming)
+    }
 }
 
 /// What became of a call of rustls.
@@ -73,31 +108,34 @@ enum On {
 }
 
 impl TlsStream {
-    /// A connection on which nothing was said yet.
-    pub(crate) fn new(socket: Socket, worker: Rc<Worker>) -> Self {
-        let state = State {
-            connection: None,
-            incoming: Buffer::default(),
-            plain: Buffer::default(),
-            outgoing: Vec::new(),
-            sent: 0,
-            accepted: 0,
-            peer_closed: false,
-            closed: false,
-        };
-        TlsStream { socket, worker, state: RefCell::new(state) }
+    /// A client's connection, on which nothing was said yet.
+    pub(crate) fn accepted(socket: Socket, worker: Rc<Worker>) -> Self {
+        TlsStream {
+            socket,
+            worker,
+            state: RefCell::new(State { side: Side::Unknown, flow: Flow::default() }),
+        }
+    }
+
+    /// A connection to a server whose certificate has to be for this name.
+    pub(crate) fn connected(
+        socket: Socket, worker: Rc<Worker>, config: Arc<ClientConfig>, name: ServerName<'static>,
+    ) -> Result<Self, HandshakeError> {
+        let connection = UnbufferedClientConnection::new(config, name).map_err(HandshakeError::Tls)?;
+        let state = State { side: Side::Client(connection), flow: Flow::default() };
+        Ok(TlsStream { socket, worker, state: RefCell::new(state) })
     }
 
     /// Waits for the client's first message, which says whom it wants.
     pub(crate) fn poll_hello(&self, cx: &mut Context<'_>) -> Poll<Result<ClientHello, HandshakeError>> {
         let state = &mut *self.state.borrow_mut();
         loop {
-            match peek(state.incoming.bytes()) {
+            match peek(state.flow.incoming.bytes()) {
                 Ok(Some(hello)) => return Poll::Ready(Ok(hello)),
                 Ok(None) => {}
                 Err(NotTls) => return Poll::Ready(Err(HandshakeError::NotTls)),
             }
-            match ready!(state.poll_fill(&self.socket, &self.worker, cx)) {
+            match ready!(state.flow.poll_fill(&self.socket, &self.worker, cx)) {
                 Ok(0) => return Poll::Ready(Err(HandshakeError::Left)),
                 Ok(_) => {}
                 Err(_) => return Poll::Ready(Err(HandshakeError::Io)),
@@ -108,14 +146,14 @@ impl TlsStream {
     /// Whether what came before it was known to be no TLS looks like HTTP.
     pub(crate) fn began_with_http(&self) -> bool {
         let state = self.state.borrow();
-        let method = state.incoming.bytes().iter().take_while(|byte| byte.is_ascii_uppercase()).count();
-        method >= 3 && state.incoming.bytes().get(method) == Some(&b' ')
+        let method = state.flow.incoming.bytes().iter().take_while(|byte| byte.is_ascii_uppercase()).count();
+        method >= 3 && state.flow.incoming.bytes().get(method) == Some(&b' ')
     }
 
     /// Answers by these rules from now on.
     pub(crate) fn begin(&self, config: Arc<ServerConfig>) -> Result<(), HandshakeError> {
         let connection = UnbufferedServerConnection::new(config).map_err(HandshakeError::Tls)?;
-        self.state.borrow_mut().connection = Some(connection);
+        self.state.borrow_mut().side = Side::Server(connection);
         Ok(())
     }
 
@@ -129,21 +167,21 @@ impl TlsStream {
         let state = &mut *self.state.borrow_mut();
         loop {
             let received = state.receive(&self.worker, None);
-            let flushed = state.poll_flush(&self.socket, cx);
+            let flushed = state.flow.poll_flush(&self.socket, cx);
             received.map_err(HandshakeError::Tls)?;
-            if !state.connection.as_ref().is_some_and(|c| c.is_handshaking()) {
+            if !state.side.is_handshaking() {
                 // What is left of it, tickets for the next time, goes out with the first answer.
-                state.settle(&self.worker);
+                state.flow.settle(&self.worker);
                 return Poll::Ready(Ok(()));
             }
-            if state.peer_closed {
+            if state.flow.peer_closed {
                 return Poll::Ready(Err(HandshakeError::Left));
             }
             ready!(flushed).map_err(|_| HandshakeError::Io)?;
-            if state.incoming.len() > MOST_UNREAD {
+            if state.flow.incoming.len() > MOST_UNREAD {
                 return Poll::Ready(Err(HandshakeError::Endless));
             }
-            match ready!(state.poll_fill(&self.socket, &self.worker, cx)) {
+            match ready!(state.flow.poll_fill(&self.socket, &self.worker, cx)) {
                 Ok(0) => return Poll::Ready(Err(HandshakeError::Left)),
                 Ok(_) => {}
                 Err(_) => return Poll::Ready(Err(HandshakeError::Io)),
@@ -153,13 +191,12 @@ impl TlsStream {
 
     /// Whether a former session goes on, once the handshake is done.
     pub(crate) fn is_resumed(&self) -> bool {
-        let state = self.state.borrow();
-        state.connection.as_ref().and_then(|c| c.handshake_kind()) == Some(HandshakeKind::Resumed)
+        self.state.borrow().side.handshake_kind() == Some(HandshakeKind::Resumed)
     }
 
     /// Ready when a read may give something; holds nothing meanwhile.
     pub(crate) fn poll_readable(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        if !self.state.borrow().plain.is_empty() {
+        if !self.state.borrow().flow.plain.is_empty() {
             return Poll::Ready(Ok(()));
         }
         match &self.socket {
@@ -169,13 +206,13 @@ impl TlsStream {
     }
 
     pub(crate) fn is_within_record(&self) -> bool {
-        !self.state.borrow().incoming.is_empty()
+        !self.state.borrow().flow.incoming.is_empty()
     }
 
     pub(crate) fn is_quiet(&self) -> bool {
         let state = self.state.borrow();
-        state.plain.is_empty()
-            && state.incoming.is_empty()
+        state.flow.plain.is_empty()
+            && state.flow.incoming.is_empty()
             && match &self.socket {
                 Socket::Tcp(s) => has_nothing(s),
                 Socket::Unix(s) => has_nothing(s),
@@ -186,31 +223,34 @@ impl TlsStream {
     pub(crate) fn poll_read(&self, cx: &mut Context<'_>, into: &mut Buffer) -> Poll<io::Result<usize>> {
         let state = &mut *self.state.borrow_mut();
         loop {
-            if !state.plain.is_empty() {
-                let n = transfer(&mut state.plain, into);
-                state.settle(&self.worker);
+            if !state.flow.plain.is_empty() {
+                let n = transfer(&mut state.flow.plain, into);
+                state.flow.settle(&self.worker);
                 return Poll::Ready(Ok(n));
             }
-            if state.peer_closed {
+            if state.flow.peer_closed {
                 return Poll::Ready(Ok(0));
             }
-            match state.poll_fill(&self.socket, &self.worker, cx) {
-                // A client that leaves without a word has left all the same.
+            match state.flow.poll_fill(&self.socket, &self.worker, cx) {
+                // A client that leaves without a word has left all the same; of an answer it may be the half.
+                Poll::Ready(Ok(0)) if matches!(state.side, Side::Client(_)) => {
+                    return Poll::Ready(Err(io::ErrorKind::UnexpectedEof.into()));
+                }
                 Poll::Ready(Ok(0)) => return Poll::Ready(Ok(0)),
                 Poll::Ready(filled) => drop(filled?),
                 Poll::Pending => {
-                    state.settle(&self.worker);
+                    state.flow.settle(&self.worker);
                     return Poll::Pending;
                 }
             }
             let received = state.receive(&self.worker, Some(into));
             if received.is_err() {
                 // What is wrong is told to the client, as far as it listens.
-                let _ = state.poll_flush(&self.socket, cx);
+                let _ = state.flow.poll_flush(&self.socket, cx);
             }
             let n = received.map_err(broken)?;
             if n > 0 {
-                state.settle(&self.worker);
+                state.flow.settle(&self.worker);
                 return Poll::Ready(Ok(n));
             }
         }
@@ -219,34 +259,34 @@ impl TlsStream {
     /// Writes some of the parts; ready when the socket has taken it.
     pub(crate) fn poll_write(&self, cx: &mut Context<'_>, parts: &[IoSlice<'_>]) -> Poll<io::Result<usize>> {
         let state = &mut *self.state.borrow_mut();
-        if state.accepted == 0 {
-            state.accepted = OUT.with_borrow_mut(|out| {
+        if state.flow.accepted == 0 {
+            state.flow.accepted = OUT.with_borrow_mut(|out| {
                 out.clear();
-                out.extend_from_slice(&state.outgoing[state.sent..]);
+                out.extend_from_slice(&state.flow.outgoing[state.flow.sent..]);
                 let accepted = state.encrypt(&self.worker, parts, out)?;
-                state.sent = 0;
+                state.flow.sent = 0;
                 // Most of the time all of it goes at once, and nothing is kept.
                 let sent = match self.socket.poll_send(cx, out) {
                     Poll::Ready(sent) => sent?,
                     Poll::Pending => 0,
                 };
-                state.outgoing.clear();
-                state.outgoing.extend_from_slice(&out[sent..]);
+                state.flow.outgoing.clear();
+                state.flow.outgoing.extend_from_slice(&out[sent..]);
                 Ok::<_, io::Error>(accepted)
             })?;
         }
-        ready!(state.poll_flush(&self.socket, cx))?;
-        Poll::Ready(Ok(std::mem::take(&mut state.accepted)))
+        ready!(state.flow.poll_flush(&self.socket, cx))?;
+        Poll::Ready(Ok(std::mem::take(&mut state.flow.accepted)))
     }
 
     /// Says that nothing more comes, and sends FIN.
     pub(crate) fn shut(&self) {
         let mut cx = Context::from_waker(Waker::noop());
         let state = &mut *self.state.borrow_mut();
-        if !state.closed {
-            state.closed = true;
+        if !state.flow.closed {
+            state.flow.closed = true;
             let _ = state.close();
-            let _ = state.poll_flush(&self.socket, &mut cx);
+            let _ = state.flow.poll_flush(&self.socket, &mut cx);
         }
         self.socket.shut_writing();
     }
@@ -262,20 +302,61 @@ impl TlsStream {
 impl Drop for TlsStream {
     fn drop(&mut self) {
         let state = self.state.get_mut();
-        self.worker.buffers.give(std::mem::take(&mut state.incoming));
-        self.worker.buffers.give(std::mem::take(&mut state.plain));
+        self.worker.buffers.give(std::mem::take(&mut state.flow.incoming));
+        self.worker.buffers.give(std::mem::take(&mut state.flow.plain));
+    }
+}
+
+impl Side {
+    fn is_handshaking(&self) -> bool {
+        match self {
+            Side::Unknown => true,
+            Side::Server(connection) => connection.is_handshaking(),
+            Side::Client(connection) => connection.is_handshaking(),
+        }
+    }
+    fn handshake_kind(&self) -> Option<HandshakeKind> {
+        match self {
+            Side::Unknown => None,
+            Side::Server(connection) => connection.handshake_kind(),
+            Side::Client(connection) => connection.handshake_kind(),
+        }
     }
 }
 
 impl State {
+    fn receive(&mut self, worker: &Worker, into: Option<&mut Buffer>) -> Result<usize, rustls::Error> {
+        match &mut self.side {
+            Side::Unknown => Ok(0),
+            Side::Server(connection) => self.flow.receive(connection, worker, into),
+            Side::Client(connection) => self.flow.receive(connection, worker, into),
+        }
+    }
+    fn encrypt(&mut self, worker: &Worker, parts: &[IoSlice<'_>], out: &mut Vec<u8>) -> io::Result<usize> {
+        match &mut self.side {
+            Side::Unknown => Err(io::ErrorKind::NotConnected.into()),
+            Side::Server(connection) => self.flow.encrypt(connection, worker, parts, out),
+            Side::Client(connection) => self.flow.encrypt(connection, worker, parts, out),
+        }
+    }
+    fn close(&mut self) -> Result<(), rustls::Error> {
+        match &mut self.side {
+            Side::Unknown => Ok(()),
+            Side::Server(connection) => self.flow.close(connection),
+            Side::Client(connection) => self.flow.close(connection),
+        }
+    }
+}
+
+impl Flow {
     /// Decrypts what has come: into `into`, and what does not fit there into `plain`; gives how much that was. What
     /// the protocol wants to answer lies in `outgoing`.
-    fn receive(&mut self, worker: &Worker, mut into: Option<&mut Buffer>) -> Result<usize, rustls::Error> {
-        let Some(connection) = &mut self.connection else { return Ok(0) };
+    fn receive<C: Unbuffered>(
+        &mut self, connection: &mut C, worker: &Worker, mut into: Option<&mut Buffer>,
+    ) -> Result<usize, rustls::Error> {
         let mut read = 0;
         loop {
-            let UnbufferedStatus { mut discard, state } =
-                connection.process_tls_records(self.incoming.bytes_mut());
+            let UnbufferedStatus { mut discard, state } = connection.process(self.incoming.bytes_mut());
             let on = match state {
                 Ok(ConnectionState::ReadTraffic(mut traffic)) => {
                     while let Some(record) = traffic.next_record() {
@@ -303,7 +384,7 @@ impl State {
                 On::Failed(error) => {
                     // The alert that belongs to it.
                     while let UnbufferedStatus { state: Ok(ConnectionState::EncodeTlsData(data)), .. } =
-                        connection.process_tls_records(self.incoming.bytes_mut())
+                        connection.process(self.incoming.bytes_mut())
                     {
                         encode(data, &mut self.outgoing);
                     }
@@ -338,11 +419,11 @@ impl State {
     }
 
     /// Encrypts the parts, as far as they are taken at once; gives how much of them that was.
-    fn encrypt(&mut self, worker: &Worker, parts: &[IoSlice<'_>], out: &mut Vec<u8>) -> io::Result<usize> {
-        let Some(connection) = &mut self.connection else { return Err(io::ErrorKind::NotConnected.into()) };
+    fn encrypt<C: Unbuffered>(
+        &mut self, connection: &mut C, worker: &Worker, parts: &[IoSlice<'_>], out: &mut Vec<u8>,
+    ) -> io::Result<usize> {
         loop {
-            let UnbufferedStatus { mut discard, state } =
-                connection.process_tls_records(self.incoming.bytes_mut());
+            let UnbufferedStatus { mut discard, state } = connection.process(self.incoming.bytes_mut());
             let encrypted = match state.map_err(broken)? {
                 ConnectionState::WriteTraffic(mut traffic) => Some(encrypt_parts(&mut traffic, parts, out)?),
                 ConnectionState::EncodeTlsData(data) => {
@@ -370,9 +451,8 @@ impl State {
         }
     }
 
-    fn close(&mut self) -> Result<(), rustls::Error> {
-        let Some(connection) = &mut self.connection else { return Ok(()) };
-        let UnbufferedStatus { discard, state } = connection.process_tls_records(self.incoming.bytes_mut());
+    fn close<C: Unbuffered>(&mut self, connection: &mut C) -> Result<(), rustls::Error> {
+        let UnbufferedStatus { discard, state } = connection.process(self.incoming.bytes_mut());
         if let ConnectionState::WriteTraffic(mut traffic) = state? {
             let at = self.outgoing.len();
             self.outgoing.resize(at + 64, 0);
@@ -445,7 +525,7 @@ fn deliver(payload: &[u8], into: Option<&mut Buffer>, plain: &mut Buffer, worker
     }
 }
 
-fn encode(mut data: EncodeTlsData<'_, rustls::server::ServerConnectionData>, out: &mut Vec<u8>) {
+fn encode<D>(mut data: EncodeTlsData<'_, D>, out: &mut Vec<u8>) {
     let at = out.len();
     let mut size = SMALL / 4;
     loop {
@@ -460,9 +540,8 @@ fn encode(mut data: EncodeTlsData<'_, rustls::server::ServerConnectionData>, out
     }
 }
 
-fn encrypt_parts(
-    traffic: &mut WriteTraffic<'_, rustls::server::ServerConnectionData>, parts: &[IoSlice<'_>],
-    out: &mut Vec<u8>,
+fn encrypt_parts<D>(
+    traffic: &mut WriteTraffic<'_, D>, parts: &[IoSlice<'_>], out: &mut Vec<u8>,
 ) -> io::Result<usize> {
     let mut accepted = 0;
     for part in parts {
