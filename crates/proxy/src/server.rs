@@ -48,6 +48,8 @@ pub(crate) struct Server {
     log: Option<Arc<LogWriter>>,
     /// The lanes of the table in use: kept here for workers that are added later, and for as long as it is used.
     lanes: Vec<Arc<Line>>,
+    /// Of the table in use.
+    tls: Arc<Configs>,
     /// For tickets of sessions.
     keys: TicketKeys,
     handed: Option<Handed>,
@@ -103,6 +105,7 @@ impl Server {
             table: None,
             log: None,
             lanes: Vec::new(),
+            tls: Arc::default(),
             keys: TicketKeys::random(),
             handed: None,
             rendezvous: None,
@@ -322,7 +325,8 @@ impl Server {
     /// Brings the table into service everywhere; all or nothing.
     fn apply(&mut self, generation: u64, raw: RawTable, new: New) -> Result<usize, Vec<Problem>> {
         let (table, _warnings) = compile(raw)?;
-        let tls = Arc::new(Configs::build(&table, &self.keys)?);
+        let before = self.table.as_deref().map(|table| (table, &*self.tls));
+        let tls = Arc::new(Configs::build(&table, &self.keys, before)?);
         let New { sockets, lanes, mut descriptors } = new;
         if sockets.len() + lanes.len() != descriptors.len() {
             return Err(vec![descriptors_lost(sockets.len() + lanes.len(), descriptors.len())]);
@@ -378,6 +382,7 @@ impl Server {
         self.shared.generation.store(generation, Relaxed);
         self.forget_old(&table);
         self.table = Some(table);
+        self.tls = tls;
         self.lanes = lanes;
         Ok(workers)
     }

@@ -238,13 +238,18 @@ impl Worker {
         let Update { table, sockets, log, lanes, tls, done } = update;
         // The side worker serves no routes.
         let lanes = if self.is_side() { Vec::new() } else { lanes };
-        let snapshot = Snapshot::new(Arc::clone(&table), self, &lanes, tls, |upstream, target| {
+        let snapshot = Snapshot::new(Arc::clone(&table), self, &lanes, tls, |upstream, target, secure| {
             let key = (upstream.into(), target.into());
-            let mut pools = self.pools.borrow_mut();
-            let pool = pools.entry(key).or_insert_with(|| {
+            let make = || {
                 let cells = self.shared.registry.target(self.id, upstream, target);
-                Rc::new(Pool::new(self.shared.target(upstream, target), cells))
-            });
+                Rc::new(Pool::new(self.shared.target(upstream, target), cells, secure.cloned()))
+            };
+            let mut pools = self.pools.borrow_mut();
+            let pool = pools.entry(key).or_insert_with(make);
+            if !pool.is_secured_by(secure) {
+                pool.close();
+                *pool = make();
+            }
             Rc::clone(pool)
         });
         let mut taken_away = false;
@@ -261,7 +266,7 @@ impl Worker {
             self.timers.wake_all();
         }
         if let Some(probes) = probes {
-            probes.follow(&table, &self.shared);
+            probes.follow(&table, &snapshot.tls, self);
         }
         self.exchange_log(log);
         *self.snapshot.borrow_mut() = Some(Rc::new(snapshot));

@@ -179,12 +179,31 @@ pub struct RawUpstream {
     pub host: String,
     pub pool: RawPool,
     pub timeouts: RawUpstreamTimeouts,
+    /// Of targets of `https://`; absent: what is usual.
+    #[serde(default)]
+    pub tls: Option<RawUpstreamTls>,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RawUpstreamTls {
+    /// PEM of who vouches for the targets; absent: whom the system trusts.
+    #[serde(default)]
+    pub ca: Option<String>,
+    /// For whom their certificates have to be; absent: for the name in the URL.
+    #[serde(default)]
+    pub server_name: Option<String>,
+    /// What is shown to them.
+    #[serde(default)]
+    pub certificate: Option<RawCertificate>,
+    /// False: whoever answers is believed.
+    pub verify: bool,
 }
 
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RawTarget {
-    /// `http://host[:port]`, `http://[::1]:port` or `unix:/path`.
+    /// `http://host[:port]`, `https://[::1]:port` or `unix:/path`.
     pub url: String,
 }
 

@@ -16,7 +16,7 @@ pub struct Tls {
 }
 
 /// A certificate and those that vouch for it, with its key. Text of PEM (RFC 7468), which the gateway takes apart.
-#[derive(Debug)]
+#[derive(Debug, PartialEq, Eq)]
 pub struct Certificate {
     /// For which it answers, as they stand in it: `shop.example`, `*.shop.example`.
     pub names: Vec<Box<str>>,
@@ -42,6 +42,7 @@ pub struct ListenTls {
 }
 
 /// Text that nothing prints.
+#[derive(PartialEq, Eq)]
 pub struct Hidden(Box<str>);
 
 impl Hidden {

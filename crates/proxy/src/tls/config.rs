@@ -2,6 +2,7 @@
 
 use super::keys::TicketKeys;
 use super::tickets::Tickets;
+use super::upstream::Secure;
 use pylos_core::table::{Certificate, Code, PathPart, Problem, Profile, Severity, Table, Tls, TlsId};
 use pylos_core::tls::Names;
 use rustls::crypto::{CryptoProvider, aws_lc_rs};
@@ -16,12 +17,19 @@ use std::sync::Arc;
 const HTTP1: &[u8] = b"http/1.1";
 
 /// Of a table, by [`TlsId`].
-#[derive(Debug, Default)]
-pub(crate) struct Configs(Vec<Arc<ServerConfig>>);
+#[derive(Default)]
+pub(crate) struct Configs {
+    listeners: Vec<Arc<ServerConfig>>,
+    /// By upstream, then by target.
+    upstreams: Vec<Vec<Option<Secure>>>,
+}
 
 impl Configs {
-    /// All of a table's, or what is wrong.
-    pub(crate) fn build(table: &Table, keys: &TicketKeys) -> Result<Configs, Vec<Problem>> {
+    /// All of a table's, or what is wrong. To upstreams whose rules are those of the table before, it is the same as
+    /// `before`: their connections can be kept.
+    pub(crate) fn build(
+        table: &Table, keys: &TicketKeys, before: Option<(&Table, &Configs)>,
+    ) -> Result<Configs, Vec<Problem>> {
         let provider = Arc::new(aws_lc_rs::default_provider());
         let (mut configs, mut problems) = (Vec::new(), Vec::new());
         for tls in &table.tls {
@@ -30,11 +38,27 @@ impl Configs {
                 Err(problem) => problems.push(problem),
             }
         }
-        if problems.is_empty() { Ok(Configs(configs)) } else { Err(problems) }
+        let mut upstreams = Vec::new();
+        for upstream in &table.upstreams {
+            let known = before.and_then(|(table, configs)| {
+                let index = table.upstream(&upstream.name)?.index();
+                let same = table.upstreams[index].tls == upstream.tls;
+                configs.upstreams[index].iter().flatten().next().filter(|_| same)
+            });
+            match Secure::of(upstream, known, &provider) {
+                Ok(secure) => upstreams.push(secure),
+                Err(message) => problems.push(problem(["upstream", &upstream.name, "tls"], &message)),
+            }
+        }
+        if problems.is_empty() { Ok(Configs { listeners: configs, upstreams }) } else { Err(problems) }
+    }
+
+    pub(crate) fn to(&self, upstream: usize, target: usize) -> Option<&Secure> {
+        self.upstreams[upstream][target].as_ref()
     }
 
     pub(crate) fn of(&self, id: TlsId) -> Arc<ServerConfig> {
-        Arc::clone(&self.0[id.index()])
+        Arc::clone(&self.listeners[id.index()])
     }
 }
 
@@ -45,7 +69,8 @@ fn server_config(
         Profile::Intermediate => &[&TLS13, &TLS12],
         Profile::Modern => &[&TLS13],
     };
-    let wrong = |what: &str, error: &dyn std::fmt::Display| problem(tls, what, &error.to_string());
+    let wrong =
+        |what: &str, error: &dyn std::fmt::Display| problem(["tls", &tls.name, what], &error.to_string());
     let resolver = Resolver::new(tls, provider)?;
     let builder = ServerConfig::builder_with_provider(Arc::clone(provider));
     let builder = builder.with_protocol_versions(versions).map_err(|error| wrong("profile", &error))?;
@@ -70,8 +95,8 @@ fn rules(tls: &Tls) -> Vec<u8> {
     [&[profile][..], tls.name.as_bytes()].concat()
 }
 
-fn problem(tls: &Tls, key: &str, message: &str) -> Problem {
-    let path = ["tls", &tls.name, key].map(|part| PathPart::Key(part.to_owned()));
+fn problem(path: [&str; 3], message: &str) -> Problem {
+    let path = path.map(|part| PathPart::Key(part.to_owned()));
     Problem {
         code: Code::BadValue,
         severity: Severity::Error,
@@ -94,7 +119,8 @@ impl Resolver {
     fn new(tls: &Tls, provider: &CryptoProvider) -> Result<Self, Problem> {
         let mut resolver = Resolver { names: Names::default(), all: Vec::new() };
         for (index, certificate) in tls.certificates.iter().enumerate() {
-            let key = certified(certificate, provider).map_err(|message| problem(tls, "cert", &message))?;
+            let key = certified(certificate, provider)
+                .map_err(|message| problem(["tls", &tls.name, "cert"], &message))?;
             resolver.all.push(Arc::new(key));
             for name in &certificate.names {
                 resolver.names.entry(name, Vec::new).push(index);

@@ -6,8 +6,10 @@ mod handshake;
 mod keys;
 mod session;
 mod tickets;
+mod upstream;
 
 pub(crate) use config::Configs;
 pub(crate) use handshake::{Failure, handshake};
 pub(crate) use keys::TicketKeys;
-pub(crate) use session::{Socket, TlsStream};
+pub(crate) use session::{HandshakeError, Socket, TlsStream};
+pub(crate) use upstream::{Failed, Secure};

@@ -1,6 +1,6 @@
 //! `[tls.NAME]`, and what a listener says about it.
 
-use crate::table::raw::{RawListen, RawTls};
+use crate::table::raw::{RawCertificate, RawListen, RawTls};
 use crate::table::tls::Hidden;
 use crate::table::{Certificate, Code, ListenTls, Problems, Profile, Tls, TlsId, place};
 use crate::tls::Names;
@@ -16,14 +16,9 @@ fn one(name: &str, raw: &RawTls, problems: &mut Problems) -> Tls {
             .report(Code::BadValue, place!["tls", name], "there is no certificate to show")
             .hint("`cert = \"shop.pem\"` and `key = \"shop.key\"`");
     }
-    let certificates = raw.certificates.iter().map(|certificate| Certificate {
-        names: certificate.names.iter().map(|name| name.as_str().into()).collect(),
-        chain: certificate.chain.as_str().into(),
-        key: Hidden::new(&certificate.key),
-    });
     Tls {
         name: name.into(),
-        certificates: certificates.collect(),
+        certificates: raw.certificates.iter().map(certificate).collect(),
         profile: match raw.profile.as_str() {
             "modern" => Profile::Modern,
             "intermediate" => Profile::Intermediate,
@@ -39,6 +34,14 @@ fn one(name: &str, raw: &RawTls, problems: &mut Problems) -> Tls {
             }
         },
         tickets: raw.tickets,
+    }
+}
+
+pub(super) fn certificate(raw: &RawCertificate) -> Certificate {
+    Certificate {
+        names: raw.names.iter().map(|name| name.as_str().into()).collect(),
+        chain: raw.chain.as_str().into(),
+        key: Hidden::new(&raw.key),
     }
 }
 
