@@ -44,6 +44,7 @@ from pylos.rights import give_up_root
 
 NICENESS = 5
 """Policies give way to traffic that needs none."""
+SHARE_TRIES = 20
 STACK = 8 << 20
 """Bytes of a thread's stack, at most, where the system names no bound."""
 OUT_OF_MEMORY = 71
@@ -99,9 +100,24 @@ def give_way() -> None:
     with suppress(OSError, AttributeError):  # what is woken as a batch lets the worker go on: it asks more at once
         os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
     with suppress(OSError):
-        os.nice(NICENESS)
-    with suppress(OSError):  # where each session has its share of the processors, niceness counts within one alone
-        Path("/proc/self/autogroup").write_text(str(NICENESS), encoding="ascii")
+        os.setpriority(os.PRIO_PROCESS, 0, NICENESS)
+
+
+async def take_share() -> None:
+    """Take the share of the processors that is meant for one who answers; see BEGIN.
+
+    Where each session has its share, niceness counts within one alone. It can be changed ten times a second, by all
+    processes together.
+    """
+    for _ in range(SHARE_TRIES):
+        try:
+            Path("/proc/self/autogroup").write_text(str(NICENESS), encoding="ascii")  # noqa: ASYNC240 - a file of the kernel
+        except BlockingIOError:
+            await asyncio.sleep(0.1)
+        except OSError:
+            return
+        else:
+            return
 
 
 def settle(bound: int, loaded: Iterable[Loaded]) -> None:
@@ -199,6 +215,7 @@ class Answering:
         closed = asyncio.Event()
         self._follow(self._gateway, lambda told, given: attach(room, told, given), closed.set)
         self._follow(self._supervisor, self._pong, lambda: None)
+        await take_share()
         send(self._supervisor, ready)
         watchdog = asyncio.create_task(stay_alive())
         await closed.wait()
