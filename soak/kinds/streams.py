@@ -45,10 +45,12 @@ async def _converse(client: Client, numbers: Iterator[int], drain: float | None 
             if not client.going.is_set():
                 break
             if not await _say(connection, TEXT, b"%d of %s" % (number, asked.token.encode())):
-                return await _leave(connection, client, asked, drain)
+                await _leave(connection, client, asked, drain)
+                return
             await asyncio.sleep(client.chance.random() * 0.4)
         if not await _say(connection, CLOSE, (1000).to_bytes(2)):
-            return await _leave(connection, client, asked, drain)
+            await _leave(connection, client, asked, drain)
+            return
         await _end(connection)
 
 
