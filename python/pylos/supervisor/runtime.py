@@ -40,9 +40,9 @@ def folder_to_use() -> Path:
 
 
 def is_own(folder: Path) -> bool:
-    """Whether a folder belongs to this user."""
+    """Whether a folder belongs to this user, or to root."""
     try:
-        return folder.stat().st_uid == os.geteuid()
+        return folder.stat().st_uid in (os.geteuid(), 0)
     except OSError:
         return False
 
