@@ -59,6 +59,13 @@ class Incidents:
             for one in reversed(self.all)
         )
 
+    def over(self, effect: Effect, begin: float, end: float) -> bool:
+        """Whether something with this effect was over in a span of time, but for its last second."""
+        return any(
+            effect in one.effects and one.end is not None and begin <= one.end and one.end - 1.0 <= end
+            for one in reversed(self.all)
+        )
+
     def elapsed(self, when: float | None = None) -> float:
         """Give a time in seconds since the start."""
         return (time.monotonic() if when is None else when) - self.start

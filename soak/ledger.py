@@ -141,7 +141,7 @@ class Ledger:
 
     def had_its_drain(self, asked: Asked, seconds: float) -> bool:
         """Whether an upgrade has come since a request began, and so many seconds were over then."""
-        return self._incidents.explain(Effect.DRAINS, asked.began, time.monotonic() - seconds)
+        return self._incidents.over(Effect.DRAINS, asked.began, time.monotonic() - seconds)
 
     def spare(self, since: float, how: BaseException) -> None:
         """Tell the end of a kept connection on which nothing had been answered; raises Spared where it had a reason."""

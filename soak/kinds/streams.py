@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 from soak.frames import CLOSE, GOING_AWAY, TEXT, accepted, frame, read_frame
 from soak.kinds.client import Client
-from soak.ledger import Wrong
+from soak.ledger import Asked, Wrong
 from soak.wire import ANSWER_SECONDS, Connection, fresh
 
 LEAVING = GOING_AWAY.to_bytes(2)
@@ -45,14 +45,21 @@ async def _converse(client: Client, numbers: Iterator[int], drain: float | None 
             if not client.going.is_set():
                 break
             if not await _say(connection, TEXT, b"%d of %s" % (number, asked.token.encode())):
-                if drain is None or not client.ledger.had_its_drain(asked, drain):
-                    raise Wrong("the gateway goes away from a WebSocket before its time")
-                connection.writer.write(frame(CLOSE, LEAVING, masked=True))
-                await _end(connection)
+                await _leave(connection, client, asked, drain)
                 return
             await asyncio.sleep(client.chance.random() * 0.4)
-        await _say(connection, CLOSE, (1000).to_bytes(2))
+        if not await _say(connection, CLOSE, (1000).to_bytes(2)):
+            await _leave(connection, client, asked, drain)
+            return
         await _end(connection)
+
+
+async def _leave(connection: Connection, client: Client, asked: Asked, drain: float | None) -> None:
+    """Be left by the gateway: that is right where the time of a drain is over."""
+    if drain is None or not client.ledger.had_its_drain(asked, drain):
+        raise Wrong("the gateway goes away from a WebSocket before its time")
+    connection.writer.write(frame(CLOSE, LEAVING, masked=True))
+    await _end(connection)
 
 
 async def _end(connection: Connection) -> None:

@@ -23,7 +23,7 @@ use std::collections::HashMap;
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::net::IpAddr;
 use std::os::fd::{AsFd, BorrowedFd};
-use std::rc::Rc;
+use std::rc::{Rc, Weak};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::mpsc::Sender;
@@ -93,6 +93,12 @@ pub(crate) struct LogBlock {
     dropped: u64,
 }
 
+struct Removed {
+    upstream: Box<str>,
+    target: Box<str>,
+    pool: Weak<Pool>,
+}
+
 pub(crate) struct Worker {
     pub(crate) id: usize,
     pub(crate) shared: Arc<Shared>,
@@ -102,6 +108,8 @@ pub(crate) struct Worker {
     snapshot: RefCell<Option<Rc<Snapshot>>>,
     /// By upstream and target.
     pools: RefCell<HashMap<(Box<str>, Box<str>), Rc<Pool>>>,
+    /// Pools of targets that were taken away, as long as there are tunnels.
+    removed: RefCell<Vec<Removed>>,
     #[expect(clippy::vec_box, reason = "a scratch moves between here and its request: as a pointer")]
     scratches: RefCell<Vec<Box<Scratch>>>,
     sockets: RefCell<Vec<Rc<Socket>>>,
@@ -159,6 +167,7 @@ impl Worker {
             timers: Timers::default(),
             snapshot: RefCell::new(None),
             pools: RefCell::default(),
+            removed: RefCell::default(),
             scratches: RefCell::default(),
             sockets: RefCell::default(),
             log: RefCell::default(),
@@ -257,10 +266,21 @@ impl Worker {
             let kept = snapshot.names(upstream, target);
             if !kept {
                 pool.close();
-                pool.end_tunnels(clock::exact_ms() + table.settings.drain_ms);
+                pool.end_tunnels(Some(clock::exact_ms() + table.settings.drain_ms));
+                let (upstream, target) = (upstream.clone(), target.clone());
+                self.removed.borrow_mut().push(Removed { upstream, target, pool: Rc::downgrade(pool) });
                 taken_away = true;
             }
             kept
+        });
+        // One that has come back keeps its tunnels.
+        self.removed.borrow_mut().retain(|removed| {
+            let Some(pool) = removed.pool.upgrade() else { return false };
+            let back = snapshot.names(&removed.upstream, &removed.target);
+            if back {
+                pool.end_tunnels(None);
+            }
+            !back
         });
         if taken_away && self.tunnels.get() > 0 {
             self.timers.wake_all();
@@ -311,10 +331,14 @@ impl Worker {
 
     fn take_given(self: &Rc<Self>) {
         // One of a socket that is new, and not known here yet, is left for who gave it.
-        let knows = |key: &str| self.sockets.borrow().iter().any(|socket| &*socket.key == key);
-        while let Some(connection) = self.shared.given(self.id).take(u64::MAX, knows) {
+        while let Some(connection) = self.shared.given(self.id).take(u64::MAX, |key| self.knows(key)) {
             self.arrived(&connection.key, connection.accepted);
         }
+    }
+
+    /// Whether it has a socket.
+    pub(crate) fn knows(&self, key: &str) -> bool {
+        self.sockets.borrow().iter().any(|socket| &*socket.key == key)
     }
 
     /// Begins to serve what another worker has accepted, or was to serve.

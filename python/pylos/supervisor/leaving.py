@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 from collections.abc import Coroutine, Iterable
 from contextlib import suppress
 from signal import SIGKILL
@@ -25,7 +24,7 @@ class Leaving:
     def __init__(self) -> None:
         self.gateways: list[GatewayProcess] = []
         """Gateway processes that this supervisor can still talk to."""
-        self._children: set[int] = set()
+        self._children: dict[int, AdoptedProcess] = {}
         self._tasks: set[asyncio.Task[None]] = set()
 
     @property
@@ -40,13 +39,17 @@ class Leaving:
 
     def keep(self, children: Iterable[int]) -> None:
         """Note children that are not to end yet, and that whoever this program becomes has to know of."""
-        self._children |= set(children)
+        for pid in set(children) - self._children.keys():
+            with suppress(OSError):  # it has ended
+                self._children[pid] = AdoptedProcess(pid)
 
     def see_off(self, children: Iterable[int], seconds: float) -> None:
         """Wait for the end of children that end by themselves; those that stay longer than so are killed."""
-        for pid in set(children) - self._children:
-            self._aside(self._see_off(pid, seconds), f"see {pid} off")
+        known = set(self._children)
         self.keep(children)
+        for pid, child in self._children.items():
+            if pid not in known:
+                self._aside(self._see_off(child, seconds), f"see {pid} off")
 
     async def wait(self, seconds: float) -> None:
         """Wait until all have ended, so long at most."""
@@ -57,9 +60,9 @@ class Leaving:
         """End all of them at once."""
         for task in self._tasks:
             task.cancel()
-        for pid in self._children:
-            with suppress(ProcessLookupError):
-                os.kill(pid, SIGKILL)
+        for child in self._children.values():
+            with suppress(OSError):
+                child.send_signal(SIGKILL)
         await asyncio.gather(*(process.stop() for process in self.gateways), return_exceptions=True)
 
     def _aside(self, work: Coroutine[Any, Any, None], name: str) -> None:
@@ -76,11 +79,10 @@ class Leaving:
         text = f"gateway process {process.pid}, which was replaced, has ended"
         log.info("gateway_drained", text, gateway=process.pid)
 
-    async def _see_off(self, pid: int, seconds: float) -> None:
+    async def _see_off(self, child: AdoptedProcess, seconds: float) -> None:
         with suppress(OSError):  # it has ended, and was waited for
-            child = AdoptedProcess(pid)
             waiting = asyncio.ensure_future(child.wait())
             if not (await asyncio.wait([waiting], timeout=seconds + CHILD_GRACE_SECONDS))[0]:
-                os.kill(pid, SIGKILL)
+                child.send_signal(SIGKILL)
             await waiting
-        self._children.discard(pid)
+        self._children.pop(child.pid, None)

@@ -7,6 +7,7 @@ know: its estate.
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import socket
@@ -115,7 +116,7 @@ def adopt(control: Path) -> tuple[Inherited, Rendezvous] | None:
                 "      = end it, or give this one another name: pylos serve -n NAME"
             )
         message, (memory, rendezvous, *listening) = told
-        if os.fstat(memory).st_uid != os.geteuid():
+        if not is_own_memory(memory):
             raise GatewayError(f"what answers at {path} has another user's word for what a supervisor has left")
         inherited = estate_in(memory)
         os.close(memory)
@@ -134,6 +135,19 @@ def adopt(control: Path) -> tuple[Inherited, Rendezvous] | None:
             renews=message["version"] != version(),
         )
     return inherited, Rendezvous(path, rendezvous, *new_memory())
+
+
+def is_own_memory(descriptor: int) -> bool:
+    """Whether it is memory that a process of this user has made, and no file of any kind.
+
+    A file of /proc can be root's too, and hold what another user has written.
+    """
+    found = os.fstat(descriptor)
+    try:
+        fcntl.fcntl(descriptor, fcntl.F_GET_SEALS)
+    except OSError:
+        return False
+    return found.st_nlink == 0 and found.st_uid == os.geteuid()
 
 
 def new_memory() -> tuple[int, int]:

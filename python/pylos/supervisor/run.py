@@ -596,5 +596,7 @@ class Supervisor:
         if self._told_to_end:
             log.info("hurry", f"a second signal ({signal.name}): ending at once")
             self.end_at_once()
+        elif self._shutting_down:  # asked to drain, maybe for longer than a signal gives
+            asyncio.get_running_loop().call_later(self._applier.drain_seconds, self.end_at_once)
         self._told_to_end = self._shutting_down = True
         self.put(Shutdown(signal.name))

@@ -17,7 +17,8 @@ NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]{0,31}")
 
 def folders() -> Iterator[Path]:
     """Give the folders to try, the best first."""
-    if runtime := os.environ.get("XDG_RUNTIME_DIR"):
+    runtime = os.environ.get("XDG_RUNTIME_DIR")
+    if runtime and is_own(Path(runtime)):  # after `su` it may be another user's
         yield Path(runtime) / "pylos"
     yield Path("/run/pylos")  # root's, and that of whom root has made it for
     yield Path(tempfile.gettempdir()) / f"pylos-{os.geteuid()}"
@@ -36,6 +37,14 @@ def folder_to_use() -> Path:
             return folder
         failure = OSError(f"{folder} can be written by others")
     raise failure or OSError("no runtime folder")
+
+
+def is_own(folder: Path) -> bool:
+    """Whether a folder belongs to this user, or to root."""
+    try:
+        return folder.stat().st_uid in (os.geteuid(), 0)
+    except OSError:
+        return False
 
 
 def is_private(folder: Path) -> bool:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import errno
 import os
-import stat
 from contextlib import suppress
 from pathlib import Path
 
@@ -55,20 +55,36 @@ def make_folder(path: Path, account: Account | None = None) -> None:
 
     One that is root's and empty, as a new volume of a container is, is given to the account.
     """
-    uid = os.geteuid() if account is None else account.uid
     with suppress(FileExistsError):
         path.parent.mkdir(parents=True, exist_ok=True)
         path.mkdir(mode=0o700)
-    found = path.lstat() if account is not None else path.stat()
-    if not stat.S_ISDIR(found.st_mode):
-        raise NotADirectoryError(f"{path} is no directory")
-    if account is not None and found.st_uid == os.geteuid() and not any(path.iterdir()):
-        os.chown(path, account.uid, account.gid)
-        found = path.stat()
+    # By a descriptor: what is looked at is what is given, whoever owns the folder above.
+    follow = os.O_NOFOLLOW if account is not None else 0
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | follow)
+    except OSError as error:
+        if error.errno in (errno.ENOTDIR, errno.ELOOP):
+            raise NotADirectoryError(f"{path} is no directory") from None
+        raise
+    try:
+        found = os.fstat(descriptor)
+        if account is not None and found.st_uid == os.geteuid() and not holds_anything(descriptor):
+            os.fchmod(descriptor, 0o700)
+            os.fchown(descriptor, account.uid, account.gid)
+            found = os.fstat(descriptor)
+    finally:
+        os.close(descriptor)
+    uid = os.geteuid() if account is None else account.uid
     if found.st_uid != uid:
         raise PermissionError(f"{path} belongs to the user with the number {found.st_uid}, and not to {uid}")
     if found.st_mode & 0o022:
         raise PermissionError(f"{path} can be written by others")
+
+
+def holds_anything(folder: int) -> bool:
+    """Whether there is more in a folder than a new file system has."""
+    with os.scandir(folder) as entries:
+        return any(entry.name != "lost+found" for entry in entries)
 
 
 def default_folder(name: str) -> Path:

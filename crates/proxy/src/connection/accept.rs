@@ -173,7 +173,7 @@ fn take(worker: &Rc<Worker>, socket: &Rc<Socket>, stream: Stream, peer: Option<I
 
 /// Serves here what was given to another worker until then, and was not taken.
 fn take_back(worker: &Rc<Worker>, other: usize, until_ms: u64) {
-    while let Some(connection) = worker.shared.given(other).take(until_ms, |_| true) {
+    while let Some(connection) = worker.shared.given(other).take(until_ms, |key| worker.knows(key)) {
         worker.arrived(&connection.key, connection.accepted);
     }
 }

@@ -68,7 +68,12 @@ async fn turn(client: &mut Client) -> End {
             .await
         };
         if caught.is_err() {
+            worker.shared.panics.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+            events::error("request_panicked", &[("consequence", "its connection was closed")]);
             x.record.ended = Some("defect");
+            if x.record.status == 0 {
+                x.record.status = 500;
+            }
         }
         caught
     };
@@ -81,11 +86,7 @@ async fn turn(client: &mut Client) -> End {
     }
     match caught {
         Ok(end) => end,
-        Err(()) => {
-            worker.shared.panics.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
-            events::error("request_panicked", &[("consequence", "its connection was closed")]);
-            tell_defect(client).await
-        }
+        Err(()) => tell_defect(client).await,
     }
 }
 

@@ -153,7 +153,9 @@ impl<'a> Tunnel<'a> {
         if let Some(frames) = &mut way.frames {
             frames.pass(bytes);
         }
-        let wait = self.wait(way.slot, self.idle_ms);
+        // Who takes nothing does not keep it beyond its end.
+        let left = self.pool.tunnels_end_ms().map(|at| at.saturating_sub(self.worker.clock.ms()).max(1));
+        let wait = self.wait(way.slot, left.map_or(self.idle_ms, |left| left.min(self.idle_ms)));
         let sent = way.to.write_all(&mut [IoSlice::new(bytes)], wait, &mut 0).await;
         sent.map_err(|_| self.broken("tunnel_broken"))
     }
@@ -164,13 +166,13 @@ impl<'a> Tunnel<'a> {
             if self.worker.takes_leave() {
                 return Poll::Ready(Err("cut"));
             }
-            if way.from.poll_readable(cx).is_ready() {
-                return Poll::Ready(Ok(()));
-            }
             let now = self.worker.clock.ms();
             let removed = self.pool.tunnels_end_ms();
             if removed.is_some_and(|at| now >= at) {
                 return Poll::Ready(Err("upstream_removed"));
+            }
+            if way.from.poll_readable(cx).is_ready() {
+                return Poll::Ready(Ok(()));
             }
             let idle = self.last.get() + self.idle_ms;
             if now >= idle {
@@ -195,7 +197,9 @@ impl<'a> Tunnel<'a> {
                 Last::Plain => way.to.write_all(&mut [IoSlice::new(&GOING_AWAY)], wait, &mut 0).await,
                 Last::Masked => way.to.write_all(&mut [IoSlice::new(&masked())], wait, &mut 0).await,
             };
-            sent.map_err(|_| Broken)?;
+            if sent.is_err() {
+                return Ok(()); // the other side may still hear of it
+            }
         }
         way.to.shut();
         let until = self.worker.clock.ms() + FAREWELL_MS;
@@ -217,7 +221,7 @@ impl<'a> Tunnel<'a> {
     }
 
     fn broken(&self, why: &'static str) -> Broken {
-        self.ended.set(Some(why));
+        self.ended.set(self.ended.get().or(Some(why)));
         Broken
     }
 }

@@ -106,9 +106,7 @@ impl Link {
         if self.lost.get() {
             return Err(Unanswered::Lost);
         }
-        if self.asked() == 0 {
-            self.pace.begin(now_us);
-        }
+        let idle = self.asked() == 0;
         let most_us = u64::try_from(most.as_micros()).unwrap_or(u64::MAX);
         let (place, id) = self.calls.borrow_mut().begin(now_us.saturating_add(most_us));
         let asking = Asking { link: Rc::clone(self), place, id };
@@ -120,6 +118,9 @@ impl Link {
         let mut jobs = self.jobs.borrow_mut();
         if record.len() > jobs.longest() {
             return Err(Unanswered::TooLong);
+        }
+        if idle {
+            self.pace.begin(now_us);
         }
         if !backlog.jobs.is_empty() || jobs.push(&[&record]).is_err() {
             if backlog.bytes + record.len() > MOST_WAITING {

@@ -43,8 +43,8 @@ struct Output {
 impl LogWriter {
     /// `-` is standard output; anything else a file, appended to.
     pub(crate) fn open(path: &str, lost: Lost) -> io::Result<Arc<LogWriter>> {
-        let (empty, torn) = (Arc::default(), path != STDOUT && is_torn(path));
-        let output = Mutex::new(start(open(path)?, torn, Arc::clone(&empty), Arc::clone(&lost))?);
+        let empty = Arc::default();
+        let output = Mutex::new(start(path, Arc::clone(&empty), Arc::clone(&lost))?);
         Ok(Arc::new(LogWriter { output, empty, stuck: Mutex::default(), lost, path: path.into() }))
     }
 
@@ -59,7 +59,7 @@ impl LogWriter {
         if stuck.as_ref().is_some_and(|thread| !thread.is_finished()) {
             return Err(io::Error::new(ErrorKind::WouldBlock, "the file before still takes nothing"));
         }
-        let new = start(open(&self.path)?, false, Arc::clone(&self.empty), Arc::clone(&self.lost))?;
+        let new = start(&self.path, Arc::clone(&self.empty), Arc::clone(&self.lost))?;
         let before = std::mem::replace(&mut *self.output(), new);
         drop(before.to);
         *stuck = before.thread.and_then(|thread| ended(thread, most).err());
@@ -135,9 +135,11 @@ fn is_torn(path: &str) -> bool {
     fs::metadata(path).is_ok_and(|known| known.is_file()) && last().is_some_and(|byte| byte != b'\n')
 }
 
-fn start(file: File, torn: bool, empty: Arc<Mutex<Vec<Vec<u8>>>>, lost: Lost) -> io::Result<Output> {
+fn start(path: &str, empty: Arc<Mutex<Vec<Vec<u8>>>>, lost: Lost) -> io::Result<Output> {
+    let file = open(path)?;
+    let before = (path != STDOUT).then(|| path.to_owned());
     let (to, from) = sync_channel(QUEUE);
-    let sink = Sink { file, torn, losing: 0, lost };
+    let sink = Sink { file, before, torn: false, losing: 0, lost };
     let thread =
         std::thread::Builder::new().name("pylos-log".into()).spawn(move || run(sink, &from, &empty))?;
     Ok(Output { to, thread: Some(thread) })
@@ -157,6 +159,8 @@ fn run(mut sink: Sink, from: &Receiver<Vec<u8>>, empty: &Mutex<Vec<Vec<u8>>>) {
 /// A file that may fail for a while: a disk is full, a reader is gone.
 struct Sink {
     file: File,
+    /// Its path, until it is known how what was in it ends: others may be about to write their last line.
+    before: Option<String>,
     /// The file ends within a line.
     torn: bool,
     /// Lines lost since it began to fail.
@@ -168,6 +172,7 @@ impl Sink {
     /// Writes whole lines. Those that the file does not take are lost.
     fn take(&mut self, block: &[u8]) {
         let mut left = block;
+        self.torn |= self.before.take().is_some_and(|path| is_torn(&path));
         let written = if self.torn { write_out(&mut self.file, &mut &b"\n"[..]) } else { Ok(()) };
         let written = written.and_then(|()| {
             self.torn = false;
@@ -293,7 +298,7 @@ mod tests {
 
         let folder = Folder::new("torn");
         let file = OpenOptions::new().append(true).create(true).open(folder.at("log")).expect("a file");
-        let mut sink = Sink { file, torn: false, losing: 0, lost: Arc::new(|_| {}) };
+        let mut sink = Sink { file, before: None, torn: false, losing: 0, lost: Arc::new(|_| {}) };
         write_out(&mut sink.file, &mut &b"one\ntw"[..]).expect("written");
         sink.failed(b"one\ntwo\nthree\n", b"o\nthree\n", &ErrorKind::StorageFull.into());
         assert_eq!((sink.torn, sink.losing), (true, 2));

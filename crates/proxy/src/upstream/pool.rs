@@ -121,9 +121,9 @@ impl Pool {
         self.secure.as_ref() == secure
     }
 
-    /// The target has gone from the configuration: tunnels to it may go on until then.
-    pub(crate) fn end_tunnels(&self, at_ms: u64) {
-        self.tunnels_end_ms.set(at_ms);
+    /// The target has gone from the configuration: tunnels to it may go on until then. `None`: it has come back.
+    pub(crate) fn end_tunnels(&self, at_ms: Option<u64>) {
+        self.tunnels_end_ms.set(at_ms.unwrap_or(0));
     }
     pub(crate) fn tunnels_end_ms(&self) -> Option<u64> {
         Some(self.tunnels_end_ms.get()).filter(|at| *at != 0)
