@@ -457,9 +457,7 @@ class Supervisor:
 
     async def _acquaint(self, process: GatewayProcess) -> GatewayProcess:
         """Tell it what it has to know before its first configuration."""
-        await process.know_tickets(self.ground.keys.derive("tls tickets"))
-        if self._succession is not None and self._succession.rendezvous is not None:
-            await process.meet_at(self._succession.rendezvous)
+        await process.know(self.ground.keys, self._succession and self._succession.rendezvous)
         return process
 
     def _write_estate(self) -> None:
