@@ -457,7 +457,7 @@ class Supervisor:
 
     async def _acquaint(self, process: GatewayProcess) -> GatewayProcess:
         """Tell it what it has to know before its first configuration."""
-        await process.know(self.ground.keys, self._succession and self._succession.rendezvous)
+        await process.know(self.ground.keys, self._succession.rendezvous if self._succession else None)
         return process
 
     def _write_estate(self) -> None:
