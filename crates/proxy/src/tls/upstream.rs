@@ -107,6 +107,10 @@ fn tell(error: &Error, f: &mut fmt::Formatter<'_>) -> fmt::Result {
             "its certificate is from nobody who is trusted here: name its `ca`"
         }
         CertificateError::Revoked => "its certificate was revoked",
+        // The error has no name of its own.
+        CertificateError::Other(_) if format!("{error:?}").contains("CaUsedAsEndEntity") => {
+            "its certificate is an authority's own: it needs one that says CA:FALSE"
+        }
         other => return write!(f, "its certificate cannot be accepted: {other}"),
     };
     f.write_str(text)
