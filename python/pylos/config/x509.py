@@ -51,7 +51,8 @@ def chain_of(blocks: Sequence[Block]) -> list[Link]:
     chain = [Link(block.line, certificate_of(block)) for block in blocks if block.label in CERTIFICATE]
     if not chain:
         labels = " and ".join(dict.fromkeys(f"`{block.label}`" for block in blocks))
-        raise PemError(f"holds no certificate, but {labels}", hint=INSTEAD.get(blocks[0].label))
+        instead = "name it in `key`, and in `cert` the certificate" if "PRIVATE KEY" in labels else None
+        raise PemError(f"holds no certificate, but {labels}", hint=INSTEAD.get(blocks[0].label, instead))
     check_leaf(chain)
     check_order(chain)
     return chain

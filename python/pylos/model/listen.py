@@ -72,7 +72,7 @@ class ListenTimeouts(Table):
     """How long one listener's clients are waited for."""
 
     handshake: Duration = "10s"
-    """A TLS handshake, from its first byte to its last, and the first byte itself.
+    """From a new connection to the end of its TLS handshake.
 
     Then the connection is closed. Default: `"10s"`. Example: `handshake = "5s"`.
     """
@@ -198,8 +198,8 @@ class Listen(Table):
                 "P105",
                 "several names, and no `sni` that says who answers clients that ask for none of theirs",
                 hint=f'add `sni = "{names[0]}"`, or `sni = "strict"` to refuse them',
-                keys=["tls"],
+                keys=["tls", "sni"],
             )
         if self.sni is not None and not names:
-            raise wrong("P108", "does nothing without `tls`", hint="add `tls`, or take `sni` out", keys=["sni"])
+            raise wrong("P108", "does nothing without `tls`", hint="add `tls`, or take `sni` out", keys=["sni", "tls"])
         return self

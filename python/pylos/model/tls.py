@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field, Tag
+from pydantic import Field, Tag, model_validator
 
-from pylos.model.base import Table, branch, one_of_shapes
+from pylos.model.base import Table, branch, many, one_of_shapes, wrong
 from pylos.model.secret import Secret
 
 File = Annotated[str, Field(min_length=1)]
@@ -64,3 +64,19 @@ class Tls(Table):
 
     Default: none. Example: `silence = ["P123"]`.
     """
+
+    @model_validator(mode="after")
+    def pair(self) -> Tls:
+        """Refuse keys of which it cannot be said whose they are."""
+        if self.key is None:
+            return self
+        certs, keys = len(many(self.cert)), len(self.key) if isinstance(self.key, list) else 1
+        if certs != keys:
+            told = f"{keys} key{'s' * (keys > 1)} for {certs} certificate{'s' * (certs > 1)}"
+            raise wrong(
+                "P108",
+                told,
+                hint="`key` has one entry for each of `cert`, in the same order",
+                keys=["key", "cert"],
+            )
+        return self

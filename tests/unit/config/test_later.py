@@ -26,7 +26,7 @@ url = "redis://127.0.0.1:6380/0"
 [listen.https]
 bind = "0.0.0.0:443"
 protocols = ["h1", "h2"]  # here
-tls = "shop"  # here
+tls = "shop"
 [listen.http]
 bind = "0.0.0.0:80"
 redirect = "https"  # here
@@ -36,8 +36,9 @@ protocols = ["tcp"]  # here
 to = "db"  # here
 [acme.letsencrypt]  # here
 email = "ops@example.com"
-[tls.shop]  # here
-domains = ["shop.example.com"]
+[tls.shop]
+domains = ["shop.example.com"]  # here
+client = { ca = "office.pem" }  # here
 [policy.compress]
 type = "compression"  # here
 algorithms = ["zstd"]
