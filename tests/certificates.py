@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import shutil
 import ssl
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from ipaddress import ip_address
 from pathlib import Path
 
 from cryptography import x509
@@ -77,7 +79,7 @@ def issue(
     uses: Sequence[x509.ObjectIdentifier] = (ExtendedKeyUsageOID.SERVER_AUTH,),
     called: str | None = None,
 ) -> Issued:
-    """Issue a certificate for DNS names; without an issuer it signs itself. `days` from now, `since` days ago."""
+    """Issue a certificate for names and addresses; without an issuer it signs itself. `days` from now, `since` ago."""
     key = key or ecdsa()
     now = datetime.now(UTC)
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, called or (names[0] if names else "nobody"))])
@@ -92,14 +94,20 @@ def issue(
         .add_extension(x509.BasicConstraints(ca=authority, path_length=None), critical=True)
     )
     if names:
-        builder = builder.add_extension(
-            x509.SubjectAlternativeName([x509.DNSName(name) for name in names]), critical=False
-        )
+        builder = builder.add_extension(x509.SubjectAlternativeName([general(name) for name in names]), critical=False)
     if uses and not authority:
         builder = builder.add_extension(x509.ExtendedKeyUsage(uses), critical=False)
     signing = key if issuer is None else issuer.key
     algorithm = None if isinstance(signing, ed25519.Ed25519PrivateKey | ed448.Ed448PrivateKey) else hashes.SHA256()
     return Issued(builder.sign(signing, algorithm), key, issuer)
+
+
+def general(name: str) -> x509.GeneralName:
+    """Spell a name, or an address."""
+    try:
+        return x509.IPAddress(ip_address(name))
+    except ValueError:
+        return x509.DNSName(name)
 
 
 def authority(called: str = "Test Root", issuer: Issued | None = None) -> Issued:
@@ -117,3 +125,17 @@ def trusting(*roots: Issued) -> ssl.SSLContext:
     context = ssl.create_default_context(cadata="".join(root.pem for root in roots))
     context.verify_flags &= ~ssl.VERIFY_X509_STRICT  # asks roots for what ours have no use for
     return context
+
+
+LOWER = Path(__file__).parent / "golden" / "lower"
+
+
+def golden_documents(folder: Path) -> Path:
+    """Copy the golden documents into a folder, and make the certificates that they name; gives the one with every key.
+
+    A key of it is a secret, so that it is to be loaded from there.
+    """
+    shutil.copytree(LOWER, folder, dirs_exist_ok=True)
+    issue("Shop.example.com", "*.shop.example.com").save(folder, "everything")
+    issue("blog.example.com").save(folder, "blog")
+    return folder / "everything.toml"

@@ -5,11 +5,10 @@ After a change that is meant: `PYLOS_WRITE_GOLDEN=1 pytest tests/golden`, and re
 
 import json
 import os
-import shutil
 from pathlib import Path
 
 import pytest
-from certificates import issue
+from certificates import golden_documents
 
 from pylos.config import load
 from pylos.model import Secret, Table
@@ -21,10 +20,7 @@ DOCUMENTS = sorted(FOLDER.glob("*.toml"))
 
 @pytest.fixture(autouse=True)
 def folder(tmp_path, monkeypatch):
-    """The documents, and the certificates that they name: made when they are needed."""
-    shutil.copytree(FOLDER, tmp_path, dirs_exist_ok=True)
-    issue("Shop.example.com", "*.shop.example.com").save(tmp_path, "everything")
-    issue("blog.example.com").save(tmp_path, "blog")
+    golden_documents(tmp_path)
     monkeypatch.chdir(tmp_path)
 
 

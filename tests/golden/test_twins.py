@@ -1,11 +1,10 @@
 """A file and its twin in Python are the same document: those beside this file, and all examples that have both."""
 
 import runpy
-import shutil
 from pathlib import Path
 
 import pytest
-from certificates import issue
+from certificates import golden_documents
 
 from pylos.config import load
 
@@ -23,9 +22,7 @@ def twins() -> list[tuple[Path, Path]]:
 @pytest.mark.parametrize("file, twin", twins(), ids=lambda path: f"{path.parent.name}/{path.name}")
 def test_a_twin_is_the_same_document(file, twin, tmp_path, monkeypatch):
     if file.parent.name == "lower":
-        shutil.copytree(file.parent, tmp_path, dirs_exist_ok=True)
-        issue("shop.example.com").save(tmp_path, "everything")
-        issue("blog.example.com").save(tmp_path, "blog")
+        golden_documents(tmp_path)
         monkeypatch.chdir(tmp_path)
         file, twin = tmp_path / file.name, tmp_path / twin.name
     made = load(runpy.run_path(str(twin))["config"])

@@ -15,12 +15,13 @@ from system.serving import Serve, Serving
 from typer.testing import CliRunner
 
 from pylos.cli import app
-from pylos.testing import RawClient
+from pylos.testing import EchoUpstream, RawClient
 from pylos.testing.plugin import ClientFactory, GatewayFactory
 
 SITE = '[route.site]\nmatch = "/{rest:path}"\nrespond = { text = "hello" }\n'
 PLAIN = '[pylos]\naccess_log = false\n[listen.https]\nbind = "127.0.0.1:0"\n'
 SHOP = '[tls.shop]\ncert = "shop.pem"\nkey = "shop.key"\n'
+WEB = '[upstream.web]\ntargets = ["10.0.0.1:8000"]\n'
 BLOG = SHOP.replace("shop", "blog")
 NAME = "shop.example.com"
 
@@ -77,6 +78,32 @@ def test_a_client_of_the_test_kit_gets_its_answer(
     assert ours.tls.version() == "TLSv1.3"
     with pytest.raises(ssl.SSLCertVerificationError):
         RawClient(running.address(), tls=trusting(authority("Another")), server_name=NAME)
+
+
+def test_a_client_of_the_test_kit_comes_again_when_it_was_closed(
+    gateway: GatewayFactory, client: ClientFactory, document: Path, root: Issued
+):
+    document.write_text(document.read_text().replace("[tls.shop]", 'timeouts = { idle = "50ms" }\n[tls.shop]', 1))
+    running = gateway(document)
+    ours = client(running, tls=trusting(root), server_name=NAME)
+    assert ours.get().status == 200
+    ours.expect_eof()
+
+    assert ours.get().status == 200
+    assert running.explain(f"GET https://{NAME}/").request.scheme == "https"
+
+
+def test_an_upstream_is_told(gateway: GatewayFactory, client: ClientFactory, document: Path, root: Issued):
+    document.write_text(document.read_text().replace('respond = { text = "hello" }', 'to = "web"') + WEB)
+    with EchoUpstream() as web:
+        running = gateway(document, upstreams={"web": web})
+        seen = client(running, tls=trusting(root), server_name=NAME).get(f"https://{NAME}/").json()
+
+    assert ["X-Forwarded-Proto", "https"] in [[name.title(), value] for name, value in seen["headers"]]
+    with RawClient(running.address()) as plain:
+        plain.send(b"GET / HTTP/1.1\r\nHost: shop.example.com\r\n\r\n")
+        answer = plain.read_response()
+    assert (answer.status, answer.header("pylos-reason")) == (400, "tls_expected")
 
 
 @pytest.mark.parametrize("sni", ["shop", "blog", "strict"])

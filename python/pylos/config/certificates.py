@@ -10,10 +10,12 @@ import errno
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
 
 from pylos.config import x509
+from pylos.config.check import Loaded
 from pylos.config.pem import Block, Pair, PemError, blocks_of
 from pylos.config.problems import Report
 from pylos.errors import KeyPath, Place
@@ -73,7 +75,7 @@ class Entry:
         if not self.chain or self.private is None:
             return None
         names = x509.alternative_names(self.chain[0].certificate) or []
-        return Pair(names, x509.chain_text(self.chain), x509.key_text(self.private))
+        return Pair(names, x509.chain_text(self.chain), x509.key_text(self.private), str(self.cert.file))
 
 
 def read_certificates(tables: Mapping[str, Tls], report: Report) -> Shown:
@@ -91,6 +93,21 @@ def read_certificates(tables: Mapping[str, Tls], report: Report) -> Shown:
         if not any(path[:2] == ("tls", name) for path in report.errors):
             shown.pairs[name] = [entry.pair for entry in found if entry.pair is not None]
     return shown
+
+
+def listed(loaded: Loaded) -> Iterator[dict[str, Any]]:
+    """List the certificates of a configuration as plain values, in the order of the tables.
+
+    `tls`, `file`, `listeners`, `names`, `key`, `issuer`, `not_before`, `not_after`, `serial`, `sha256`, and as `note`
+    what the certificate or one behind it is to be warned of, else null.
+    """
+    listeners = loaded.table["listen"].items()
+    for name, pairs in loaded.pairs.items():
+        using = [listener for listener, listen in listeners if name in listen["tls"]]
+        for pair in pairs:
+            notes = [worry for _, worry in x509.worries(x509.chain_of(blocks_of(pair.chain)))]
+            told = x509.about_chain(pair.chain).as_json()
+            yield {"tls": name, "file": pair.file, "listeners": using, **told, "note": next(iter(notes), None)}
 
 
 def entries_of(name: str, table: Tls, report: Report) -> Iterator[Entry]:

@@ -48,6 +48,8 @@ class Loaded:
     """The places of secrets in the table."""
     folder: Path = field(default_factory=Path)
     """The folder of the configuration, in which its policies in Python are looked for first."""
+    pairs: Mapping[str, list[Pair]] = field(default_factory=dict, repr=False, compare=False)
+    """The certificates, by name of `tls`."""
 
     @property
     def without(self) -> dict[str, list[str]]:
@@ -123,7 +125,7 @@ def check_gathered(gathered: Gathered) -> Loaded:
         run_tests(tests, compiled, table, secrets, report)
     if compiled is None or report.wrong:
         raise ConfigError(report.without(silenced), watch)
-    return Loaded(config, table, compiled, report.without(silenced), watch, secrets, folder)
+    return Loaded(config, table, compiled, report.without(silenced), watch, secrets, folder, pairs)
 
 
 def read_shown(config: Document, report: Report) -> tuple[Mapping[str, list[Pair]], list[Path]]:

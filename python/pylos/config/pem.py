@@ -23,6 +23,8 @@ class Pair:
     """PEM: the certificate, then those that vouch for it."""
     key: str = field(repr=False)
     """PEM (PKCS #8); a secret."""
+    file: str
+    """Where the certificate was read."""
 
 
 @dataclass(frozen=True)

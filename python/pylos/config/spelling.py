@@ -157,9 +157,9 @@ def tls_keys(tls: Table) -> Plain:
     keys = {key: value for key, value in tls.items() if key != "certificates"}
     if not tls["certificates"]:
         return keys
-    from pylos.config.x509 import about_chain  # noqa: PLC0415 - what it needs takes long to import
+    from pylos.config.x509 import told_apart  # noqa: PLC0415 - what it needs takes long to import
 
-    return {"cert": [str(about_chain(one["chain"])) for one in tls["certificates"]], **keys}
+    return {"cert": [told_apart(one["chain"]) for one in tls["certificates"]], **keys}
 
 
 def policy_keys(policy: Table) -> Plain:

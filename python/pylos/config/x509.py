@@ -9,6 +9,7 @@ import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
@@ -283,6 +284,23 @@ class About:
         names = ", ".join(self.names)
         return f"{names}: {self.kind}, until {day(self.ends)}, serial {self.serial}, sha256 {self.fingerprint}"
 
+    def as_json(self) -> dict[str, Any]:
+        """Give it as plain values; moments as RFC 3339 has them."""
+        return {
+            "names": self.names,
+            "key": self.kind,
+            "issuer": self.issuer,
+            "not_before": moment(self.begins),
+            "not_after": moment(self.ends),
+            "serial": self.serial,
+            "sha256": self.fingerprint,
+        }
+
+
+def moment(when: datetime) -> str:
+    """Write a moment as RFC 3339 does."""
+    return when.isoformat(timespec="seconds").replace("+00:00", "Z")
+
 
 def about(certificate: x509.Certificate) -> About:
     """Tell about a certificate."""
@@ -302,3 +320,10 @@ def about(certificate: x509.Certificate) -> About:
 def about_chain(text: str) -> About:
     """Tell about the first certificate of a text in PEM that was read before."""
     return about(x509.load_pem_x509_certificates(text.encode())[0])
+
+
+def told_apart(text: str) -> str:
+    """Write what tells a chain, in PEM, from any other one."""
+    first, *others = x509.load_pem_x509_certificates(text.encode())
+    behind = "".join(f", then sha256 {other.fingerprint(hashes.SHA256()).hex()}" for other in others)
+    return f"{about(first)}{behind}"
