@@ -1,6 +1,8 @@
 //! The gateway process as a whole: its workers, its sockets, the configuration in use. Lives on the main thread
 //! and does what the supervisor says.
 
+mod status;
+
 use crate::bounds::Bounds;
 use crate::control::{Channel, NewLane, NewSocket, Order, Report};
 use crate::explain::{Question, explain_live};
@@ -19,7 +21,6 @@ use pylos_core::table::{
     compile,
 };
 use rustix::event::{PollFd, PollFlags, poll};
-use serde::Serialize;
 use std::collections::{BTreeMap, HashSet};
 use std::os::fd::OwnedFd;
 use std::sync::atomic::Ordering::Relaxed;
@@ -35,6 +36,8 @@ const RESOLVE: Duration = Duration::from_secs(2);
 const FOLLOWER: Duration = Duration::from_secs(5);
 /// How long the log may take to be written out at the end.
 const LAST_LINES: Duration = Duration::from_secs(2);
+
+pub(crate) use status::Status;
 
 pub(crate) struct Server {
     channel: Channel,
@@ -74,23 +77,6 @@ struct Handed {
 struct Leaving {
     id: usize,
     thread: JoinHandle<()>,
-}
-
-/// The answer to a status order.
-#[derive(Serialize)]
-pub(crate) struct Status {
-    generation: u64,
-    connections: u32,
-    requests: u64,
-    workers: usize,
-    upstreams: BTreeMap<Box<str>, Vec<TargetStatus>>,
-}
-
-#[derive(Serialize)]
-struct TargetStatus {
-    target: Box<str>,
-    state: &'static str,
-    active: u64,
 }
 
 impl Server {
@@ -479,30 +465,6 @@ impl Server {
         }
         self.lanes.retain(|known| !known.has_ended());
         self.lanes.push(line);
-    }
-
-    fn status(&self) -> Status {
-        let known = self.shared.registry.lock();
-        let now = crate::clock::exact_ms();
-        let requests = known.routes.values().flatten().map(|c| c.requests.read().iter().sum::<u64>()).sum();
-        let mut upstreams = BTreeMap::new();
-        for upstream in self.table.iter().flat_map(|t| &t.upstreams) {
-            let targets = upstream.targets.iter().map(|target| {
-                let cells = known.targets.get(&(upstream.name.clone(), target.url.clone()));
-                let active =
-                    cells.map_or(0, |c| c.iter().map(|c| c.active.read()).fold(0, u64::wrapping_add));
-                let state = self.shared.target(&upstream.name, &target.url).state_name(now);
-                TargetStatus { target: target.url.clone(), state, active }
-            });
-            upstreams.insert(upstream.name.clone(), targets.collect());
-        }
-        Status {
-            generation: self.shared.generation.load(Relaxed),
-            connections: self.shared.bounds.open(),
-            requests,
-            workers: self.shared.workers().len(),
-            upstreams,
-        }
     }
 
     /// Readiness turns first, then nothing new is taken, then what is there may finish until the deadline.

@@ -99,7 +99,7 @@ fn parse_target(url: &str) -> Result<Target, Unreadable> {
     if !tls && !scheme.eq_ignore_ascii_case("http") {
         return Err(Unreadable::hinted(
             format!("`{scheme}` is not a scheme for targets"),
-            "`http`, `https` or `unix`",
+            "`http` or `unix`",
         ));
     }
     let authority = rest.strip_suffix('/').unwrap_or(rest);
