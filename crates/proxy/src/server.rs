@@ -308,6 +308,22 @@ impl Server {
         }
     }
 
+    /// Gives the keys of those that are new.
+    fn take_sockets(&mut self, sockets: Vec<NewSocket>, descriptors: Vec<OwnedFd>) -> Vec<Arc<str>> {
+        let mut new = Vec::new();
+        for (socket, descriptor) in sockets.into_iter().zip(descriptors) {
+            let key: Arc<str> = socket.bind.into();
+            let listening = if key.starts_with("unix:") {
+                StdListening::Unix(descriptor.into())
+            } else {
+                StdListening::Tcp(descriptor.into())
+            };
+            self.sockets.insert(Arc::clone(&key), listening);
+            new.push(key);
+        }
+        new
+    }
+
     /// Brings the table into service everywhere; all or nothing.
     fn apply(&mut self, generation: u64, raw: RawTable, new: New) -> Result<usize, Vec<Problem>> {
         let (table, _warnings) = compile(raw)?;
@@ -321,17 +337,7 @@ impl Server {
         let lanes: Vec<_> =
             lines.map(|(lane, end)| Arc::new(Line::new(lane.lane, lane.policies, end))).collect();
         let table = Arc::new(table);
-        let mut new = Vec::new();
-        for (socket, descriptor) in sockets.into_iter().zip(descriptors) {
-            let key: Arc<str> = socket.bind.into();
-            let listening = if key.starts_with("unix:") {
-                StdListening::Unix(descriptor.into())
-            } else {
-                StdListening::Tcp(descriptor.into())
-            };
-            self.sockets.insert(Arc::clone(&key), listening);
-            new.push(key);
-        }
+        let new = self.take_sockets(sockets, descriptors);
         self.sockets
             .retain(|key, _| table.listeners.iter().any(|l| l.binds.iter().any(|b| *b.spelled == **key)));
         self.shared.memory.allow(table.settings.memory);
