@@ -123,7 +123,7 @@ def section(title: str, model: type[Table], level: int) -> Iterator[str]:
         key = f"`{field.alias or name}`"
         manual, default, example = parts_of(field.description or "")
         yield f"| {key} | {type_of(hint, name)} | {default} | {manual} | {example} |".replace("{|}", "\\|")
-        for found in tables_in(hint):
+        for found in dict.fromkeys(tables_in(hint)):
             inner.setdefault(found, []).append(key)
     yield ""
     for found, keys in inner.items():

@@ -52,6 +52,11 @@ class Issued:
     def key_pem(self) -> str:
         return self.written()
 
+    @property
+    def key_der(self) -> bytes:
+        """The key, in binary."""
+        return self.key.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption())
+
     def written(self, form: PrivateFormat = PrivateFormat.PKCS8, passphrase: str | None = None) -> str:
         """The key in another form, or encrypted."""
         hidden = NoEncryption() if passphrase is None else BestAvailableEncryption(passphrase.encode())

@@ -82,7 +82,8 @@ def read_certificates(tables: Mapping[str, Tls], report: Report) -> Shown:
     """Read what all tables name, and report what cannot be used."""
     entries = {name: list(entries_of(name, table, report)) for name, table in tables.items()}
     sources = [source for found in entries.values() for entry in found for source in (entry.cert, entry.key)]
-    shown = Shown(files=list(dict.fromkeys(source.file for source in sources if source.file is not None)))
+    files = dict.fromkeys(source.file for source in sources if source.file is not None)
+    shown = Shown(files=[file for file in files if can_be(file)])
     # A table that could not be read whole may not say what it was meant to say.
     whole = {name: found for name, found in entries.items() if ("tls", name) not in report.tables}
     reader = Reader(report)
@@ -175,10 +176,15 @@ class Reader:
         return found
 
 
+def can_be(file: Path) -> bool:
+    """Whether a file can have this name."""
+    return "\0" not in str(file)
+
+
 def text_of(file: Path) -> str:
     """Read a file as text; what is no ASCII in it is no part of PEM. Raises PemError."""
     try:
-        if "\0" in str(file) or (file.exists() and not file.is_file()):
+        if not can_be(file) or (file.exists() and not file.is_file()):
             raise PemError("is no file")  # a pipe would be waited for
         with file.open("rb") as opened:
             data = opened.read(MOST_BYTES + 1)

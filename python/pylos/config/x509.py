@@ -25,7 +25,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 from cryptography.x509.oid import ExtendedKeyUsageOID, ExtensionOID
 
-from pylos.config.pem import Block, PemError
+from pylos.config.pem import CUT_OFF, Block, PemError
 
 SOON = timedelta(days=14)
 """So long before its end a certificate is spoken of, or a third of its life, where that is shorter."""
@@ -72,14 +72,9 @@ def certificate_of(block: Block) -> x509.Certificate:
     try:
         certificate = x509.load_pem_x509_certificate(block.text.encode())
         _ = certificate.extensions, certificate.subject, certificate.issuer  # read when they are asked for
-    except (ValueError, UnsupportedAlgorithm, x509.DuplicateExtension, x509.UnsupportedGeneralNameType) as error:
-        raise PemError(f"a certificate that cannot be read ({first_line(error)})", block.line) from None
+    except Exception:  # noqa: BLE001 - of what is malformed the library tells by errors of many kinds
+        raise PemError("a certificate that cannot be read", block.line, CUT_OFF) from None
     return certificate
-
-
-def first_line(error: Exception) -> str:
-    """Give what a library says, shortly."""
-    return (str(error).splitlines() or [type(error).__name__])[0].rstrip(".")
 
 
 def check_leaf(chain: Sequence[Link]) -> None:

@@ -42,8 +42,8 @@ class Tls(Table):
     ) = None
     """The private key: a file, as in `cert`, or a secret; or a list of them, in the order of `cert`.
 
-    RSA of 2,048 bits and more, or ECDSA on P-256, P-384 or P-521; without a passphrase. Default: absent, each file of
-    `cert` holds its key too. Example: `key = ["shop-rsa.key", "shop-ecdsa.key"]`.
+    RSA of 2,048 to 8,192 bits, ECDSA on P-256, P-384 or P-521, or Ed25519; without a passphrase. Default: absent, each
+    file of `cert` holds its key too. Example: `key = ["shop-rsa.key", "shop-ecdsa.key"]`.
     """
 
     profile: Literal["intermediate", "modern"] = "intermediate"

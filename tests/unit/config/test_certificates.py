@@ -6,7 +6,9 @@ import json
 import os
 import re
 import shutil
+from base64 import b64encode
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -14,9 +16,11 @@ from certificates import Issued, authority, ecdsa, issue, rsa_key
 from cryptography.hazmat.primitives.asymmetric import dsa, ec, ed448, ed25519
 from cryptography.hazmat.primitives.serialization import Encoding, PrivateFormat
 from cryptography.x509.oid import ExtendedKeyUsageOID
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 import pylos
-from pylos.config import Loaded, load, load_text
+from pylos.config import Loaded, load, load_text, x509
 from pylos.config.diff import changes, rendered
 from pylos.config.explain import Asker
 from pylos.config.meaning import Meaning
@@ -252,10 +256,34 @@ def test_what_is_no_certificate(folder: Path, spoil: Callable[[list[str]], list[
 
     (problem,) = problems()
     assert problem.code == "P122"
-    assert problem.message.partition(" (")[0] == "`shop.pem`" + message
+    assert problem.message == "`shop.pem`" + message
     assert [str(place) for place, _ in problem.also] == [
         f"shop.pem:{line}" for line in re.findall(r"line (\d+)", message)
     ]
+
+
+SOUND = issue("shop.example.com", issuer=authority())
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 600), st.integers(0, 255)), min_size=1, max_size=4),
+    st.sampled_from(["key", "cert"]),
+)
+@settings(max_examples=300, deadline=None)
+def test_whatever_bytes_there_are_they_are_read_or_refused(changed: list[tuple[int, int]], what: str):
+    of_key = what == "key"
+    data = bytearray(SOUND.key_der if of_key else SOUND.certificate.public_bytes(Encoding.DER))
+    for place, value in changed:
+        data[place % len(data)] = value
+    label = "PRIVATE KEY" if of_key else "CERTIFICATE"
+    blocks = blocks_of(f"-----BEGIN {label}-----\n{b64encode(data).decode()}\n-----END {label}-----\n")
+    with suppress(PemError):
+        if of_key:
+            x509.key_text(x509.key_of(blocks))
+        else:
+            chain = x509.chain_of(blocks)
+            assert x509.told_apart(x509.chain_text(chain))
+            assert len(list(x509.worries(chain))) <= 1
 
 
 def test_what_is_binary(folder: Path):
