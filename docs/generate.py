@@ -123,7 +123,7 @@ def section(title: str, model: type[Table], level: int) -> Iterator[str]:
         key = f"`{field.alias or name}`"
         manual, default, example = parts_of(field.description or "")
         yield f"| {key} | {type_of(hint, name)} | {default} | {manual} | {example} |".replace("{|}", "\\|")
-        for found in tables_in(hint):
+        for found in dict.fromkeys(tables_in(hint)):
             inner.setdefault(found, []).append(key)
     yield ""
     for found, keys in inner.items():
@@ -180,7 +180,7 @@ def unit_of(hint: Any) -> str | None:  # noqa: ANN401 - any type
     return "rate" if is_rate(hint) else next((name for name, kinds in UNITS.items() if hint in kinds), None)
 
 
-PLAIN = {str: "string", int: "integer", Any: "any value"}
+PLAIN = {str: "string", int: "integer", bool: "boolean", Any: "any value"}
 UNITS: dict[str, tuple[Any, ...]] = {
     "duration": (units.Duration, units.DurationOrZero, units.Interval),
     "size": (units.LineSize, units.HeadSize, units.BodySize),

@@ -34,6 +34,8 @@ class Taken:
         """Look. Raises OSError when the process is gone."""
         folder = Path(f"/proc/{pid}")
         status = dict(line.split(":", 1) for line in (folder / "status").read_text().splitlines())
+        if "VmRSS" not in status:
+            raise ProcessLookupError(f"process {pid} has ended")  # and was not waited for yet
         return cls(int(status["VmRSS"].split()[0]) << 10, len(list((folder / "fd").iterdir())), int(status["Threads"]))
 
     def growth(self, before: Taken, slack: Mapping[str, int] = SLACK) -> list[str]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Literal
 
 Severity = Literal["error", "warning"]
@@ -24,8 +25,10 @@ class PylosError(Exception):
 class ConfigError(PylosError):
     """The configuration is wrong. `str()` is the full report, one paragraph a problem, in the order of the file."""
 
-    def __init__(self, problems: Iterable[Problem]) -> None:
+    def __init__(self, problems: Iterable[Problem], files: Iterable[Path] = ()) -> None:
         self.problems = list(problems)
+        self.files = list(files)
+        """What was read or looked for: a change of one of them is a reason to look again."""
         super().__init__("\n\n".join(rendered(self.problems)))
 
 

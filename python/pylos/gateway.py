@@ -47,6 +47,7 @@ class Gateway:
         self._process: subprocess.Popen[bytes] | None = None
         self._listen: dict[str, list[str]] = {}
         self._admin: list[str] = []
+        self._secure: list[str] = []
 
     @classmethod
     def from_toml(cls, text: str, *, stdout: Output = None, stderr: Output = None) -> Self:
@@ -118,12 +119,16 @@ class Gateway:
         return self.addresses(listener)[0]
 
     def url(self, listener: str | None = None) -> str:
-        """Give a URL that reaches the listener from this machine, without a path: "http://127.0.0.1:40123"."""
+        """Give a URL that reaches the listener from this machine, without a path: "http://127.0.0.1:40123".
+
+        With TLS it is https, with the address and not a name: no certificate that one is likely to have is for that.
+        """
         address = self.address(listener)
         if address.startswith("unix:"):
             raise ValueError(f"{address} has no URL")
         host, _, port = address.rpartition(":")
-        return f"http://{LOOPBACK.get(host, host)}:{port}"
+        secure = any(address in self._listen[name] for name in self._secure)
+        return f"{'https' if secure else 'http'}://{LOOPBACK.get(host, host)}:{port}"
 
     # -- what runs ----------------------------------------------------------------------------------------------------
 
@@ -200,7 +205,7 @@ class Gateway:
         return self._line.ask(question)
 
     def _take(self, ready: dict[str, Any]) -> None:
-        self._listen, self._admin = ready["listen"], ready["admin"]
+        self._listen, self._admin, self._secure = ready["listen"], ready["admin"], ready["secure"]
 
 
 LOOPBACK = {"0.0.0.0": "127.0.0.1", "[::]": "[::1]"}  # noqa: S104 - how a wildcard address is reached

@@ -8,6 +8,7 @@ import os
 from pathlib import Path
 
 import pytest
+from certificates import golden_documents
 
 from pylos.config import load
 from pylos.model import Secret, Table
@@ -17,10 +18,23 @@ FOLDER = Path(__file__).parent / "lower"
 DOCUMENTS = sorted(FOLDER.glob("*.toml"))
 
 
+@pytest.fixture(autouse=True)
+def folder(tmp_path, monkeypatch):
+    golden_documents(tmp_path)
+    monkeypatch.chdir(tmp_path)
+
+
+def without_pem(table):
+    """The table as a golden file has it: no certificate, and no key."""
+    for tls in table["tls"].values():
+        tls["certificates"] = [{**one, "chain": "PEM", "key": "PEM"} for one in tls["certificates"]]
+    return table
+
+
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.stem)
 def test_a_document_becomes_its_table(document):
     golden = document.with_suffix(".json")
-    table = json.dumps(load(document).table, indent=2, ensure_ascii=False) + "\n"
+    table = json.dumps(without_pem(load(document.name).table), indent=2, ensure_ascii=False) + "\n"
 
     if os.environ.get("PYLOS_WRITE_GOLDEN"):
         golden.write_text(table)
@@ -34,7 +48,7 @@ SECRETS = {"Listen.admin_token"}
 def test_everything_says_every_key():
     made: dict[type[Table], set[str]] = {}
     for name in ("everything.toml", "python.toml"):
-        config = load(FOLDER / name).config
+        config = load(name).config
         for kind in KINDS:
             tables = [config.pylos] if kind == "pylos" else getattr(config, kind).values()
             for table in tables:

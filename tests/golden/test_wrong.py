@@ -1,19 +1,23 @@
 """Configurations with mistakes, and all that `pylos check` says about each: one folder a case.
 
-A case is `gateway.toml` (or `.json`, `.py`), the files that it includes, and `expected.txt`. After a change that is
+A case is `gateway.toml` (or `.json`, `.py`), the files that it includes, and `expected.txt`. Certificates that it names
+are made of what `made.json` says: by name, for how many days they hold. After a change that is
 meant: `PYTEST_GOLDEN_UPDATE=1 pytest tests/golden/test_wrong.py`, and read the difference. Such a run fails for each
 text that it has written anew, so that none is changed unseen.
 """
 
 from __future__ import annotations
 
+import json
 import os
 import re
+import shutil
 import unicodedata
 from collections import Counter
 from pathlib import Path
 
 import pytest
+from certificates import issue
 from typer.testing import CliRunner
 
 from pylos.cli import app
@@ -23,6 +27,7 @@ HERE = Path(__file__).parent
 FOLDER = HERE / "wrong"
 CASES = sorted({path.parent for path in FOLDER.glob("*/gateway.*")})
 EXPECTED = "expected.txt"
+MADE = "made.json"
 HEAD = re.compile(
     r"^(?P<severity>error|warning)\[(?P<code>P\d{3})\]: (?P<message>.*)\n"
     r" *--> (?P<file>[^\s:]+)(:(?P<line>\d+))?(:(?P<column>\d+))?$",
@@ -32,14 +37,27 @@ HEAD = re.compile(
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda path: path.name)
-def test_what_is_said(case: Path, monkeypatch: pytest.MonkeyPatch):
-    said = check(case, monkeypatch)
+def test_what_is_said(case: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+    said = check(with_certificates(case, tmp_path), monkeypatch)
     golden = case / EXPECTED
 
     if os.environ.get("PYTEST_GOLDEN_UPDATE") and (not golden.exists() or said != golden.read_text(encoding="utf-8")):
         golden.write_text(said, encoding="utf-8")
         pytest.fail(f"{golden.relative_to(HERE)} has been written anew: read the difference")
     assert said.splitlines() == golden.read_text(encoding="utf-8").splitlines()
+
+
+def with_certificates(case: Path, folder: Path) -> Path:
+    """Give the folder of a case; one with certificates is copied, and they are made."""
+    if not (case / MADE).exists():
+        return case
+    shutil.copytree(case, folder, dirs_exist_ok=True)
+    for name, days in json.loads((case / MADE).read_text()).items():
+        issue(f"{name}.example.com", days=days, since=30).save(folder, name)
+    return folder
+
+
+MOMENT = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2} [0-9]{2}:[0-9]{2} UTC")
 
 
 def check(case: Path, monkeypatch: pytest.MonkeyPatch) -> str:
@@ -52,7 +70,7 @@ def check(case: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     done = CliRunner().invoke(app, ["check", "-c", file.name])
     assert done.exception is None or isinstance(done.exception, SystemExit), done.exception
     assert done.exit_code == int("error" in {head["severity"] for head in HEAD.finditer(done.output)})
-    return done.output.replace(f"{case}/", "")
+    return MOMENT.sub("MOMENT", done.output.replace(f"{case}/", ""))
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda path: path.name)

@@ -5,6 +5,7 @@
 //! - [`message`]: the parts of a message that need judgement (path, host, forwarding fields, dates);
 //! - [`http1`]: the HTTP/1.1 codec;
 //! - [`websocket`]: where the frames of a WebSocket end;
+//! - [`tls`]: whom a client of TLS asks for, and who answers by which name;
 //! - [`address`]: sets of networks;
 //! - [`facts`]: what conditions may ask about a request;
 //! - [`condition`]: expressions over it, for the `if` of a policy;
@@ -18,6 +19,7 @@
 pub mod message;
 pub mod http1;
 pub mod websocket;
+pub mod tls;
 pub mod address;
 pub mod facts;
 pub mod condition;

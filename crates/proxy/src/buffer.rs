@@ -20,6 +20,9 @@ impl Buffer {
     pub(crate) fn bytes(&self) -> &[u8] {
         &self.block[self.start..self.end]
     }
+    pub(crate) fn bytes_mut(&mut self) -> &mut [u8] {
+        &mut self.block[self.start..self.end]
+    }
     pub(crate) fn len(&self) -> usize {
         self.end - self.start
     }

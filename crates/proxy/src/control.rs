@@ -40,6 +40,10 @@ pub(crate) enum Order {
     },
     /// Open log files anew.
     Reopen,
+    /// What keys for tickets of TLS sessions are made from, in hexadecimal digits, the one in use first.
+    Keys {
+        tickets: Vec<String>,
+    },
     /// The line came along over which the supervisor answers requests of admin listeners.
     Admin,
     /// Where a request would go now.

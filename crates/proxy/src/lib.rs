@@ -24,6 +24,7 @@ mod error;
 mod bounds;
 mod memory;
 mod stream;
+mod tls;
 mod socket;
 mod timer;
 mod buffer;

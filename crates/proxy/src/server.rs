@@ -1,6 +1,8 @@
 //! The gateway process as a whole: its workers, its sockets, the configuration in use. Lives on the main thread
 //! and does what the supervisor says.
 
+mod status;
+
 use crate::bounds::Bounds;
 use crate::control::{Channel, NewLane, NewSocket, Order, Report};
 use crate::explain::{Question, explain_live};
@@ -11,6 +13,7 @@ use crate::request::alike::About;
 use crate::shared::{MOST_WORKERS, SIDE, Shared};
 use crate::telemetry::events;
 use crate::telemetry::log_writer::LogWriter;
+use crate::tls::{Configs, TicketKeys};
 use crate::upstream::resolve::{Named, resolve_first};
 use crate::worker::{self, Message, StdListening, Update};
 use pylos_core::table::{
@@ -18,7 +21,6 @@ use pylos_core::table::{
     compile,
 };
 use rustix::event::{PollFd, PollFlags, poll};
-use serde::Serialize;
 use std::collections::{BTreeMap, HashSet};
 use std::os::fd::OwnedFd;
 use std::sync::atomic::Ordering::Relaxed;
@@ -35,6 +37,8 @@ const FOLLOWER: Duration = Duration::from_secs(5);
 /// How long the log may take to be written out at the end.
 const LAST_LINES: Duration = Duration::from_secs(2);
 
+pub(crate) use status::Status;
+
 pub(crate) struct Server {
     channel: Channel,
     shared: Arc<Shared>,
@@ -47,6 +51,10 @@ pub(crate) struct Server {
     log: Option<Arc<LogWriter>>,
     /// The lanes of the table in use: kept here for workers that are added later, and for as long as it is used.
     lanes: Vec<Arc<Line>>,
+    /// Of the table in use.
+    tls: Arc<Configs>,
+    /// For tickets of sessions.
+    keys: TicketKeys,
     handed: Option<Handed>,
     rendezvous: Option<Rendezvous>,
 }
@@ -71,23 +79,6 @@ struct Leaving {
     thread: JoinHandle<()>,
 }
 
-/// The answer to a status order.
-#[derive(Serialize)]
-pub(crate) struct Status {
-    generation: u64,
-    connections: u32,
-    requests: u64,
-    workers: usize,
-    upstreams: BTreeMap<Box<str>, Vec<TargetStatus>>,
-}
-
-#[derive(Serialize)]
-struct TargetStatus {
-    target: Box<str>,
-    state: &'static str,
-    active: u64,
-}
-
 impl Server {
     pub(crate) fn new(control: OwnedFd) -> Self {
         let descriptors = rustix::process::getrlimit(rustix::process::Resource::Nofile).current;
@@ -100,6 +91,8 @@ impl Server {
             table: None,
             log: None,
             lanes: Vec::new(),
+            tls: Arc::default(),
+            keys: TicketKeys::random(),
             handed: None,
             rendezvous: None,
         }
@@ -137,6 +130,7 @@ impl Server {
                 }
                 Ok(Order::Forget { policy }) => self.forget(policy.as_deref()),
                 Ok(Order::Reopen) => self.reopen(),
+                Ok(Order::Keys { tickets }) => self.take_keys(&tickets),
                 Ok(Order::Admin) => {
                     self.shared.set_admin_line(descriptors.into_iter().next());
                     Ok(())
@@ -212,6 +206,15 @@ impl Server {
             shared.log_dropped.fetch_add(lines, Relaxed);
         };
         LogWriter::open(path, Arc::new(lost))
+    }
+
+    /// From the next configuration on.
+    fn take_keys(&mut self, tickets: &[String]) -> std::io::Result<()> {
+        match TicketKeys::from_hex(tickets) {
+            Some(keys) => self.keys = keys,
+            None => events::error("order_not_understood", &[("error", "these are no keys")]),
+        }
+        Ok(())
     }
 
     fn advance(&self, ms: u64) -> std::io::Result<()> {
@@ -305,17 +308,8 @@ impl Server {
         }
     }
 
-    /// Brings the table into service everywhere; all or nothing.
-    fn apply(&mut self, generation: u64, raw: RawTable, new: New) -> Result<usize, Vec<Problem>> {
-        let (table, _warnings) = compile(raw)?;
-        let New { sockets, lanes, mut descriptors } = new;
-        if sockets.len() + lanes.len() != descriptors.len() {
-            return Err(vec![descriptors_lost(sockets.len() + lanes.len(), descriptors.len())]);
-        }
-        let lines = lanes.into_iter().zip(descriptors.split_off(sockets.len()));
-        let lanes: Vec<_> =
-            lines.map(|(lane, end)| Arc::new(Line::new(lane.lane, lane.policies, end))).collect();
-        let table = Arc::new(table);
+    /// Gives the keys of those that are new.
+    fn take_sockets(&mut self, sockets: Vec<NewSocket>, descriptors: Vec<OwnedFd>) -> Vec<Arc<str>> {
         let mut new = Vec::new();
         for (socket, descriptor) in sockets.into_iter().zip(descriptors) {
             let key: Arc<str> = socket.bind.into();
@@ -327,6 +321,23 @@ impl Server {
             self.sockets.insert(Arc::clone(&key), listening);
             new.push(key);
         }
+        new
+    }
+
+    /// Brings the table into service everywhere; all or nothing.
+    fn apply(&mut self, generation: u64, raw: RawTable, new: New) -> Result<usize, Vec<Problem>> {
+        let (table, _warnings) = compile(raw)?;
+        let before = self.table.as_deref().map(|table| (table, &*self.tls));
+        let tls = Arc::new(Configs::build(&table, &self.keys, before)?);
+        let New { sockets, lanes, mut descriptors } = new;
+        if sockets.len() + lanes.len() != descriptors.len() {
+            return Err(vec![descriptors_lost(sockets.len() + lanes.len(), descriptors.len())]);
+        }
+        let lines = lanes.into_iter().zip(descriptors.split_off(sockets.len()));
+        let lanes: Vec<_> =
+            lines.map(|(lane, end)| Arc::new(Line::new(lane.lane, lane.policies, end))).collect();
+        let table = Arc::new(table);
+        let new = self.take_sockets(sockets, descriptors);
         self.sockets
             .retain(|key, _| table.listeners.iter().any(|l| l.binds.iter().any(|b| *b.spelled == **key)));
         self.shared.memory.allow(table.settings.memory);
@@ -347,6 +358,7 @@ impl Server {
                 sockets: sockets.collect(),
                 log: self.log.clone(),
                 lanes: lanes.clone(),
+                tls: Arc::clone(&tls),
                 done: done.clone(),
             };
             if self.shared.send(id, Message::Apply(Box::new(update))).is_err() {
@@ -362,6 +374,7 @@ impl Server {
         self.shared.generation.store(generation, Relaxed);
         self.forget_old(&table);
         self.table = Some(table);
+        self.tls = tls;
         self.lanes = lanes;
         Ok(workers)
     }
@@ -458,30 +471,6 @@ impl Server {
         }
         self.lanes.retain(|known| !known.has_ended());
         self.lanes.push(line);
-    }
-
-    fn status(&self) -> Status {
-        let known = self.shared.registry.lock();
-        let now = crate::clock::exact_ms();
-        let requests = known.routes.values().flatten().map(|c| c.requests.read().iter().sum::<u64>()).sum();
-        let mut upstreams = BTreeMap::new();
-        for upstream in self.table.iter().flat_map(|t| &t.upstreams) {
-            let targets = upstream.targets.iter().map(|target| {
-                let cells = known.targets.get(&(upstream.name.clone(), target.url.clone()));
-                let active =
-                    cells.map_or(0, |c| c.iter().map(|c| c.active.read()).fold(0, u64::wrapping_add));
-                let state = self.shared.target(&upstream.name, &target.url).state_name(now);
-                TargetStatus { target: target.url.clone(), state, active }
-            });
-            upstreams.insert(upstream.name.clone(), targets.collect());
-        }
-        Status {
-            generation: self.shared.generation.load(Relaxed),
-            connections: self.shared.bounds.open(),
-            requests,
-            workers: self.shared.workers().len(),
-            upstreams,
-        }
     }
 
     /// Readiness turns first, then nothing new is taken, then what is there may finish until the deadline.

@@ -6,6 +6,7 @@ use crate::policy::rate_limit::{self, Seat};
 use crate::shared::Shared;
 use crate::telemetry::cells::{Count, ListenerCells, RouteCells};
 use crate::telemetry::registry::NO_ROUTE;
+use crate::tls::{Configs, Secure};
 use crate::upstream::pool::Pool;
 use pylos_core::balance::RoundRobin;
 use pylos_core::table::{ListenerId, RouteId, Serve, Table};
@@ -23,6 +24,7 @@ pub(crate) struct Snapshot {
     /// By policy: how often it would have acted, had it been enforced.
     pub(crate) would: Vec<Arc<Count>>,
     pub(crate) lanes: Lanes,
+    pub(crate) tls: Arc<Configs>,
     /// By policy.
     pub(crate) limits: Vec<Option<Seat>>,
     shared: Arc<Shared>,
@@ -51,8 +53,8 @@ const MOST_RETRIES: u32 = 100 * 10;
 
 impl Snapshot {
     pub(crate) fn new(
-        table: Arc<Table>, worker: &crate::worker::Worker, lanes: &[Arc<Line>],
-        pool: impl Fn(&str, &str) -> Rc<Pool>,
+        table: Arc<Table>, worker: &crate::worker::Worker, lanes: &[Arc<Line>], tls: Arc<Configs>,
+        pool: impl Fn(&str, &str, Option<&Secure>) -> Rc<Pool>,
     ) -> Self {
         let registry = &worker.shared.registry;
         let cells = table.listeners.iter().map(|listener| {
@@ -69,13 +71,13 @@ impl Snapshot {
             _ => registry.policy(worker.id, &policy.name),
         });
         let would = would.collect();
-        let upstreams = table.upstreams.iter().map(|upstream| {
-            let target = |t: &pylos_core::table::Target| Target {
-                pool: pool(&upstream.name, &t.url),
+        let upstreams = table.upstreams.iter().enumerate().map(|(index, upstream)| {
+            let target = |(place, t): (usize, &pylos_core::table::Target)| Target {
+                pool: pool(&upstream.name, &t.url, tls.to(index, place)),
                 authority: t.authority.clone(),
             };
             UpstreamState {
-                targets: upstream.targets.iter().map(target).collect(),
+                targets: upstream.targets.iter().enumerate().map(target).collect(),
                 // Each worker begins at another target.
                 order: RoundRobin::starting_at(worker.id),
                 retries: Cell::new(MOST_RETRIES),
@@ -91,7 +93,7 @@ impl Snapshot {
         );
         let shared = Arc::clone(&worker.shared);
         shared.snapshots.fetch_add(1, Relaxed);
-        Snapshot { table, upstreams, cells, listeners, would, lanes, limits, shared }
+        Snapshot { table, upstreams, cells, listeners, would, lanes, tls, limits, shared }
     }
 
     /// Whether the table has this target of this upstream.

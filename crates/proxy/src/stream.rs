@@ -4,6 +4,7 @@ use crate::buffer::Buffer;
 use crate::clock::Clock;
 use crate::socket::{has_nothing, poll_recv, poll_send};
 use crate::timer::{Slot, Timer};
+use crate::tls::TlsStream;
 use std::future::poll_fn;
 use std::io::{self, IoSlice};
 use std::pin::Pin;
@@ -20,16 +21,19 @@ fn reset_on_close(stream: &TcpStream) {
 pub(crate) enum Stream {
     Tcp(TcpStream),
     Unix(UnixStream),
+    Tls(Box<TlsStream>),
 }
 
 pub(crate) enum ReadHalf<'a> {
     Tcp(tcp::ReadHalf<'a>),
     Unix(unix::ReadHalf<'a>),
+    Tls(&'a TlsStream),
 }
 
 pub(crate) enum WriteHalf<'a> {
     Tcp(tcp::WriteHalf<'a>),
     Unix(unix::WriteHalf<'a>),
+    Tls(&'a TlsStream),
 }
 
 /// Why a wait ended without what was waited for.
@@ -93,6 +97,7 @@ impl Stream {
                 let (r, w) = s.split();
                 (ReadHalf::Unix(r), WriteHalf::Unix(w))
             }
+            Stream::Tls(s) => (ReadHalf::Tls(s), WriteHalf::Tls(s)),
         }
     }
 
@@ -101,6 +106,7 @@ impl Stream {
         match self {
             Stream::Tcp(s) => s.poll_read_ready(cx),
             Stream::Unix(s) => s.poll_read_ready(cx),
+            Stream::Tls(s) => s.poll_readable(cx),
         }
     }
 
@@ -110,14 +116,23 @@ impl Stream {
         match self {
             Stream::Tcp(s) => has_nothing(s),
             Stream::Unix(s) => has_nothing(s),
+            Stream::Tls(s) => s.is_quiet(),
         }
+    }
+
+    /// Whether a record of TLS has begun to come and is not whole.
+    pub(crate) fn is_within_record(&self) -> bool {
+        matches!(self, Stream::Tls(stream) if stream.is_within_record())
     }
 
     /// Makes the coming close a reset: what was sent and not yet received is lost with it.
     pub(crate) fn reset_on_close(&self) {
-        if let Stream::Tcp(s) = self {
-            reset_on_close(s);
-        }
+        let tcp = match self {
+            Stream::Tcp(s) => Some(s),
+            Stream::Unix(_) => None,
+            Stream::Tls(s) => s.tcp(),
+        };
+        tcp.into_iter().for_each(reset_on_close);
     }
 
     /// Sends FIN; what was written before still arrives.
@@ -127,6 +142,10 @@ impl Stream {
         let _ = match self {
             Stream::Tcp(s) => Pin::new(s).poll_shutdown(&mut cx),
             Stream::Unix(s) => Pin::new(s).poll_shutdown(&mut cx),
+            Stream::Tls(s) => {
+                s.shut();
+                return;
+            }
         };
     }
 }
@@ -139,6 +158,7 @@ impl ReadHalf<'_> {
         let n = ready!(match self {
             ReadHalf::Tcp(s) => poll_recv(s.as_ref(), cx, room),
             ReadHalf::Unix(s) => poll_recv(s.as_ref(), cx, room),
+            ReadHalf::Tls(s) => return s.poll_read(cx, into),
         })?;
         into.filled(n);
         Poll::Ready(Ok(n))
@@ -148,6 +168,7 @@ impl ReadHalf<'_> {
         match self {
             ReadHalf::Tcp(s) => s.as_ref().poll_read_ready(cx),
             ReadHalf::Unix(s) => s.as_ref().poll_read_ready(cx),
+            ReadHalf::Tls(s) => s.poll_readable(cx),
         }
     }
 
@@ -166,15 +187,12 @@ impl ReadHalf<'_> {
 impl WriteHalf<'_> {
     fn poll_write(&mut self, cx: &mut Context<'_>, parts: &[IoSlice<'_>]) -> Poll<io::Result<usize>> {
         // A plain send is a little cheaper than a vectored one.
-        if let [one] = parts {
-            return match self {
-                WriteHalf::Tcp(s) => poll_send(s.as_ref(), cx, one),
-                WriteHalf::Unix(s) => poll_send(s.as_ref(), cx, one),
-            };
-        }
-        match self {
-            WriteHalf::Tcp(s) => Pin::new(s).poll_write_vectored(cx, parts),
-            WriteHalf::Unix(s) => Pin::new(s).poll_write_vectored(cx, parts),
+        match (self, parts) {
+            (WriteHalf::Tcp(s), [one]) => poll_send(s.as_ref(), cx, one),
+            (WriteHalf::Unix(s), [one]) => poll_send(s.as_ref(), cx, one),
+            (WriteHalf::Tcp(s), parts) => Pin::new(s).poll_write_vectored(cx, parts),
+            (WriteHalf::Unix(s), parts) => Pin::new(s).poll_write_vectored(cx, parts),
+            (WriteHalf::Tls(s), parts) => s.poll_write(cx, parts),
         }
     }
 
@@ -214,8 +232,10 @@ impl WriteHalf<'_> {
     }
 
     fn reset_on_close(&self) {
-        if let WriteHalf::Tcp(s) = self {
-            reset_on_close(s.as_ref());
+        match self {
+            WriteHalf::Tcp(s) => reset_on_close(s.as_ref()),
+            WriteHalf::Unix(_) => {}
+            WriteHalf::Tls(s) => s.tcp().into_iter().for_each(reset_on_close),
         }
     }
 
@@ -225,6 +245,10 @@ impl WriteHalf<'_> {
         let _ = match self {
             WriteHalf::Tcp(s) => Pin::new(s).poll_shutdown(&mut cx),
             WriteHalf::Unix(s) => Pin::new(s).poll_shutdown(&mut cx),
+            WriteHalf::Tls(s) => {
+                s.shut();
+                return;
+            }
         };
     }
 }

@@ -14,6 +14,7 @@ use crate::shared::Shared;
 use crate::snapshot::Snapshot;
 use crate::telemetry::log_writer::{BLOCK, LogWriter};
 use crate::timer::{SWEEP_MS, Timers};
+use crate::tls::Configs;
 use crate::upstream::pool::Pool;
 use crate::upstream::probe::Probes;
 use pylos_core::table::{Serve, Table};
@@ -65,6 +66,7 @@ pub(crate) struct Update {
     pub(crate) log: Option<Arc<LogWriter>>,
     /// The lanes that run its policies in Python.
     pub(crate) lanes: Vec<Arc<Line>>,
+    pub(crate) tls: Arc<Configs>,
     pub(crate) done: Sender<()>,
 }
 
@@ -125,6 +127,8 @@ pub(crate) struct Worker {
     /// It ends: tunnels have until then to tell so, ms.
     farewell_until: Cell<Option<u64>>,
     pub(crate) tunnels: Cell<usize>,
+    /// Under way.
+    pub(crate) handshakes: Cell<u32>,
 }
 
 /// The thread's whole life.
@@ -175,6 +179,7 @@ impl Worker {
             end_at: Cell::new(None),
             farewell_until: Cell::new(None),
             tunnels: Cell::new(0),
+            handshakes: Cell::new(0),
         }
     }
 
@@ -239,16 +244,21 @@ impl Worker {
     }
 
     fn apply(self: &Rc<Self>, update: Update, probes: Option<&mut Probes>) {
-        let Update { table, sockets, log, lanes, done } = update;
+        let Update { table, sockets, log, lanes, tls, done } = update;
         // The side worker serves no routes.
         let lanes = if self.is_side() { Vec::new() } else { lanes };
-        let snapshot = Snapshot::new(Arc::clone(&table), self, &lanes, |upstream, target| {
+        let snapshot = Snapshot::new(Arc::clone(&table), self, &lanes, tls, |upstream, target, secure| {
             let key = (upstream.into(), target.into());
-            let mut pools = self.pools.borrow_mut();
-            let pool = pools.entry(key).or_insert_with(|| {
+            let make = || {
                 let cells = self.shared.registry.target(self.id, upstream, target);
-                Rc::new(Pool::new(self.shared.target(upstream, target), cells))
-            });
+                Rc::new(Pool::new(self.shared.target(upstream, target), cells, secure.cloned()))
+            };
+            let mut pools = self.pools.borrow_mut();
+            let pool = pools.entry(key).or_insert_with(make);
+            if !pool.is_secured_by(secure) {
+                pool.close();
+                *pool = make();
+            }
             Rc::clone(pool)
         });
         let mut taken_away = false;
@@ -276,7 +286,7 @@ impl Worker {
             self.timers.wake_all();
         }
         if let Some(probes) = probes {
-            probes.follow(&table, &self.shared);
+            probes.follow(&table, &snapshot.tls, self);
         }
         self.exchange_log(log);
         *self.snapshot.borrow_mut() = Some(Rc::new(snapshot));

@@ -12,6 +12,7 @@ from typer.core import TyperGroup
 
 from pylos._core import version
 from pylos.cli.bench import bench
+from pylos.cli.certs import certs
 from pylos.cli.check import check
 from pylos.cli.demo import demo
 from pylos.cli.diff import diff
@@ -63,6 +64,7 @@ COMMANDS = (
     check,
     explain,
     routes,
+    certs,
     fmt,
     schema,
     diff,

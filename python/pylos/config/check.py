@@ -20,6 +20,7 @@ from pylos.config.defaults import with_defaults
 from pylos.config.include import Findable, Gathered
 from pylos.config.later import without_later
 from pylos.config.lower import file_path, lower, lower_upstream
+from pylos.config.pem import Pair
 from pylos.config.policies import inspect, touched
 from pylos.config.problems import WARNINGS, Part, Report, closest, did_you_mean, listed
 from pylos.config.secrets import secrets_of
@@ -43,10 +44,12 @@ class Loaded:
     warnings: list[Problem]
     watch: list[Path]
     """The files it was read from."""
-    secrets: list[list[str]] = field(default_factory=list)
+    secrets: list[list[str | int]] = field(default_factory=list)
     """The places of secrets in the table."""
     folder: Path = field(default_factory=Path)
     """The folder of the configuration, in which its policies in Python are looked for first."""
+    pairs: Mapping[str, list[Pair]] = field(default_factory=dict, repr=False, compare=False)
+    """The certificates, by name of `tls`."""
 
     @property
     def without(self) -> dict[str, list[str]]:
@@ -104,7 +107,10 @@ def check_gathered(gathered: Gathered) -> Loaded:
     check_ways_out(present.document, report)
     folder = Path(gathered.place((), "key").file).parent
     inspected = inspect(config, folder, report)
-    table, secrets = lower(config, inspected.traits), secrets_of(config)
+    pairs, certificates = read_shown(config, report)
+    table = lower(config, inspected.traits, pairs)
+    secrets = secrets_of(config, table)
+    watch = [*gathered.watch, *inspected.files, *certificates]
     compiled: Compiled | None = None
     if is_wrong_beside_tests(report):
         check_remains(table, full, report)
@@ -118,9 +124,18 @@ def check_gathered(gathered: Gathered) -> Loaded:
         check_given(tests, config.policy, report)
         run_tests(tests, compiled, table, secrets, report)
     if compiled is None or report.wrong:
-        raise ConfigError(report.without(silenced))
-    watch = [*gathered.watch, *inspected.files]
-    return Loaded(config, table, compiled, report.without(silenced), watch, secrets, folder)
+        raise ConfigError(report.without(silenced), watch)
+    return Loaded(config, table, compiled, report.without(silenced), watch, secrets, folder, pairs)
+
+
+def read_shown(config: Document, report: Report) -> tuple[Mapping[str, list[Pair]], list[Path]]:
+    """Read the certificates of all `tls`, and give them with all files that are named."""
+    if not config.tls:
+        return {}, []
+    from pylos.config.certificates import read_certificates  # noqa: PLC0415 - what it needs takes long to import
+
+    shown = read_certificates(config.tls, report)
+    return shown.pairs, shown.files
 
 
 def is_wrong_beside_tests(report: Report) -> bool:
@@ -137,7 +152,7 @@ def check_listeners(document: Mapping[str, Any], report: Report) -> None:
 
 def check_names(document: Mapping[str, Any], written: Mapping[str, Any], report: Report) -> None:
     """Find every name that is not there: `document` uses them, and all that was `written` counts as there."""
-    known_by_kind = {kind: names_of(written, kind) for kind in ("listen", "upstream", "policy", "route")}
+    known_by_kind = {kind: names_of(written, kind) for kind in ("listen", "tls", "upstream", "policy", "route")}
     hints: dict[tuple[str, str], str | None] = {}
     for path, kind, name in references(document):
         known = known_by_kind[kind]
@@ -170,7 +185,7 @@ def references(document: Mapping[str, Any]) -> Iterator[tuple[KeyPath, str, str]
             value = table.get(key)
             if isinstance(value, str) and key not in LISTS:
                 yield (*path, key), meant, value
-            if isinstance(value, list) and key in LISTS:
+            if isinstance(value, list) and key in (*LISTS, *ONE_OR_MANY):
                 yield from (((*path, key, index), meant, name) for index, name in enumerate(value) if is_text(name))
     for own, policy in as_table(document.get("policy")).items():
         if as_table(policy).get("type") == "rate_limit":
@@ -222,6 +237,7 @@ REFERENCES = (
     ("pylos", "use", "policy"),
     ("pylos", "require", "policy"),
     ("listen", "use", "policy"),
+    ("listen", "tls", "tls"),
     ("policy", "use", "policy"),
     ("route", "use", "policy"),
     ("route", "without", "policy"),
@@ -229,6 +245,8 @@ REFERENCES = (
     ("test", "listener", "listen"),
 )
 LISTS = ("use", "without", "require")
+ONE_OR_MANY = ("tls",)
+"""Keys that are a name or a list of them."""
 
 
 def names_of(document: Mapping[str, Any], kind: str) -> set[str]:
@@ -248,7 +266,8 @@ def as_table(value: object) -> Mapping[str, Any]:
 
 
 def check_remains(table: dict[str, Any], document: Mapping[str, Any], report: Report) -> None:
-    """Let the compiler check what could be read: without policies, and with stand-ins for upstreams, that could not."""
+    """Let the compiler check what could be read, without policies and certificates and with stand-ins for upstreams."""
+    without_unread_tls(table)
     policies, upstreams = table["policy"], table["upstream"]
     for kind in (policy["kind"] for policy in policies.values()):
         if kind["type"] == "rate_limit":
@@ -266,6 +285,18 @@ def check_remains(table: dict[str, Any], document: Mapping[str, Any], report: Re
     errors = [one for one in found if one["severity"] == "error"]
     wrong, paths = report.tables, report.paths
     add_findings([one for one in errors if not is_consequence(one, wrong, paths)], document, report)
+
+
+def without_unread_tls(table: dict[str, Any]) -> None:
+    """Take out the `tls` of which the certificates could not be read, and its name wherever it is used."""
+    known = table["tls"] = {name: tls for name, tls in table["tls"].items() if tls["certificates"]}
+    for listen in table["listen"].values():
+        used = listen["tls"]
+        listen["tls"] = [name for name in used if name in known]
+        if listen["tls_default"] in used and listen["tls_default"] not in known:
+            listen["tls_default"] = None
+        if not listen["tls"]:
+            listen["tls_default"] = None
 
 
 GIVEN, OWN = "policy.", "client.id"

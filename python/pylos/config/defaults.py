@@ -2,7 +2,8 @@
 
 The nearer wins whole: where an object has a key, the default's value does not count, table or list that it may be. A
 default that would contradict what the object does is not for it: `timeout` on a route that redirects, `strip` beside
-`rewrite`, an action beside another, `admin_token` without the admin API. One that the object would need and cannot
+`rewrite`, an action beside another, `admin_token` without the admin API, `tls` where probes ask by an address and `sni`
+where nobody has that name. One that the object would need and cannot
 have, because its targets do not speak that way, is an error (P115): `health = false` in the object says that it is
 meant.
 """
@@ -13,9 +14,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from pylos.config.later import Present
+from pylos.config.lower import STRICT
 from pylos.config.problems import Report, described, did_you_mean, listed
 from pylos.config.shape import Reader
 from pylos.model import later
+from pylos.model.base import many
 from pylos.model.document import KINDS
 from pylos.model.route import ACTIONS, FORWARDING
 
@@ -88,6 +91,8 @@ def applies(kind: str, key: str, table: Mapping[str, Any], default: Mapping[str,
     if kind == "listen" and key == "admin_token":
         serve = table.get("serve", default.get("serve"))
         return isinstance(serve, list) and "admin" in serve
+    if kind == "listen" and key in ("tls", "sni"):
+        return speaks_by(key, table, default)
     if kind != "route":
         return True
     actions = {*ACTIONS, *later.ACTIONS}
@@ -97,6 +102,18 @@ def applies(kind: str, key: str, table: Mapping[str, Any], default: Mapping[str,
     if key in FORWARDING and "to" not in (own or default):
         return False
     return not (key in PATH_CHANGES and PATH_CHANGES & table.keys())
+
+
+def speaks_by(key: str, listen: Mapping[str, Any], default: Mapping[str, Any]) -> bool:
+    """Whether `tls` and `sni` of all are for a listener: not for one of probes, nor for one with names of its own."""
+    own = listen.get("tls")
+    if own is None and listen.get("serve", default.get("serve")) is not None:
+        return False
+    if key == "tls":
+        return True
+    said = default.get("tls") if own is None else own
+    names = many(said) if isinstance(said, str | list) else []
+    return bool(names) and (own is None or default["sni"] in (STRICT, *names))
 
 
 PATH_CHANGES = {"rewrite", "strip"}

@@ -6,9 +6,10 @@ Field for field what crates/core/src/table/raw.rs reads.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+from pylos.config.pem import Pair
 from pylos.config.policies import UNREAD, Traits
 from pylos.config.problems import holds
 from pylos.errors import KeyPath
@@ -32,6 +33,7 @@ from pylos.model import (
     Route,
     Secret,
     Target,
+    Tls,
     Upstream,
     When,
 )
@@ -43,13 +45,21 @@ from pylos.model.when import Condition
 Table = dict[str, Any]
 
 
-def lower(document: Document, traits: Mapping[str, Traits] | None = None) -> Table:
-    """Lower a whole document. `traits` are those of the policies in Python that could be read."""
-    traits = traits or {}
+def lower(
+    document: Document,
+    traits: Mapping[str, Traits] | None = None,
+    pairs: Mapping[str, Sequence[Pair]] | None = None,
+) -> Table:
+    """Lower a whole document.
+
+    `traits` are those of the policies in Python that could be read, `pairs` the certificates of the `tls` that could.
+    """
+    traits, pairs = traits or {}, pairs or {}
     return {
         "version": 1,
         "pylos": lower_pylos(document.pylos),
         "listen": {name: lower_listen(listen) for name, listen in document.listen.items()},
+        "tls": {name: lower_tls(tls, pairs.get(name, ())) for name, tls in document.tls.items()},
         "upstream": {name: lower_upstream(upstream) for name, upstream in document.upstream.items()},
         "policy": {name: lower_policy(policy, traits.get(name, UNREAD)) for name, policy in document.policy.items()},
         "route": {name: lower_route(route) for name, route in document.route.items()},
@@ -81,6 +91,7 @@ def lower_listen(listen: Listen) -> Table:
         "mode": listen.mode,
         "serve": ["proxy"] if listen.serve is None else list(listen.serve),
         "admin_token": None if listen.admin_token is None else listen.admin_token.reveal(),
+        **lower_listen_tls(listen),
         "use": listen.use,
         "limits": lower_limits(listen.limits),
         "timeouts": {
@@ -89,6 +100,7 @@ def lower_listen(listen: Listen) -> Table:
             "body_idle": milliseconds(timeouts.body_idle),
             "send_idle": milliseconds(timeouts.send_idle),
             "client_fin": milliseconds(timeouts.client_fin),
+            "handshake": milliseconds(timeouts.handshake),
         },
     }
 
@@ -102,6 +114,25 @@ def lower_limits(limits: Limits) -> Table:
         "connections_per_address": limits.connections_per_address,
         "body_rate": size_bytes(limits.body_rate),
         "body_bytes": size_bytes(limits.body),
+        "handshakes": limits.handshakes,
+    }
+
+
+def lower_listen_tls(listen: Listen) -> Table:
+    names = many(listen.tls)
+    default = names[0] if listen.sni is None and names else listen.sni
+    return {"tls": names, "tls_default": None if default == STRICT else default}
+
+
+STRICT = "strict"
+"""What `sni` says where nobody answers clients that ask for a name of nobody."""
+
+
+def lower_tls(tls: Tls, pairs: Sequence[Pair]) -> Table:
+    return {
+        "certificates": [{"names": pair.names, "chain": pair.chain, "key": pair.key} for pair in pairs],
+        "profile": tls.profile,
+        "tickets": tls.tickets,
     }
 
 

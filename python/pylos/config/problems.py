@@ -50,15 +50,16 @@ class Report:
         part: Part = "value",
         severity: Severity = "error",
         also: Iterable[tuple[KeyPath, str]] = (),
+        files: Iterable[tuple[Place, str]] = (),
     ) -> None:
         """Note a problem, unless it is known. One with what a default says is the default's, and told once.
 
-        `also` are further tables that it is about, each with a few words.
+        `also` are further tables that it is about, `files` places in other files, each with a few words.
         """
         path = self.origin(path)
         if path in self._spoiled:
             return
-        others = tuple((self.places.place(other, "key"), words) for other, words in also)
+        others = (*((self.places.place(other, "key"), words) for other, words in also), *files)
         place = self.places.place(path, part)
         if hint is None and message.endswith(", not a string") and "${" in place.marked:
             hint = "what a variable holds is text: it cannot stand here"

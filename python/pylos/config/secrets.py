@@ -14,18 +14,26 @@ from typing import Any
 from pylos.model import Document, Headers, Secret
 from pylos.model.secret import SHOWN
 
-Places = Sequence[Sequence[str]]
-"""Paths of the table: `["policy", NAME, "kind", "request", "set", FIELD]`, `["listen", NAME, "admin_token"]`."""
+Places = Sequence[Sequence[str | int]]
+"""Paths of the table: `["policy", NAME, "kind", "request", "set", FIELD]`, `["listen", NAME, "admin_token"]`,
+`["tls", NAME, "certificates", NUMBER, "key"]`."""
 TOKEN = "admin_token"  # noqa: S105 - the name of a key
 """The key of a listener's secret."""
+KEY = "key"
+"""That of a certificate's."""
 
 
-def secrets_of(document: Document) -> list[list[str]]:
-    """List the places of all secrets, sorted."""
+def secrets_of(document: Document, table: Mapping[str, Any]) -> list[list[str | int]]:
+    """List the places of all secrets in the table of a document, sorted."""
     listeners = document.listen.items()
-    tokens = [["listen", name, TOKEN] for name, listen in listeners if listen.admin_token is not None]
-    return tokens + sorted(
-        ["policy", name, "kind", side, verb, field]
+    tokens = [("listen", name, TOKEN) for name, listen in listeners if listen.admin_token is not None]
+    keys = [
+        ("tls", name, "certificates", index, KEY)
+        for name, tls in table["tls"].items()
+        for index in range(len(tls["certificates"]))
+    ]
+    fields = sorted(
+        ("policy", name, "kind", side, verb, field)
         for name, policy in document.policy.items()
         if isinstance(policy, Headers)
         for side, edits in (("request", policy.request), ("response", policy.response))
@@ -33,6 +41,7 @@ def secrets_of(document: Document) -> list[list[str]]:
         for field, value in fields.items()
         if isinstance(value, Secret)
     )
+    return [list(place) for place in (*tokens, *keys, *fields)]
 
 
 def values_at(table: Mapping[str, Any], places: Places) -> frozenset[str]:
@@ -71,8 +80,12 @@ class Veiled:
 
 def veiled(document: Mapping[str, Any], places: Places) -> Mapping[str, Any]:
     """Give a document with what it holds at these places veiled, in whatever letter case it names the fields."""
-    document = {**document, "listen": {name: without_token(listen) for name, listen in document["listen"].items()}}
-    fields = {(name, side, verb, field.lower()) for _, name, _, side, verb, field in in_policies(places)}
+    document = {
+        **document,
+        "listen": {name: without_token(listen) for name, listen in document["listen"].items()},
+        "tls": {name: without_keys(tls) for name, tls in document.get("tls", {}).items()},
+    }
+    fields = {(name, side, verb, str(field).lower()) for _, name, _, side, verb, field in in_policies(places)}
     policies = dict(document["policy"])
     for name in {name for name, *_ in fields} & policies.keys():
         kind = dict(policies[name]["kind"])
@@ -88,7 +101,7 @@ def veiled(document: Mapping[str, Any], places: Places) -> Mapping[str, Any]:
     return {**document, "policy": policies}
 
 
-def in_policies(places: Places) -> Iterator[Sequence[str]]:
+def in_policies(places: Places) -> Iterator[Sequence[str | int]]:
     """Give the places of what fields hold."""
     return (place for place in places if place[0] == "policy")
 
@@ -97,6 +110,11 @@ def without_token(listen: Mapping[str, Any]) -> Mapping[str, Any]:
     """Give a listener with its token veiled: that is a secret, whatever the list says."""
     token = listen.get(TOKEN)
     return listen if token is None else {**listen, TOKEN: Veiled(token)}
+
+
+def without_keys(tls: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Give a `tls` with its keys veiled: those are secrets, whatever the list says."""
+    return {**tls, "certificates": [{**one, KEY: Veiled(one[KEY])} for one in tls["certificates"]]}
 
 
 def hidden(text: str, secrets: Collection[str]) -> str:

@@ -12,15 +12,15 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cache
 from typing import Any
 
-from pylos.config.lower import lower_listen, lower_policy, lower_pylos, lower_route, lower_upstream
+from pylos.config.lower import STRICT, lower_listen, lower_policy, lower_pylos, lower_route, lower_tls, lower_upstream
 from pylos.config.meaning import Meaning, Plain, Table
 from pylos.config.policies import UNREAD
 from pylos.errors import KeyPath, quoted
-from pylos.model import Filter, Listen, Pylos, Route, Upstream
+from pylos.model import Filter, Listen, Pylos, Route, Tls, Upstream
 from pylos.model.rate import Rate
 from pylos.quantities import DURATION, SIZE, Unit
 
-ORDERED = {"use", "require", "rate"}
+ORDERED = {"use", "require", "rate", "cert"}
 """Lists whose order counts, wherever they stand; all others are sets, but for those that mean what a user says."""
 NAMES = {"set", "add", "headers", "header", "query", "cookie", "claims"}
 """Tables whose keys are names that a user gives: `timeout_ms` is one as it stands, and no `timeout`."""
@@ -43,6 +43,8 @@ def objects(meaning: Meaning, document: Table, twin: Table) -> dict[KeyPath, Pla
     found: dict[KeyPath, Plain] = {("pylos",): pylos_keys(document["pylos"], policies)}
     for name, listen in document["listen"].items():
         found["listen", name] = {**listen_keys(listen), POLICIES: unrouted[name]}
+    for name, tls in document.get("tls", {}).items():  # an earlier version had none
+        found["tls", name] = tls_keys(tls) if differs("tls", name) else {}
     for name, upstream in document["upstream"].items():
         found["upstream", name] = dict(flat(upstream)) if differs("upstream", name) else {}
     for name, policy in policies.items():
@@ -119,6 +121,7 @@ def defaults(kind: str) -> Plain:
     tables: dict[str, Callable[[], Plain]] = {
         "pylos": lambda: pylos_keys(lower_pylos(Pylos.model_validate({})), {}),
         "listen": lambda: listen_keys(lower_listen(Listen.model_validate({"bind": ""}))),
+        "tls": lambda: tls_keys(lower_tls(Tls.model_validate({"cert": "."}), ())),
         "upstream": lambda: dict(flat(lower_upstream(Upstream.model_validate({"targets": [""]})))),
         "policy": lambda: policy_keys(lower_policy(Filter.model_validate({}), UNREAD)),
         "route": lambda: route_keys(lower_route(Route.model_validate({"match": "", "to": ""}))),
@@ -140,8 +143,23 @@ def pylos_keys(pylos: Table, policies: Table) -> Plain:
 
 
 def listen_keys(listen: Table) -> Plain:
-    """`[listen.NAME]`; to serve routes is what an absent `serve` means."""
-    return dict(flat({key: value for key, value in listen.items() if key != "use" and value != ["proxy"]}))
+    """`[listen.NAME]`; to serve routes is what an absent `serve` means, and the only `tls` is its own `sni`."""
+    keys = {key: value for key, value in listen.items() if key not in ("use", "tls_default") and value != ["proxy"]}
+    if names := listen.get("tls"):
+        keys["sni"] = listen["tls_default"] if listen["tls_default"] is not None else STRICT
+        if [keys["sni"]] == names:
+            del keys["sni"]
+    return dict(flat(keys))
+
+
+def tls_keys(tls: Table) -> Plain:
+    """`[tls.NAME]`; of a certificate what tells it from others. Its key is that of its certificate: nothing is said."""
+    keys = {key: value for key, value in tls.items() if key != "certificates"}
+    if not tls["certificates"]:
+        return keys
+    from pylos.config.x509 import told_apart  # noqa: PLC0415 - what it needs takes long to import
+
+    return {"cert": [told_apart(one["chain"]) for one in tls["certificates"]], **keys}
 
 
 def policy_keys(policy: Table) -> Plain:

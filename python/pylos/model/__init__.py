@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from pylos.model.route import Redirect, Respond, RewriteRe, Route, RouteTimeouts
     from pylos.model.secret import Secret
     from pylos.model.test import Expect, Given, Identity, Test
+    from pylos.model.tls import Tls
     from pylos.model.upstream import Health, Pool, Target, Upstream, UpstreamTimeouts
     from pylos.model.when import When
 
@@ -49,12 +50,13 @@ __all__ = [
     "Table",
     "Target",
     "Test",
+    "Tls",
     "Upstream",
     "UpstreamTimeouts",
     "When",
 ]
 
-_MODULES = ("base", "document", "listen", "policy", "pylos_", "route", "secret", "test", "upstream", "when")
+_MODULES = ("base", "document", "listen", "policy", "pylos_", "route", "secret", "test", "tls", "upstream", "when")
 
 
 def __getattr__(name: str) -> Any:  # noqa: ANN401 - a module's attribute may be anything

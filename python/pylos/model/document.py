@@ -9,6 +9,7 @@ from pylos.model.policy import POLICIES, Policy
 from pylos.model.pylos_ import Pylos
 from pylos.model.route import Route
 from pylos.model.test import Test
+from pylos.model.tls import Tls
 from pylos.model.upstream import Upstream
 
 
@@ -18,15 +19,17 @@ class Document:
 
     pylos: Pylos = field(default_factory=lambda: Pylos.model_validate({}))
     listen: dict[str, Listen] = field(default_factory=dict)
+    tls: dict[str, Tls] = field(default_factory=dict)
     upstream: dict[str, Upstream] = field(default_factory=dict)
     policy: dict[str, Policy] = field(default_factory=dict)
     route: dict[str, Route] = field(default_factory=dict)
     test: dict[str, Test] = field(default_factory=dict)
 
 
-KINDS: dict[str, tuple[type[Pylos | Listen | Upstream | Policy | Route | Test], ...]] = {
+KINDS: dict[str, tuple[type[Pylos | Listen | Tls | Upstream | Policy | Route | Test], ...]] = {
     "pylos": (Pylos,),
     "listen": (Listen,),
+    "tls": (Tls,),
     "upstream": (Upstream,),
     "policy": tuple(POLICIES.values()),
     "route": (Route,),

@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, model_validator
 
-from pylos.model.base import OneOrMany, Table, defaults_of, wrong
+from pylos.model.base import OneOrMany, Table, defaults_of, many, wrong
 from pylos.model.secret import Secret
 from pylos.model.units import BodySize, Duration, HeadSize, LineSize, Rate
 
@@ -47,6 +47,12 @@ class Limits(Table):
     One more is closed at once. Default: 10000. Example: `connections_per_address = 100`.
     """
 
+    handshakes: Count = 1000
+    """TLS handshakes under way in one worker; 0 is no bound.
+
+    One more is closed at once. Default: 1000. Example: `handshakes = 200`.
+    """
+
     body_rate: Rate = "100B"
     """The least that a client must send of its body, in bytes a second on average; `"0B"` is no floor.
 
@@ -64,6 +70,12 @@ class Limits(Table):
 
 class ListenTimeouts(Table):
     """How long one listener's clients are waited for."""
+
+    handshake: Duration = "10s"
+    """From a new connection to the end of its TLS handshake.
+
+    Then the connection is closed. Default: `"10s"`. Example: `handshake = "5s"`.
+    """
 
     header: Duration = "10s"
     """From the first byte of a request until its head is whole, however steadily it trickles.
@@ -123,6 +135,21 @@ class Listen(Table):
     They belong to the user and the group that Pylos runs as. Default: as the umask has it. Example: `mode = "0660"`.
     """
 
+    tls: OneOrMany = Field(default_factory=list)
+    """Makes clients speak TLS: a name or a list of names of `[tls.NAME]`, whose certificates are shown.
+
+    Which of them is shown says the name that the client asks for (SNI, RFC 6066). Default: none, nothing is encrypted.
+    Example: `tls = "shop"`.
+    """
+
+    sni: Annotated[str, Field(min_length=1)] | None = None
+    """Who answers clients that ask for no name, or for one that no certificate here has: a name of `tls`, or
+    `"strict"`, and then their handshakes are refused.
+
+    Default: the only name of `tls`; with several it has to be said.
+    Example: `{ sni = "shop", tls = ["shop", "blog"] }`.
+    """
+
     protocols: Annotated[list[Literal["h1"]], Field(min_length=1)] = ["h1"]  # noqa: RUF012 - pydantic copies it
     """What is spoken: `"h1"`, HTTP/1.1 and 1.0.
 
@@ -161,3 +188,18 @@ class Listen(Table):
 
     Default: none. Example: `silence = ["P203"]`.
     """
+
+    @model_validator(mode="after")
+    def name_the_default(self) -> Listen:
+        """Refuse several names without a word about who is meant when none is asked for, and that word alone."""
+        names = many(self.tls)
+        if self.sni is None and len(set(names)) > 1:
+            raise wrong(
+                "P105",
+                "several names, and no `sni` that says who answers clients that ask for none of theirs",
+                hint=f'add `sni = "{names[0]}"`, or `sni = "strict"` to refuse them',
+                keys=["tls", "sni"],
+            )
+        if self.sni is not None and not names:
+            raise wrong("P108", "does nothing without `tls`", hint="add `tls`, or take `sni` out", keys=["sni", "tls"])
+        return self

@@ -189,6 +189,8 @@ class Answers:
 
 
 def ready(supervisor: Supervisor) -> dict[str, Any]:
-    """Tell who serves where, and which listeners have no traffic but metrics and health."""
+    """Tell who serves where, which listeners have no traffic but metrics and health, and which speak TLS."""
     listeners = supervisor.checked.table["listen"].items()
-    return {**supervisor.ready, "admin": [name for name, listen in listeners if "proxy" not in listen["serve"]]}
+    admin = [name for name, listen in listeners if "proxy" not in listen["serve"]]
+    secure = [name for name, listen in listeners if listen.get("tls")]
+    return {**supervisor.ready, "admin": admin, "secure": secure}

@@ -2,7 +2,8 @@
 
 The messages have the form of `channel`, the questions are those of `answers`; and two of them name a source:
 
-    {"type": "serve", "path" or "table"}       first, once: {"pid", "gateway", "listen", "admin": [listeners]}
+    {"type": "serve", "path" or "table"}       first, once: {"pid", "gateway", "listen", "admin": [listeners],
+                                                               "secure": [listeners]}
     {"type": "reload", "path" or "table"}      the same, and what changed
 
 When the owner is gone, however that came, everything ends: requests in flight first, as after SIGTERM.

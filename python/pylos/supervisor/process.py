@@ -21,6 +21,7 @@ from pylos.errors import GatewayError, PylosError
 from pylos.supervisor.admin_line import AdminLine
 from pylos.supervisor.adopted import AdoptedProcess
 from pylos.supervisor.channel import MOST_DESCRIPTORS, Channel, Message
+from pylos.supervisor.keys import Keys
 
 if TYPE_CHECKING:
     from pylos.supervisor.rendezvous import Rendezvous
@@ -209,9 +210,15 @@ class GatewayProcess:
         """Put its time forward."""
         await self._may_answer({"type": "advance", "ms": ms}, "advanced", STATUS_SECONDS)
 
-    async def meet_at(self, rendezvous: Rendezvous) -> None:
-        """Tell it where to wait for another supervisor when this one is lost, and what to keep for that."""
-        await self._send({"type": "rendezvous"}, [rendezvous.socket, rendezvous.reading])
+    async def know(self, keys: Keys, rendezvous: Rendezvous | None) -> None:
+        """Tell it by what tickets of TLS sessions are sealed, from the next configuration on.
+
+        And where to wait for another supervisor when this one is lost, and what to keep for that.
+        """
+        tickets = keys.derive("tls tickets")
+        await self._send({"type": "keys", "tickets": [key.hex() for key in tickets if key is not None]})
+        if rendezvous is not None:
+            await self._send({"type": "rendezvous"}, [rendezvous.socket, rendezvous.reading])
 
     async def hand_over(self, memory: int, line: int) -> None:
         """Have it leave what it knows in some memory, for a process at the other end of the line."""

@@ -365,8 +365,7 @@ class Supervisor:
         self._applier.inherit(inherited.number, self._written, prepared)
         with suppress(GatewayLostError):  # then it is replaced
             await process.open_admin_line()
-            if self._succession is not None and self._succession.rendezvous is not None:
-                await process.meet_at(self._succession.rendezvous)
+            await self._acquaint(process)
         self.took_over = True
         await self._serve_with(process)
         entry, _ = self.history.entry(self.number, self._written, "start")
@@ -454,10 +453,11 @@ class Supervisor:
         await self._serve_with(process)
 
     async def _new_process(self) -> GatewayProcess:
-        process = await GatewayProcess.start(self._command or gateway_command())
-        rendezvous = self._succession.rendezvous if self._succession is not None else None
-        if rendezvous is not None:
-            await process.meet_at(rendezvous)
+        return await self._acquaint(await GatewayProcess.start(self._command or gateway_command()))
+
+    async def _acquaint(self, process: GatewayProcess) -> GatewayProcess:
+        """Tell it what it has to know before its first configuration."""
+        await process.know(self.ground.keys, self._succession.rendezvous if self._succession else None)
         return process
 
     def _write_estate(self) -> None:

@@ -35,7 +35,7 @@ class Checked:
     """The files it was read from."""
     tests: dict[str, Any] = field(default_factory=dict)
     """The [test.*] tables: part of the document, though the gateway never sees them."""
-    secrets: list[list[str]] = field(default_factory=list)
+    secrets: list[list[str | int]] = field(default_factory=list)
     """The places of secrets in the table."""
     contents: bytes = b""
     """Digest of the files when they were read."""
@@ -90,10 +90,11 @@ def unread(checked: Checked) -> str | None:
 
 
 def named_files(error: PylosError) -> list[Path]:
-    """Give the files that a refusal names: to mend one of them is a reason to read again."""
-    problems = error.problems if isinstance(error, ConfigError) else []
-    files = {Path(problem.place.file) for problem in problems}
-    return sorted(file for file in files if file.is_file())
+    """Give the files that a refusal is about: to mend one of them is a reason to read again."""
+    if not isinstance(error, ConfigError):
+        return []
+    files = {Path(problem.place.file) for problem in error.problems}
+    return [*sorted(file for file in files if file.is_file()), *error.files]
 
 
 async def read_aside(source: Source) -> Checked:

@@ -3,14 +3,38 @@
 from __future__ import annotations
 
 import socket
+import ssl
 from pathlib import Path
 from urllib.parse import urlsplit
 
 Address = str | tuple[str, int]
 
 
-def connect(address: Address, timeout: float, source: str | None = None) -> socket.socket:
-    """Open a connection, with TCP_NODELAY: what a test sends in two pieces shall not travel as one."""
+def connect(
+    address: Address,
+    timeout: float,
+    source: str | None = None,
+    tls: ssl.SSLContext | None = None,
+    server_name: str | None = None,
+) -> socket.socket:
+    """Open a connection, with TCP_NODELAY: what a test sends in two pieces shall not travel as one.
+
+    With `tls` the handshake is done when this returns; it asks for `server_name`, by default the host of the address.
+    Raises ssl.SSLError where it fails.
+    """
+    sock = connect_plain(address, timeout, source)
+    if tls is None:
+        return sock
+    host = None if sock.family == socket.AF_UNIX else host_and_port(address)[0]
+    try:
+        return tls.wrap_socket(sock, server_hostname=server_name or host)
+    except BaseException:
+        sock.close()
+        raise
+
+
+def connect_plain(address: Address, timeout: float, source: str | None) -> socket.socket:
+    """Open a connection without TLS."""
     if isinstance(address, str) and address.startswith("unix:"):
         sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         sock.settimeout(timeout)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json as spelling
-import select
 import socket
+import ssl
 from collections.abc import Callable
 from contextlib import suppress
 from email.utils import parsedate_to_datetime
+from functools import partial
 from time import time
 from typing import Any
 from urllib.parse import urlsplit
@@ -31,7 +32,8 @@ class Client(RawClient):
     `ip`: the address that a trusted proxy would tell, in `X-Forwarded-For`; the gateway has to trust the address from
     which this client connects. `headers` go with every request, unless the request has a field of that name.
     `cookies` are sent, and those that answers set are kept, whatever their path and domain. `host` is where a path
-    alone is asked for; a URL names its own host, and "https" is told in `X-Forwarded-Proto` as by a proxy with TLS.
+    alone is asked for; a URL names its own host. With `tls`, the client speaks TLS itself, and asks for `server_name`
+    (by default `host`); without it "https" in a URL is told in `X-Forwarded-Proto`, as by a proxy with TLS.
 
     A connection that the gateway has closed is opened anew for the next request.
     """
@@ -47,11 +49,15 @@ class Client(RawClient):
         cookies: dict[str, str] | None = None,
         host: str = HOST,
         on_answer: Asked | None = None,
+        tls: ssl.SSLContext | None = None,
+        server_name: str | None = None,
     ) -> None:
-        super().__init__(address, timeout, source)
+        super().__init__(address, timeout, source, tls=tls, server_name=server_name or host)
         self.cookies = dict(cookies or {})
         """What is sent with every request; answers add to it and take away."""
-        self._place = (address, timeout, source)
+        self._connect = partial(
+            RawClient.__init__, self, address, timeout, source, tls=tls, server_name=server_name or host
+        )
         self._defaults = [*fields_of(headers), *([("X-Forwarded-For", ip)] if ip else [])]
         self._host, self._on_answer = host, on_answer
         self._over = False
@@ -72,13 +78,13 @@ class Client(RawClient):
             body = spelling.dumps(json).encode()
             fields = _with(fields, [("Content-Type", "application/json")])
         scheme, host, path = self._split(target, host)
-        fields = _with(fields, [*self._defaults, *([("X-Forwarded-Proto", "https")] if scheme == "https" else [])])
+        fields = _with(fields, [*self._defaults, *self._told_scheme(scheme)])
         if self.cookies:
             cookies = "; ".join(f"{name}={value}" for name, value in self.cookies.items())
             fields = _with(fields, [("Cookie", cookies)])
         if self._over or self._is_closed():
             self.close()
-            super().__init__(*self._place)
+            self._connect()
         peer = self._peer()
         self._over = True  # unless its whole answer is read: what is left of it is none to the next request
         answer = super().request(method, path, fields, body, host)
@@ -123,16 +129,13 @@ class Client(RawClient):
         sock = self._stream.socket
         return None if sock.family == socket.AF_UNIX else str(sock.getsockname()[0])
 
+    def _told_scheme(self, scheme: str) -> Fields:
+        """Give what a proxy with TLS would tell, where there is none and the client has none."""
+        return [("X-Forwarded-Proto", "https")] if scheme == "https" and self.tls is None else []
+
     def _is_closed(self) -> bool:
         """Whether the gateway has closed the connection and nothing is left to read."""
-        sock = self._stream.socket
-        if sock.fileno() < 0:
-            return True
-        ready, _, _ = select.select([sock], [], [], 0)
-        try:
-            return bool(ready) and not sock.recv(1, socket.MSG_PEEK)
-        except ConnectionError:
-            return True
+        return self._stream.socket.fileno() < 0 or self._stream.has_ended()
 
     def _keep_cookies(self, answer: Response) -> None:
         for line in answer.header_all("set-cookie"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ssl
 from contextlib import suppress
 from types import TracebackType
 from typing import Self
@@ -23,10 +24,21 @@ class RawClient:
 
     `address` is "host:port", a URL, "unix:/path" or (host, port). Every read raises TimeoutError after `timeout`
     seconds, ProtocolError where the answer breaks HTTP, IncompleteError where it ends too early.
+
+    `tls` makes it speak TLS, with a context as Python has them; `server_name` is what it asks for by SNI, and what its
+    context wants to see in the certificate, by default the host of the address (of an address no SNI is sent).
     """
 
-    def __init__(self, address: Address, timeout: float = DEFAULT_TIMEOUT, source: str | None = None) -> None:
-        self._stream = ByteStream(connect(address, timeout, source))
+    def __init__(
+        self,
+        address: Address,
+        timeout: float = DEFAULT_TIMEOUT,
+        source: str | None = None,
+        *,
+        tls: ssl.SSLContext | None = None,
+        server_name: str | None = None,
+    ) -> None:
+        self._stream = ByteStream(connect(address, timeout, source, tls, server_name))
 
     # -- send ---------------------------------------------------------------------------------------------------------
 
@@ -137,6 +149,11 @@ class RawClient:
     def received_count(self) -> int:
         """How many bytes came."""
         return len(self._stream.received)
+
+    @property
+    def tls(self) -> ssl.SSLSocket | None:
+        """The connection as Python's `ssl` sees it: its version, the certificate; None without TLS."""
+        return self._stream.socket if isinstance(self._stream.socket, ssl.SSLSocket) else None
 
     @property
     def local_address(self) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ssl
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from ipaddress import ip_address
@@ -86,6 +87,8 @@ class ClientFactory(Protocol):
         ip: str | None = None,
         headers: Headers = (),
         cookies: dict[str, str] | None = None,
+        tls: ssl.SSLContext | None = None,
+        server_name: str | None = None,
     ) -> Client:
         """Connect."""
         ...
@@ -160,13 +163,25 @@ def client() -> Iterator[ClientFactory]:
             ip: str | None = None,
             headers: Headers = (),
             cookies: dict[str, str] | None = None,
+            tls: ssl.SSLContext | None = None,
+            server_name: str | None = None,
         ) -> Client:
             __tracebackhide__ = True
             address = to.address(listener) if isinstance(to, Gateway) else to
             if ip is not None and isinstance(to, Gateway):
                 _must_believe(to, ip, source or _own_address(to.address(listener)))
             on_answer = to.answered(listener) if isinstance(to, GatewayUnderTest) else None
-            made = Client(address, timeout, source, ip=ip, headers=headers, cookies=cookies, on_answer=on_answer)
+            made = Client(
+                address,
+                timeout,
+                source,
+                ip=ip,
+                headers=headers,
+                cookies=cookies,
+                on_answer=on_answer,
+                tls=tls,
+                server_name=server_name,
+            )
             return stack.enter_context(made)
 
         yield start

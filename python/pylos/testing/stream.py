@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import ssl
 import struct
 
 from pylos.testing.message import IncompleteError, ProtocolError
@@ -86,8 +87,21 @@ class ByteStream:
         self.socket.sendall(data)
 
     def half_close(self) -> None:
-        """Send FIN; reading goes on."""
-        self.socket.shutdown(socket.SHUT_WR)
+        """Send FIN; reading goes on. With TLS nothing else is said before it."""
+        socket.socket.shutdown(self.socket, socket.SHUT_WR)  # an SSLSocket's own would end its reading too
+
+    def has_ended(self) -> bool:
+        """Whether the other side has closed and nothing is left to read. Waits for nothing."""
+        before = self.socket.gettimeout()
+        self.socket.settimeout(0)
+        try:
+            return not self._buffer and not self._fill()
+        except (BlockingIOError, ssl.SSLWantReadError):
+            return False
+        except OSError:
+            return True
+        finally:
+            self.socket.settimeout(before)
 
     def linger_zero(self) -> None:
         """From now on, closing sends RST instead of FIN."""

@@ -37,7 +37,20 @@ config = pylos.Config(
             timeouts=pylos.ListenTimeouts(header="5s", idle="10m", body_idle="1m", send_idle="45s", client_fin="250ms"),
             silence=["P210"],
         ),
+        "https": pylos.Listen(
+            bind="0.0.0.0:8443",
+            tls=["shop", "blog"],
+            sni="strict",
+            limits=pylos.Limits(handshakes=200),
+            timeouts=pylos.ListenTimeouts(handshake="5s"),
+        ),
         "ops": pylos.Listen(bind="unix:/run/pylos/ops.sock", mode="0660", serve=["metrics", "health"]),
+    },
+    tls={
+        "shop": pylos.Tls(
+            cert=["everything.pem"], key=["everything.key"], profile="modern", tickets=False, silence=["P123"]
+        ),
+        "blog": pylos.Tls(cert="blog.pem", key=pylos.Secret(file="blog.key")),
     },
     upstream={
         "web": pylos.Upstream(

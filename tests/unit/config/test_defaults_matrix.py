@@ -6,6 +6,7 @@ import secrets
 from typing import Any
 
 import pytest
+from certificates import issue
 
 from pylos.config import load_text
 from pylos.config.defaults import OF_KINDS, OWN_KEYS
@@ -16,6 +17,12 @@ REST = """
 bind = "127.0.0.1:1"
 [upstream.rest]
 targets = ["http://127.0.0.1:2"]
+[tls.one]
+cert = "one.pem"
+key = "one.key"
+[tls.two]
+cert = "two.pem"
+key = "two.key"
 [policy.one]
 type = "filter"
 [policy.two]
@@ -34,6 +41,8 @@ MATRIX: dict[str, dict[str, tuple[str, str]]] = {
     "listen": {
         "bind": ('"127.0.0.1:5"', '["127.0.0.1:6", "127.0.0.1:7"]'),
         "mode": ('"0660"', '"600"'),
+        "tls": ('"one"', '["two"]'),
+        "sni": ('"strict"', '"one"'),
         "protocols": ('["h1"]', '["h1", "h1"]'),
         "serve": ('["metrics"]', '["health"]'),
         "admin_token": ('{ env = "PYLOS_TEST_TOKEN" }', '{ env = "PYLOS_TEST_OTHER" }'),
@@ -80,7 +89,10 @@ def test_no_key_is_forgotten():
 
 
 @pytest.fixture(autouse=True)
-def tokens(monkeypatch):
+def tokens(monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    for name in ("one", "two"):
+        issue(f"{name}.example.com").save(tmp_path, name)
     monkeypatch.setenv("PYLOS_TEST_TOKEN", secrets.token_hex())
     monkeypatch.setenv("PYLOS_TEST_OTHER", secrets.token_hex())
 
@@ -120,10 +132,39 @@ def test_a_token_for_all_is_asked_for_where_there_is_an_admin_api(serve: str | N
     ) == counts
 
 
+@pytest.mark.parametrize(
+    "own, tls, default",
+    [
+        ({}, ["one", "two"], "two"),
+        ({"tls": '"one"'}, ["one"], "one"),
+        ({"tls": '["two"]'}, ["two"], "two"),
+        ({"tls": "[]"}, [], None),
+        ({"serve": '["metrics"]'}, [], None),
+        ({"serve": '["metrics"]', "tls": '"one"'}, ["one"], "one"),
+        ({"sni": '"one"'}, ["one", "two"], "one"),
+    ],
+)
+def test_certificates_for_all_are_not_for_admin_listeners(own: dict[str, str], tls: list[str], default: str | None):
+    """A probe asks by an address, and `sni` is only for who has its name."""
+    found = table("listen", {"tls": '["one", "two"]', "sni": '"two"'}, {"bind": '"127.0.0.1:3"', **own})["means"]
+
+    assert (found["tls"], found["tls_default"]) == (tls, default)
+
+
+@pytest.mark.parametrize(
+    "own, default", [({}, None), ({"tls": '"one"'}, None), ({"tls": '["one", "two"]', "sni": '"two"'}, "two")]
+)
+def test_strict_for_all_is_for_those_that_speak_tls(own: dict[str, str], default: str | None):
+    found = table("listen", {"sni": '"strict"'}, {"bind": '"127.0.0.1:3"', **own})["means"]
+
+    assert found["tls_default"] == default
+
+
 def needed(kind: str, key: str) -> dict[str, str]:
     """Give what an object needs besides a key, which may take the place of `to`."""
     gone = ACTIONS if key in ACTIONS else {key}
-    needed = {**NEEDED[kind], "serve": '["admin"]'} if key == "admin_token" else NEEDED[kind]
+    beside = {"admin_token": {"serve": '["admin"]'}, "sni": {"tls": '"one"'}}
+    needed = {**NEEDED[kind], **beside.get(key, {})}
     return {name: value for name, value in needed.items() if name not in gone}
 
 

@@ -26,7 +26,7 @@ url = "redis://127.0.0.1:6380/0"
 [listen.https]
 bind = "0.0.0.0:443"
 protocols = ["h1", "h2"]  # here
-tls = "shop"  # here
+tls = "shop"
 [listen.http]
 bind = "0.0.0.0:80"
 redirect = "https"  # here
@@ -36,8 +36,9 @@ protocols = ["tcp"]  # here
 to = "db"  # here
 [acme.letsencrypt]  # here
 email = "ops@example.com"
-[tls.shop]  # here
-domains = ["shop.example.com"]
+[tls.shop]
+domains = ["shop.example.com"]  # here
+client = { ca = "office.pem" }  # here
 [policy.compress]
 type = "compression"  # here
 algorithms = ["zstd"]
@@ -157,6 +158,7 @@ bind = "127.0.0.1:0"
 SOUND = {
     "pylos": "[pylos]\n",
     "listen": '[listen.b]\nbind = "127.0.0.1:1"\n',
+    "tls": "[tls.b]\ncert = 'one.pem'\n",
     "upstream": '[upstream.b]\ntargets = ["localhost:1"]\n',
     "policy:filter": '[policy.b]\ntype = "filter"\n',
     "policy:headers": '[policy.b]\ntype = "headers"\n',
@@ -195,8 +197,8 @@ def test_nothing_is_both_of_this_version_and_of_later_ones():
 def test_the_twin_tells_it_at_the_call():
     with pytest.raises(ConfigError) as caught:
         pylos.Config(
-            listen={"a": pylos.Listen(bind="127.0.0.1:0", tls="shop")},
-            tls={"shop": {"domains": ["shop.example.com"]}},
+            listen={"a": pylos.Listen(bind="127.0.0.1:0", redirect="https")},
+            acme={"letsencrypt": {"email": "ops@example.com"}},
         )
 
     assert [problem.code for problem in caught.value.problems] == ["P110", "P110"]

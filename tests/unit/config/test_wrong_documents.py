@@ -97,7 +97,7 @@ TABLE = [
         x.toml:1:2: error P103: [certificate]: unknown kind of table
             1 | [certificate.a]
               |  ^^^^^^^^^^^
-              = kinds are pylos, listen, upstream, policy, route and test
+              = kinds are pylos, listen, tls, upstream, policy, route and test
         """,
     ),
     Wrong(
@@ -373,7 +373,7 @@ TABLE = [
         x.toml:4:20: error P116: [route.a] silence[1]: `P102` is an error, and no warning
             4 | silence = ["P203", "P102", "p203"]
               |                    ^^^^^^
-              = warnings are P203, P210 and P213
+              = warnings are P123, P203, P210 and P213
         x.toml:4:28: error P116: [route.a] silence[2]: `p203` is no code of a warning
             4 | silence = ["P203", "P102", "p203"]
               |                            ^^^^^^
@@ -452,7 +452,8 @@ def test_a_warning_is_silenced_everywhere_by_the_table_of_the_gateway():
 def test_the_codes_of_warnings_are_those_that_the_compiler_warns_with():
     compiler = Path(__file__).parents[3] / "crates/core/src/table/problem.rs"
 
-    assert set(re.findall(r'"(P2\d\d)", Warning', compiler.read_text())) == WARNINGS
+    found = set(re.findall(r'"(P2\d\d)", Warning', compiler.read_text()))
+    assert found == {code for code in WARNINGS if code.startswith("P2")}
 
 
 def test_a_policy_that_cannot_be_read_is_not_missing_on_routes_as_well():

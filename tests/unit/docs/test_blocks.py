@@ -6,9 +6,11 @@ import re
 import shlex
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
+from certificates import issue
 from manual_pages import ROOT, Block, blocks
 from typer.main import get_command
 
@@ -56,6 +58,23 @@ def test_a_configuration_with_policies_is_sound(block: Block, tmp_path: Path):
         [one for one in modules if int(one.place.rsplit(":", 1)[1]) < int(line)][-1].text
     )
     assert [problem.render() for problem in problems_of(block.text, str(tmp_path / "gateway.toml"))] == []
+
+
+@each(blocks("toml", "certificates"))
+def test_a_configuration_with_certificates_is_sound(block: Block, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """They are made: absolute paths begin in the test's folder."""
+    monkeypatch.chdir(tmp_path)
+    text = block.text.replace('"/', f'"{tmp_path}/').replace(f'"{tmp_path}/{{', '"/{')
+    for name, tls in tomllib.loads(text)["tls"].items():
+        certs = tls["cert"] if isinstance(tls["cert"], list) else [tls["cert"]]
+        keys = tls["key"] if isinstance(tls["key"], list) else [tls["key"]]
+        for cert, key in zip(certs, keys, strict=True):
+            issued = issue(f"{name}.example.com")
+            where = {cert: issued.chain, key["file"] if isinstance(key, dict) else key: issued.key_pem}
+            for path, written in where.items():
+                (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+                (tmp_path / path).write_text(written)
+    assert [problem.render() for problem in problems_of(text)] == []
 
 
 @each(blocks("python", "policies"))
@@ -119,6 +138,7 @@ def test_there_are_blocks_of_each_kind():
         ("toml", ""),
         ("toml", "fragment"),
         ("toml", "wrong"),
+        ("toml", "certificates"),
         ("json", "config"),
         ("python", "run"),
         ("python", "test"),

@@ -1,5 +1,6 @@
 """The docstring of a field is its manual: what it does, its default, an example that holds."""
 
+import json
 import re
 
 import pytest
@@ -40,7 +41,7 @@ def test_a_default_is_told_as_it_is(table, name):
         return
     default = field.get_default(call_default_factory=True)
 
-    spelled = f'"{default}"' if isinstance(default, str) else str(default)
+    spelled = json.dumps(default)
     assert spelled in manual.replace("`", "")
 
 

@@ -28,4 +28,6 @@ ids! {
     PolicyId
     /// A route of [`super::Table::routes`].
     RouteId
+    /// Rules of [`super::Table::tls`].
+    TlsId
 }

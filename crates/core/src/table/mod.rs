@@ -6,6 +6,7 @@ pub mod raw;
 mod ids;
 mod problem;
 mod settings;
+mod tls;
 mod upstream;
 mod policy;
 mod acting;
@@ -17,7 +18,7 @@ pub use acting::{Acting, Part};
 pub use compile::compile;
 pub(crate) use compile::fields::{is_own as is_own_field, no_value as no_field_value};
 pub use effective::Effective;
-pub use ids::{ListenerId, PolicyId, RouteId, UpstreamId};
+pub use ids::{ListenerId, PolicyId, RouteId, TlsId, UpstreamId};
 pub use policy::{
     Denied, FieldEdits, FieldLine, FilterPolicy, HeadersPolicy, KeyPart, OnError, Phase, Policy, PolicyKind,
     PythonPolicy, RateLimit, RateWords,
@@ -30,13 +31,16 @@ pub use raw::{
 };
 pub use route::{Action, Redirect, Response, Route};
 pub use settings::{AccessLog, Bind, BindAddress, Listener, Serve, Settings, Token};
-pub use upstream::{HealthCheck, HostMode, Target, TargetAddress, Upstream};
+pub use tls::{Certificate, Hidden, ListenTls, Profile, Tls};
+pub use upstream::{HealthCheck, HostMode, Target, TargetAddress, Upstream, UpstreamTls};
 
 /// The whole configuration, compiled. Objects refer to each other by id: a place in these lists.
 #[derive(Debug)]
 pub struct Table {
     pub settings: Settings,
     pub listeners: Vec<Listener>,
+    /// In the order of their names.
+    pub tls: Vec<Tls>,
     pub upstreams: Vec<Upstream>,
     pub policies: Vec<Policy>,
     pub routes: Vec<Route>,

@@ -16,6 +16,8 @@ pub struct RawTable {
     #[serde(default)]
     pub listen: BTreeMap<String, RawListen>,
     #[serde(default)]
+    pub tls: BTreeMap<String, RawTls>,
+    #[serde(default)]
     pub upstream: BTreeMap<String, RawUpstream>,
     #[serde(default)]
     pub policy: BTreeMap<String, RawPolicy>,
@@ -77,6 +79,15 @@ pub struct RawListen {
     /// A secret: what has to be shown where `admin` is served.
     #[serde(default)]
     pub admin_token: Option<String>,
+    /// Names of `tls`; none: nothing is encrypted.
+    #[serde(default)]
+    pub tls: Vec<String>,
+    /// One of them, for clients that name nobody whom any of them knows; without one they are refused.
+    #[serde(default)]
+    pub tls_default: Option<String>,
+    /// Sends every request to this port by https.
+    #[serde(default)]
+    pub redirect_port: Option<u16>,
     #[serde(rename = "use")]
     pub use_: Vec<String>,
     pub limits: RawLimits,
@@ -102,6 +113,9 @@ pub struct RawLimits {
     pub body_rate: u32,
     /// Largest request body; 0 = no bound.
     pub body_bytes: u64,
+    /// TLS handshakes under way in one worker; 0 = no bound.
+    #[serde(default)]
+    pub handshakes: u32,
 }
 
 /// All in ms.
@@ -118,6 +132,40 @@ pub struct RawListenTimeouts {
     pub send_idle: u64,
     /// How long a client that has shut its sending side is served without any progress.
     pub client_fin: u64,
+    /// A TLS handshake as a whole.
+    #[serde(default = "ten_seconds")]
+    pub handshake: u64,
+}
+
+fn ten_seconds() -> u64 {
+    10_000
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RawTls {
+    pub certificates: Vec<RawCertificate>,
+    /// `intermediate` or `modern`.
+    pub profile: String,
+    /// Whether sessions may be resumed.
+    pub tickets: bool,
+}
+
+#[derive(Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RawCertificate {
+    /// Of hosts, as they stand in the certificate.
+    pub names: Vec<String>,
+    /// PEM: the certificate, then those that vouch for it.
+    pub chain: String,
+    /// PEM; a secret.
+    pub key: String,
+}
+
+impl std::fmt::Debug for RawCertificate {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("RawCertificate").field("names", &self.names).finish_non_exhaustive()
+    }
 }
 
 #[derive(Debug, Clone, Deserialize)]
@@ -131,12 +179,31 @@ pub struct RawUpstream {
     pub host: String,
     pub pool: RawPool,
     pub timeouts: RawUpstreamTimeouts,
+    /// Of targets of `https://`; absent: what is usual.
+    #[serde(default)]
+    pub tls: Option<RawUpstreamTls>,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RawUpstreamTls {
+    /// PEM of who vouches for the targets; absent: whom the system trusts.
+    #[serde(default)]
+    pub ca: Option<String>,
+    /// For whom their certificates have to be; absent: for the name in the URL.
+    #[serde(default)]
+    pub server_name: Option<String>,
+    /// What is shown to them.
+    #[serde(default)]
+    pub certificate: Option<RawCertificate>,
+    /// False: whoever answers is believed.
+    pub verify: bool,
 }
 
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RawTarget {
-    /// `http://host[:port]`, `http://[::1]:port` or `unix:/path`.
+    /// `http://host[:port]`, `https://[::1]:port` or `unix:/path`.
     pub url: String,
 }
 

@@ -1,6 +1,6 @@
 //! Globals and listeners.
 
-use super::{Effective, Limits, ListenTimeouts};
+use super::{Effective, Limits, ListenTimeouts, ListenTls};
 use crate::message::forwarded::TrustedProxies;
 use std::fmt;
 use std::net::SocketAddr;
@@ -30,6 +30,10 @@ pub struct Listener {
     pub serve: Serve,
     /// Of an admin listener: what has to be shown there.
     pub admin_token: Option<Token>,
+    /// `None`: nothing is encrypted.
+    pub tls: Option<ListenTls>,
+    /// Every request is sent to this port, by https.
+    pub redirect_port: Option<u16>,
     pub limits: Limits,
     pub timeouts: ListenTimeouts,
     /// Policies of `[pylos]` and of the listener, for requests that no route takes (404, 405).

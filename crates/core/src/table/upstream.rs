@@ -1,6 +1,6 @@
 //! Upstreams and their targets.
 
-use super::{Pool, Table, UpstreamId, UpstreamTimeouts};
+use super::{Certificate, Pool, Table, UpstreamId, UpstreamTimeouts};
 use std::cmp::Ordering;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -14,6 +14,8 @@ pub struct Upstream {
     pub health: Option<HealthCheck>,
     pub pool: Pool,
     pub timeouts: UpstreamTimeouts,
+    /// How its targets of `https://` are spoken to.
+    pub tls: UpstreamTls,
     /// What no client may see: host (lower case, IPv6 in brackets) and port of each target, and a literal `host`.
     pub hidden: Vec<(Box<str>, u16)>,
     /// Its targets that other upstreams have too, by numbers of the table, in order.
@@ -42,13 +44,28 @@ impl Upstream {
     }
 }
 
+/// By which rules encrypted connections to its targets are made.
+#[derive(Debug, PartialEq, Eq)]
+pub struct UpstreamTls {
+    /// PEM of who vouches for their certificates; `None`: whom the system trusts.
+    pub ca: Option<Box<str>>,
+    /// For whom their certificates have to be; `None`: each for the name in its URL.
+    pub server_name: Option<Box<str>>,
+    /// What is shown to those that ask for it.
+    pub certificate: Option<Certificate>,
+    /// False: whoever answers is believed.
+    pub verify: bool,
+}
+
 /// One server. Its `url` is its identity over reloads.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Target {
     /// In one spelling: `http://web:8000`, `http://[::1]`, `unix:/run/app.sock`.
     pub url: Box<str>,
     pub address: TargetAddress,
-    /// `host[:port]` as a Host field tells it, without `:80`; `localhost` for Unix sockets.
+    /// It is `https://`.
+    pub tls: bool,
+    /// `host[:port]` as a Host field tells it, without the port of its scheme; `localhost` for Unix sockets.
     pub authority: Box<str>,
 }
 

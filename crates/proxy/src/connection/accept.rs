@@ -5,6 +5,7 @@ use super::{Client, serve_h1};
 use crate::clock;
 use crate::stream::Stream;
 use crate::telemetry::events;
+use crate::tls::{self, TlsStream};
 use crate::worker::{Message, Worker};
 use std::cell::Cell;
 use std::fs::File;
@@ -148,6 +149,7 @@ fn take(worker: &Rc<Worker>, socket: &Rc<Socket>, stream: Stream, peer: Option<I
         let accepted = match stream {
             Stream::Tcp(s) => s.into_std().ok().zip(peer).map(|(s, peer)| Accepted::Tcp(s, peer)),
             Stream::Unix(s) => s.into_std().ok().map(Accepted::Unix),
+            Stream::Tls(_) => None,
         };
         let Some(accepted) = accepted else { return };
         let (given, now_ms) = (worker.shared.given(other), clock::exact_ms());
@@ -187,6 +189,21 @@ pub(crate) fn arrived(worker: &Rc<Worker>, socket: &Rc<Socket>, accepted: Accept
     }
 }
 
+fn encrypted_over(stream: Stream, worker: &Rc<Worker>) -> Stream {
+    let socket = match stream {
+        Stream::Tcp(s) => tls::Socket::Tcp(s),
+        Stream::Unix(s) => tls::Socket::Unix(s),
+        encrypted @ Stream::Tls(_) => return encrypted,
+    };
+    Stream::Tls(Box::new(TlsStream::accepted(socket, Rc::clone(worker))))
+}
+
+async fn serve_tls(mut client: Box<Client>) {
+    if Box::pin(tls::handshake(&mut client)).await {
+        serve_h1::serve(client).await;
+    }
+}
+
 /// Notes that a connection was not taken, and tells of it now and then.
 fn tell_refused(worker: &Worker) {
     let bounds = &worker.shared.bounds;
@@ -216,6 +233,12 @@ fn begin(worker: &Rc<Worker>, socket: &Rc<Socket>, stream: Stream, peer: Option<
         // Fails only on a connection that is gone already.
         let _ = s.set_nodelay(true);
     }
+    let encrypted = snapshot.table.listeners[index].tls.is_some();
+    let stream = if encrypted { encrypted_over(stream, worker) } else { stream };
     let client = Client::new(stream, peer, Rc::clone(socket), Rc::clone(worker), cells);
-    tokio::task::spawn_local(serve_h1::serve(Box::new(client)));
+    if encrypted {
+        tokio::task::spawn_local(serve_tls(Box::new(client)));
+    } else {
+        tokio::task::spawn_local(serve_h1::serve(Box::new(client)));
+    }
 }

@@ -6,6 +6,7 @@ use crate::request::incoming::Request;
 use crate::stream::{Stream, Wait};
 use crate::telemetry::cells::ListenerCells;
 use crate::timer::{Slot, Timer};
+use crate::tls::Failure;
 use crate::worker::Worker;
 use pylos_core::http1::Length;
 use std::future::poll_fn;
@@ -53,6 +54,18 @@ impl Client {
             served: false,
             eof: false,
         }
+    }
+
+    /// What it says can be read by nobody on the way.
+    pub(crate) fn is_secure(&self) -> bool {
+        matches!(self.stream, Stream::Tls(_))
+    }
+
+    pub(crate) fn handshake_done(&self, resumed: bool) {
+        self.cells.handshakes.done(resumed);
+    }
+    pub(crate) fn handshake_failed(&self, failure: Failure) {
+        self.cells.handshakes.failed(failure);
     }
 
     /// Waits for a request, holding nothing. False when none comes: the client left, stayed silent for too long,

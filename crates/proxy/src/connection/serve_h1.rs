@@ -139,7 +139,7 @@ async fn read_head(x: &mut Exchange<'_>) -> Result<Arrived, Refusal> {
     let listener = &snapshot.table.listeners[x.listener.index()];
     let limits = head::limits(&listener.limits);
     let mut parser = HeadParser::<RequestLine>::new();
-    let mut deadline = None;
+    let (mut deadline, mut first_record) = (None, None);
     if !x.client.inbuf.is_lent() {
         x.client.inbuf = x.worker.buffers.small();
     }
@@ -163,6 +163,10 @@ async fn read_head(x: &mut Exchange<'_>) -> Result<Arrived, Refusal> {
             }
             // From the first byte on, whatever trickles in: the whole head has its time.
             x.client.timer.set(Slot::Client, deadline);
+        } else if x.client.stream.is_within_record() {
+            let now = x.worker.clock.us() / 1000;
+            let until = *first_record.get_or_insert(now + listener.timeouts.header);
+            x.client.timer.set(Slot::Client, until);
         }
         match read_more(x, listener, limits.total).await? {
             Arrived::Head => {}
@@ -185,7 +189,7 @@ async fn read_more(x: &mut Exchange<'_>, listener: &Listener, most: usize) -> Re
     if client.inbuf.room().is_empty() && !client.inbuf.grow(most + 1024) {
         return Err(head::too_large());
     }
-    let began = !client.inbuf.is_empty();
+    let began = !client.inbuf.is_empty() || client.stream.is_within_record();
     let ms = listener.timeouts.header;
     let wait = Wait { timer: &client.timer, clock: &x.worker.clock, slot: Slot::Client, ms };
     let (mut from, _) = client.stream.split();

@@ -19,7 +19,7 @@ use crate::request::{Plan, Stage, Step, admit, decide, guard, head, identify, re
 use answer::{Chosen, Other, Outcome, Sent, Understood};
 use pylos_core::facts::nameless;
 use pylos_core::route::Captures;
-use pylos_core::table::{Action, BindAddress, ListenerId, RouteId, Serve, Table};
+use pylos_core::table::{Action, BindAddress, Listener, ListenerId, RouteId, Serve, Table};
 use question::Url;
 use std::collections::BTreeMap;
 
@@ -41,7 +41,9 @@ pub(crate) fn explain_live(
     let listener = ListenerId::at(listener(table, question, &url)?);
     let limits = &table.listeners[listener.index()].limits;
     let bytes = question.head(&url)?;
-    let asked = Asked { table, question, listener, secure: url.secure, recall };
+    // Behind a proxy that speaks TLS, a listener without it is asked for https too.
+    let secure = url.secure || table.listeners[listener.index()].tls.is_some();
+    let asked = Asked { table, question, listener, secure, recall };
     let mut traced = asked.trace(&bytes);
     let (understood, others) = (asked.understood(&traced.request), traced.others(table, question.nearest));
     let chosen = traced.route.map(|route| chosen(table, route, &traced.request));
@@ -203,7 +205,7 @@ impl<'q> Asked<'q> {
     }
 }
 
-/// The listener that is named, the one at the URL's port, or the first that serves routes.
+/// The listener that is named, the one at the URL's port, or the first that serves routes, by TLS where the URL wants it.
 fn listener(table: &Table, question: &Question, url: &Url<'_>) -> Result<usize, String> {
     let names = || table.listeners.iter().map(|l| format!("`{}`", l.name)).collect::<Vec<_>>().join(", ");
     if let Some(name) = &question.listener {
@@ -216,7 +218,9 @@ fn listener(table: &Table, question: &Question, url: &Url<'_>) -> Result<usize, 
     };
     let serves = |serve: Serve| serve == Serve::Proxy;
     let by_port = table.listeners.iter().position(|l| l.binds.iter().any(at_port));
+    let speaks = |l: &Listener| serves(l.serve) && l.tls.is_some() == url.secure;
     by_port
+        .or_else(|| table.listeners.iter().position(speaks))
         .or_else(|| table.listeners.iter().position(|l| serves(l.serve)))
         .or(if table.listeners.is_empty() { None } else { Some(0) })
         .ok_or_else(|| "there is no listener".to_owned())

@@ -180,7 +180,9 @@ async fn connection(
     let ms = settings.timeouts.connect;
     let wait = Wait { timer: &x.client.timer, clock: &x.worker.clock, slot: Slot::Answer, ms };
     let began = x.worker.clock.us();
-    let made = Box::pin(connect(&settings.targets[target].address, &pool.state, wait)).await;
+    let secure = x.snapshot.tls.to(upstream.index(), target);
+    let address = &settings.targets[target].address;
+    let made = Box::pin(connect(address, secure, &pool.state, &x.worker, wait)).await;
     x.record.connect_us = Some(x.worker.clock.us().saturating_sub(began));
     let now = x.worker.clock.ms();
     match made {
@@ -240,6 +242,11 @@ fn no_connection(failure: &NoConnection) -> Refusal {
         NoConnection::Broken(Broken::Failed(_)) => {
             Refusal::upstream(502, "upstream_connect_failed", "The service could not be reached.")
         }
+        NoConnection::Tls(_) => Refusal::upstream(
+            502,
+            "upstream_tls_failed",
+            "No trusted connection to the service could be made.",
+        ),
     }
 }
 

@@ -180,7 +180,7 @@ impl Exchange<'_> {
             table: &self.snapshot.table,
             listener: self.listener,
             peer: self.client.peer,
-            secure: false,
+            secure: self.client.is_secure(),
             drawn: true,
             request: &mut self.scratch.request,
             out: &mut self.scratch.out,

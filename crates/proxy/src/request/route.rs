@@ -8,7 +8,14 @@ use pylos_core::route::{Captures, Found};
 use pylos_core::table::RouteId;
 
 pub(crate) fn route(q: &mut Inquiry<'_>) -> Result<RouteId, Refused> {
-    match find(q) {
+    let found = match q.listener().redirect_port {
+        Some(_) if q.request.host().is_empty() => {
+            Err(Refusal::malformed("bad_host", "There is no Host field."))
+        }
+        Some(port) => Err(by_https(q, port)),
+        None => find(q),
+    };
+    match found {
         Ok(id) => {
             q.record.route = Some(id);
             Ok(id)
@@ -38,6 +45,23 @@ fn not_a_way_around(q: &Inquiry<'_>, found: RouteId) -> Result<RouteId, Refusal>
         return Err(Refusal::malformed("ambiguous_path", detail));
     }
     Ok(found)
+}
+
+/// What is asked for is there, but by https. 308: the method stays.
+fn by_https(q: &Inquiry<'_>, port: u16) -> Refusal {
+    let request = &*q.request;
+    let mut location = [b"https://", request.host()].concat();
+    if port != 443 {
+        location.extend_from_slice(format!(":{port}").as_bytes());
+    }
+    location.extend_from_slice(request.path());
+    if let Some(query) = request.query() {
+        location.push(b'?');
+        location.extend_from_slice(query);
+    }
+    let location = String::from_utf8_lossy(&location).into_owned();
+    let refusal = Refusal::client(308, "https_only", "This is served by https only.");
+    Refusal { fields: vec![("location".to_owned(), location)], ..refusal }
 }
 
 /// The look-up alone.

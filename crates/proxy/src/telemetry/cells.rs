@@ -1,5 +1,6 @@
 //! Counters that one worker writes and anyone may read: no locked instruction, no shared cache line.
 
+use crate::tls::Failure;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 /// A number with a single writer.
@@ -148,6 +149,25 @@ pub(crate) struct ListenerCells {
     pub(crate) connections: Count,
     pub(crate) accepted: Count,
     pub(crate) refused: Count,
+    pub(crate) handshakes: Handshakes,
+}
+
+/// TLS handshakes: by what came of them.
+#[derive(Default)]
+pub(crate) struct Handshakes([Count; Failure::ALL.len() + 2]);
+
+impl Handshakes {
+    pub(crate) fn done(&self, resumed: bool) {
+        self.0[usize::from(resumed)].add(1);
+    }
+    pub(crate) fn failed(&self, failure: Failure) {
+        self.0[2 + failure as usize].add(1);
+    }
+    /// What came of them, and how often.
+    pub(crate) fn read(&self) -> impl Iterator<Item = (&'static str, u64)> {
+        let names = ["full", "resumed"].into_iter().chain(Failure::ALL.iter().map(|failure| failure.name()));
+        names.zip(self.0.iter().map(Count::read))
+    }
 }
 
 /// Cells of which some only go up: those are visited, always in the same order.
@@ -209,7 +229,7 @@ impl Counted for LimitCells {
 
 impl Counted for ListenerCells {
     fn each(&self, visit: &mut dyn FnMut(&Count)) {
-        [&self.accepted, &self.refused].into_iter().for_each(visit);
+        [&self.accepted, &self.refused].into_iter().chain(&self.handshakes.0).for_each(visit);
     }
 }
 

@@ -189,6 +189,24 @@ fn listeners(page: &mut String, known: &Known) {
             let _ = writeln!(page, "{}{{listener=\"{}\"}} {sum}", metric.name, escaped(listener));
         }
     }
+    head(page, &names::HANDSHAKES);
+    for (listener, cells) in &known.listeners {
+        let mut sums: Vec<(&str, u64)> = Vec::new();
+        for cells in cells.iter() {
+            for (index, (result, count)) in cells.handshakes.read().enumerate() {
+                match sums.get_mut(index) {
+                    Some(sum) => sum.1 += count,
+                    None => sums.push((result, count)),
+                }
+            }
+        }
+        // A listener on which nobody speaks TLS has no series.
+        let any = sums.iter().any(|(_, count)| *count > 0);
+        for (result, sum) in sums.into_iter().filter(|_| any) {
+            let (name, listener) = (names::HANDSHAKES.name, escaped(listener));
+            let _ = writeln!(page, "{name}{{listener=\"{listener}\",result=\"{result}\"}} {sum}");
+        }
+    }
 }
 
 fn policies(page: &mut String, known: &Known) {

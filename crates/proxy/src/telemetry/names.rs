@@ -41,6 +41,8 @@ pub(crate) const REFUSED: Metric = counter(
     "pylos_connections_refused_total",
     "Client connections closed at once because a bound was reached.",
 );
+pub(crate) const HANDSHAKES: Metric =
+    counter("pylos_tls_handshakes_total", "TLS handshakes of clients, by what came of them.");
 pub(crate) const POLICY_WOULD: Metric = counter(
     "pylos_policy_would_total",
     "Requests on which a policy would have acted, had it been enforced for them.",

@@ -3,11 +3,14 @@
 use super::target::TargetState;
 use crate::stream::{Broken, Stream, Wait};
 use crate::timer::Slot;
+use crate::tls::{Failed, HandshakeError, Secure};
+use crate::worker::Worker;
 use pylos_core::table::TargetAddress;
 use std::fmt;
 use std::future::{Future, poll_fn};
 use std::io;
 use std::pin::pin;
+use std::rc::Rc;
 use std::task::Poll;
 use tokio::net::{TcpStream, UnixStream};
 
@@ -17,13 +20,15 @@ pub(crate) enum NoConnection {
     /// The name has never resolved.
     NoAddress,
     Broken(Broken),
+    /// It is there, but not as it has to be.
+    Tls(HandshakeError),
 }
 
 impl NoConnection {
     /// Whether the target is to blame: not for the request's own deadline, nor for what this machine lacks.
     pub(crate) fn is_targets(&self) -> bool {
         match self {
-            NoConnection::NoAddress => true,
+            NoConnection::NoAddress | NoConnection::Tls(_) => true,
             NoConnection::Broken(Broken::Timeout(slot)) => *slot != Slot::Whole,
             NoConnection::Broken(Broken::Failed(error)) => {
                 let own = [libc::EMFILE, libc::ENFILE, libc::ENOBUFS, libc::ENOMEM, libc::EADDRNOTAVAIL];
@@ -39,14 +44,25 @@ impl fmt::Display for NoConnection {
             NoConnection::NoAddress => f.write_str("the name does not resolve"),
             NoConnection::Broken(Broken::Timeout(_)) => f.write_str("no connection in time"),
             NoConnection::Broken(Broken::Failed(error)) => error.fmt(f),
+            NoConnection::Tls(error) => error.fmt(f),
         }
     }
 }
 
 /// Connects to the target; with several addresses to the first that answers, beginning with the last good one.
 pub(crate) async fn connect(
-    address: &TargetAddress, state: &TargetState, wait: Wait<'_>,
+    address: &TargetAddress, secure: Option<&Secure>, state: &TargetState, worker: &Rc<Worker>,
+    wait: Wait<'_>,
 ) -> Result<Stream, NoConnection> {
+    let stream = reach(address, state, wait).await?;
+    let Some(secure) = secure else { return Ok(stream) };
+    secure.over(stream, worker, wait).await.map_err(|failed| match failed {
+        Failed::Tls(error) => NoConnection::Tls(error),
+        Failed::Late(broken) => NoConnection::Broken(broken),
+    })
+}
+
+async fn reach(address: &TargetAddress, state: &TargetState, wait: Wait<'_>) -> Result<Stream, NoConnection> {
     if let TargetAddress::Unix(path) = address {
         let stream = within(UnixStream::connect(path), wait).await.map_err(NoConnection::Broken)?;
         return Ok(Stream::Unix(stream));

@@ -5,6 +5,7 @@ use super::target::TargetState;
 use crate::clock;
 use crate::stream::Stream;
 use crate::telemetry::cells::TargetCells;
+use crate::tls::Secure;
 use pylos_core::table::Pool as Bounds;
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
@@ -21,6 +22,8 @@ pub(crate) struct Pool {
     closed: Cell<bool>,
     /// When tunnels to it have to end, ms; 0 = when they like.
     tunnels_end_ms: Cell<u64>,
+    /// How its connections are made.
+    secure: Option<Secure>,
     pub(crate) state: Arc<TargetState>,
     pub(crate) cells: Arc<TargetCells>,
 }
@@ -43,12 +46,13 @@ pub(crate) struct Loan {
 }
 
 impl Pool {
-    pub(crate) fn new(state: Arc<TargetState>, cells: Arc<TargetCells>) -> Self {
+    pub(crate) fn new(state: Arc<TargetState>, cells: Arc<TargetCells>, secure: Option<Secure>) -> Self {
         Pool {
             idle: RefCell::default(),
             open: Cell::new(0),
             closed: Cell::new(false),
             tunnels_end_ms: Cell::new(0),
+            secure,
             state,
             cells,
         }
@@ -110,6 +114,11 @@ impl Pool {
         self.closed.set(true);
         let idle = std::mem::take(&mut *self.idle.borrow_mut());
         idle.iter().for_each(|_| self.ended());
+    }
+
+    /// Whether a connection of it is what one would be that is made so.
+    pub(crate) fn is_secured_by(&self, secure: Option<&Secure>) -> bool {
+        self.secure.as_ref() == secure
     }
 
     /// The target has gone from the configuration: tunnels to it may go on until then. `None`: it has come back.

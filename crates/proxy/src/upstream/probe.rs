@@ -6,10 +6,11 @@ use super::resolve::{self, Named};
 use super::target::TargetState;
 use crate::buffer::Buffers;
 use crate::clock::{self, Clock};
-use crate::shared::Shared;
 use crate::stream::Wait;
 use crate::telemetry::events;
 use crate::timer::{Slot, Timers};
+use crate::tls::{Configs, Secure};
+use crate::worker::Worker;
 use pylos_core::health::{Change, FallRise};
 use pylos_core::http1::{HeadParser, StatusLine};
 use pylos_core::message::head::Fields;
@@ -17,6 +18,7 @@ use pylos_core::table::{HealthCheck, HostMode, Table, TargetAddress};
 use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
 use std::io::IoSlice;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::task::JoinHandle;
@@ -29,6 +31,7 @@ struct Plan {
     address: TargetAddress,
     host: Box<str>,
     check: Option<HealthCheck>,
+    secure: Option<Secure>,
 }
 
 #[derive(Default)]
@@ -44,10 +47,10 @@ impl Drop for Probes {
 
 impl Probes {
     /// Starts, keeps and ends probes as the table says.
-    pub(crate) fn follow(&mut self, table: &Table, shared: &Arc<Shared>) {
+    pub(crate) fn follow(&mut self, table: &Table, tls: &Configs, worker: &Rc<Worker>) {
         let mut wanted = HashMap::new();
-        for upstream in &table.upstreams {
-            for target in &upstream.targets {
+        for (index, upstream) in table.upstreams.iter().enumerate() {
+            for (place, target) in upstream.targets.iter().enumerate() {
                 let host = match &upstream.host {
                     HostMode::Literal(name) => name.clone(),
                     // The client's name is not known here; the target's own serves.
@@ -59,6 +62,7 @@ impl Probes {
                     address: target.address.clone(),
                     host,
                     check: upstream.health.clone(),
+                    secure: tls.to(index, place).cloned(),
                 };
                 wanted.insert((upstream.name.clone(), target.url.clone()), plan);
             }
@@ -73,22 +77,23 @@ impl Probes {
             kept
         });
         for (key, plan) in wanted {
-            let state = shared.target(&key.0, &key.1);
+            let state = worker.shared.target(&key.0, &key.1);
             // A check that is gone says nothing any more.
             if plan.check.is_none() && !state.is_up() {
                 state.set_up(true, clock::exact_ms());
             }
-            let task = tokio::task::spawn_local(run(plan.clone(), state, clock::exact_us()));
+            let task =
+                tokio::task::spawn_local(run(plan.clone(), state, Rc::clone(worker), clock::exact_us()));
             self.running.insert(key, (plan, task));
         }
     }
 }
 
 /// `began`: since when it is to be looked at, us.
-async fn run(plan: Plan, state: Arc<TargetState>, began: u64) {
+async fn run(plan: Plan, state: Arc<TargetState>, worker: Rc<Worker>, began: u64) {
     let names = keep_resolved(&plan, &state, began);
     match &plan.check {
-        Some(check) => drop(tokio::join!(names, keep_checked(&plan, check, &state, began))),
+        Some(check) => drop(tokio::join!(names, keep_checked(&plan, check, &state, &worker, began))),
         None => names.await,
     }
 }
@@ -105,7 +110,9 @@ async fn keep_resolved(plan: &Plan, state: &Arc<TargetState>, began: u64) {
     }
 }
 
-async fn keep_checked(plan: &Plan, check: &HealthCheck, state: &TargetState, began: u64) {
+async fn keep_checked(
+    plan: &Plan, check: &HealthCheck, state: &TargetState, worker: &Rc<Worker>, began: u64,
+) {
     let mut verdicts = FallRise::new(check.fall, check.rise);
     if !state.is_up() {
         for _ in 0..check.fall {
@@ -116,7 +123,7 @@ async fn keep_checked(plan: &Plan, check: &HealthCheck, state: &TargetState, beg
     clock::sleep_until(began + us(share(check.every_ms, 0.0, 0.2))).await;
     loop {
         let began = clock::exact_us();
-        let result = probe(plan, check, state).await;
+        let result = probe(plan, check, state, worker).await;
         if result.is_ok() && state.is_up() {
             // An answer is better evidence than connections that failed a while ago.
             state.connected(clock::exact_ms());
@@ -143,8 +150,11 @@ fn share(ms: u64, from: f64, to: f64) -> Duration {
 }
 
 /// One probe: GET on a connection of its own, 2xx within the time is healthy; a redirect is not followed.
-async fn probe(plan: &Plan, check: &HealthCheck, state: &TargetState) -> Result<(), String> {
-    let asked = tokio::time::timeout(Duration::from_millis(check.timeout_ms), ask(plan, check, state)).await;
+async fn probe(
+    plan: &Plan, check: &HealthCheck, state: &TargetState, worker: &Rc<Worker>,
+) -> Result<(), String> {
+    let most = Duration::from_millis(check.timeout_ms);
+    let asked = tokio::time::timeout(most, ask(plan, check, state, worker)).await;
     match asked {
         Ok(Ok(status)) if (200..300).contains(&status) => Ok(()),
         Ok(Ok(status)) => Err(format!("status {status}")),
@@ -153,12 +163,15 @@ async fn probe(plan: &Plan, check: &HealthCheck, state: &TargetState) -> Result<
     }
 }
 
-async fn ask(plan: &Plan, check: &HealthCheck, state: &TargetState) -> Result<u16, String> {
+async fn ask(
+    plan: &Plan, check: &HealthCheck, state: &TargetState, worker: &Rc<Worker>,
+) -> Result<u16, String> {
     // Deadlines are kept by the caller; these are only here because every wait has a form.
     let (timers, clock, buffers) = (Timers::default(), Clock::new(), Buffers::default());
     let timer = timers.add();
     let wait = Wait { timer: &timer, clock: &clock, slot: Slot::Answer, ms: 0 };
-    let mut stream = connect(&plan.address, state, wait).await.map_err(|e| e.to_string())?;
+    let mut stream =
+        connect(&plan.address, plan.secure.as_ref(), state, worker, wait).await.map_err(|e| e.to_string())?;
     let request = format!(
         "GET {} HTTP/1.1\r\nhost: {}\r\nuser-agent: pylos-health\r\naccept: */*\r\nconnection: close\r\n\r\n",
         check.path, plan.host

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
-from pylos.config.codes.manual import LISTEN, SITE, WEB, Example, Manual
+from pylos.config.codes.manual import LISTEN, SITE, WEB, Example, Made, Manual
 
 
 def token(value: str) -> str:
     """Write a policy that sends a token to the upstream."""
     return f'\n[policy.token]\ntype = "headers"\nrequest = {{ set = {{ authorization = {value} }} }}\n'
+
+
+def shown(cert: str, key: str) -> str:
+    """Write a listener with a certificate."""
+    listen = '[listen.https]\nbind = "0.0.0.0:443"\ntls = "shop"\n'
+    return f'{listen}\n[tls.shop]\ncert = "{cert}"\nkey = "{key}"\n'
 
 
 FORM = (
@@ -228,5 +234,29 @@ FORM = (
                 '    if "x-staff" not in request.headers:\n        return Deny(code="staff_only")\n'
             },
         ),
+    ),
+    Manual(
+        "P122",
+        "a certificate or a key that cannot be used",
+        "A file of `cert` or `key` is not there, may not be read, is no PEM or is cut off; or what is in it is no "
+        "certificate of a server with names (subjectAltName), is not followed by those that have issued it, has a kind "
+        "of key that there is no use for, needs a passphrase, or the two do not belong together. The message names the "
+        "file and the line in it. What is in a key is never shown.",
+        "Do what the help says, most often: write the files again, whole, and both together. A gateway that runs keeps "
+        "what it has until they fit, and then takes them over by itself.",
+        Example(shown("shop.pem", "blog.key"), made=(Made("shop"), Made("blog"))),
+        Example(shown("shop.pem", "shop.key"), made=(Made("shop"),)),
+    ),
+    Manual(
+        "P123",
+        "a certificate that does not hold, or not for long",
+        "It has expired, is not valid yet, or expires within 14 days (within a third of its life, where that is less). "
+        "Of the intermediate ones the same is told. It is looked at when the configuration is read: a gateway that "
+        "runs does not tell when the day has come.",
+        "Renew it, and put the new one in the place of the old one: it is taken over by itself. `pylos certs` lists "
+        "all of them with their days.",
+        Example(shown("shop.pem", "shop.key"), made=(Made("shop", days=-2),)),
+        Example(shown("shop.pem", "shop.key"), made=(Made("shop"),)),
+        severity="warning",
     ),
 )

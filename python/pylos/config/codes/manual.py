@@ -18,6 +18,23 @@ LANGUAGES = {"py": "python", "json": "json", "toml": "toml", "": "text"}
 
 
 @dataclass(frozen=True)
+class Made:
+    """A certificate for NAME.example.com and its key, NAME.pem and NAME.key: made by who tries an example."""
+
+    name: str
+    days: int = 90
+    """So long it still holds; fewer than none: since when it does not."""
+
+    @property
+    def told(self) -> str:
+        """Say what they are."""
+        holds = f"still holds for {self.days} days" if self.days > 0 else f"expired {-self.days} days ago"
+        return (
+            f"`{self.name}.pem` is a certificate for `{self.name}.example.com` that {holds}, `{self.name}.key` its key."
+        )
+
+
+@dataclass(frozen=True)
 class Example:
     """A document, for showing and for running."""
 
@@ -25,17 +42,20 @@ class Example:
     name: str = "gateway.toml"
     files: Mapping[str, str] = field(default_factory=dict)
     """Further files beside it, by name."""
+    made: tuple[Made, ...] = ()
+    """Certificates beside it."""
     beside: tuple[str, ...] = ()
     """Other codes that this version cannot but tell too."""
 
     def blocks(self, mark: str) -> Iterator[str]:
         """Write the files as fenced blocks."""
-        several = bool(self.files)
+        several = bool(self.files or self.made)
         for name, text in {self.name: self.text, **self.files}.items():
             language = LANGUAGES[name.rpartition(".")[2] if "." in name else ""]
             marks = "part" if several else mark if language == "toml" else ""
             title = f"`{name}`:\n\n" if several or language != "toml" else ""
             yield f"{title}```{f'{language} {marks}'.rstrip()}\n{text}```\n"
+        yield from (f"{made.told}\n" for made in self.made)
 
 
 @dataclass(frozen=True)

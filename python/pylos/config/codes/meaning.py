@@ -112,7 +112,8 @@ MEANING = (
     Manual(
         "P211",
         "a value out of its range",
-        "Or one that means nothing here.",
+        "Or one that means nothing here: an `sni` that no `tls` of its listener is called, or a name that two of them "
+        "have.",
         "Write a value within the range that the message tells.",
         Example(LISTEN + 'limits = { line = "64KiB", header = "32KiB" }\n'),
         Example(LISTEN + 'limits = { line = "16KiB", header = "32KiB" }\n'),

@@ -1,15 +1,14 @@
 //! `[listen.NAME]`.
 
 use super::values;
-use crate::table::raw::{RawLimits, RawListen, RawListenTimeouts};
+use crate::table::raw::{RawLimits, RawListen, RawListenTimeouts, RawTable};
 use crate::table::{Bind, BindAddress, Code, Effective, Listener, PathPart, Problems, Serve, Token, place};
-use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
-pub(super) fn compile(raw: &BTreeMap<String, RawListen>, problems: &mut Problems) -> Vec<Listener> {
+pub(super) fn compile(raw: &RawTable, problems: &mut Problems) -> Vec<Listener> {
     let mut taken: Vec<(BindAddress, &str)> = Vec::new();
-    let mut listeners = Vec::with_capacity(raw.len());
-    for (name, listen) in raw {
+    let mut listeners = Vec::with_capacity(raw.listen.len());
+    for (name, listen) in &raw.listen {
         let binds = binds(name, listen, &mut taken, problems);
         check_limits(name, &listen.limits, problems);
         check_timeouts(name, &listen.timeouts, problems);
@@ -18,6 +17,8 @@ pub(super) fn compile(raw: &BTreeMap<String, RawListen>, problems: &mut Problems
             binds,
             serve: serve(name, &listen.serve, problems),
             admin_token: admin_token(name, listen, problems),
+            redirect_port: listen.redirect_port,
+            tls: super::tls::of_listener(name, listen, &raw.tls, problems),
             limits: listen.limits.clone(),
             timeouts: listen.timeouts.clone(),
             unrouted: Effective::default(),

@@ -2,6 +2,7 @@
 
 mod settings;
 mod listen;
+mod tls;
 mod upstream;
 pub(crate) mod fields;
 mod policy;
@@ -26,7 +27,8 @@ pub fn compile(raw: RawTable) -> Result<(Table, Vec<Problem>), Vec<Problem>> {
         problems.report(Code::BadValue, place!["pylos", "version"], message);
     }
     let settings = settings::compile(&raw.pylos, &mut problems);
-    let mut listeners = listen::compile(&raw.listen, &mut problems);
+    let mut listeners = listen::compile(&raw, &mut problems);
+    let tls = tls::compile(&raw.tls, &mut problems);
     let upstreams = upstream::compile(&raw.upstream, &mut problems);
     let policies = policy::compile(&raw.policy, &mut problems);
     let mut router = Router::default();
@@ -38,7 +40,7 @@ pub fn compile(raw: RawTable) -> Result<(Table, Vec<Problem>), Vec<Problem>> {
             .check(&mut problems);
     }
     let warnings = problems.verdict()?;
-    Ok((Table { settings, listeners, upstreams, policies, routes, router }, warnings))
+    Ok((Table { settings, listeners, tls, upstreams, policies, routes, router }, warnings))
 }
 
 #[cfg(test)]

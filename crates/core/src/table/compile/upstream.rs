@@ -5,8 +5,10 @@ use super::values;
 use crate::message::host;
 use crate::message::path::{Normal, normalise};
 use crate::route::pattern::Unreadable;
-use crate::table::raw::{RawHealth, RawPool, RawUpstream, RawUpstreamTimeouts};
-use crate::table::{Code, HealthCheck, HostMode, Problems, Target, TargetAddress, Upstream, place};
+use crate::table::raw::{RawHealth, RawPool, RawUpstream, RawUpstreamTimeouts, RawUpstreamTls};
+use crate::table::{
+    Code, HealthCheck, HostMode, Problems, Target, TargetAddress, Upstream, UpstreamTls, place,
+};
 use std::collections::{BTreeMap, HashMap};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -47,6 +49,16 @@ fn one(name: &str, raw: &RawUpstream, problems: &mut Problems) -> Upstream {
         health: raw.health.as_ref().map(|health| health_check(name, health, problems)),
         pool: raw.pool.clone(),
         timeouts: raw.timeouts.clone(),
+        tls: tls(raw.tls.as_ref()),
+    }
+}
+
+fn tls(raw: Option<&RawUpstreamTls>) -> UpstreamTls {
+    UpstreamTls {
+        ca: raw.and_then(|tls| tls.ca.as_deref()).map(Into::into),
+        server_name: raw.and_then(|tls| tls.server_name.as_deref()).map(Into::into),
+        certificate: raw.and_then(|tls| tls.certificate.as_ref()).map(super::tls::certificate),
+        verify: raw.is_none_or(|tls| tls.verify),
     }
 }
 
@@ -76,13 +88,15 @@ fn parse_target(url: &str) -> Result<Target, Unreadable> {
         return Ok(Target {
             url: url.into(),
             address: TargetAddress::Unix(file.into()),
+            tls: false,
             authority: "localhost".into(),
         });
     }
     let Some((scheme, rest)) = url.split_once("://") else {
         return Err(Unreadable::hinted(format!("`{url}` has no scheme"), format!("`http://{url}`")));
     };
-    if !scheme.eq_ignore_ascii_case("http") {
+    let tls = scheme.eq_ignore_ascii_case("https");
+    if !tls && !scheme.eq_ignore_ascii_case("http") {
         return Err(Unreadable::hinted(
             format!("`{scheme}` is not a scheme for targets"),
             "`http` or `unix`",
@@ -101,14 +115,15 @@ fn parse_target(url: &str) -> Result<Target, Unreadable> {
             "`http://host:port`; a policy of `type = \"headers\"` can set `authorization`",
         ));
     }
-    http_target(url, authority)
+    http_target(url, authority, tls)
 }
 
-fn http_target(url: &str, authority: &str) -> Result<Target, Unreadable> {
+fn http_target(url: &str, authority: &str, tls: bool) -> Result<Target, Unreadable> {
     let host = host::parse(authority.as_bytes())
         .map_err(|error| Unreadable::new(format!("`{url}` is no target: {}", error.reason())))?;
     let name = String::from_utf8_lossy(host.name).to_ascii_lowercase();
-    let port = host.port.unwrap_or(80);
+    let (scheme, usual) = if tls { ("https", 443) } else { ("http", 80) };
+    let port = host.port.unwrap_or(usual);
     let (name, address) = match literal_address(&name) {
         Some(IpAddr::V6(ip)) => (format!("[{ip}]"), TargetAddress::Ip((ip, port).into())),
         Some(ip) => (name, TargetAddress::Ip((ip, port).into())),
@@ -120,8 +135,8 @@ fn http_target(url: &str, authority: &str) -> Result<Target, Unreadable> {
             (name.clone(), TargetAddress::Name { host: name.into(), port })
         }
     };
-    let authority = if port == 80 { name } else { format!("{name}:{port}") };
-    Ok(Target { url: format!("http://{authority}").into(), address, authority: authority.into() })
+    let authority = if port == usual { name } else { format!("{name}:{port}") };
+    Ok(Target { url: format!("{scheme}://{authority}").into(), address, tls, authority: authority.into() })
 }
 
 fn literal_address(name: &str) -> Option<IpAddr> {
@@ -153,11 +168,14 @@ fn hidden(targets: &[Target], host: &HostMode) -> Vec<(Box<str>, u16)> {
         HostMode::Preserve | HostMode::Target => None,
     };
     let authorities = targets.iter().filter(|target| !matches!(target.address, TargetAddress::Unix(_)));
+    let usual = |tls: bool| if tls { 443 } else { 80 };
+    let any = usual(targets.iter().any(|target| target.tls));
     let mut hidden = Vec::new();
-    for authority in authorities.map(|target| &*target.authority).chain(literal) {
+    let authorities = authorities.map(|target| (&*target.authority, usual(target.tls)));
+    for (authority, usual) in authorities.chain(literal.map(|literal| (literal, any))) {
         if let Ok(host) = host::parse(authority.as_bytes()) {
             let name = String::from_utf8_lossy(host.name).to_ascii_lowercase().into_boxed_str();
-            hidden.push((name, host.port.unwrap_or(80)));
+            hidden.push((name, host.port.unwrap_or(usual)));
         }
     }
     hidden

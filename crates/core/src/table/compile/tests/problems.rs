@@ -206,7 +206,7 @@ fn servers() -> Vec<Case> {
     vec![
         (upstream(json!({"targets": []})), BadTarget, "upstream.u.targets", "needs a target"),
         target("10.0.0.1:8000", "`http://10.0.0.1:8000`"),
-        target("https://a", "not a scheme"),
+        target("ftp://a", "not a scheme"),
         target("http://a/x", "`rewrite`"),
         target("http://a?x", "more than host and port"),
         target("http://u@a", "no user"),
@@ -492,7 +492,7 @@ fn problems_have_one_form_outside() {
 #[test]
 fn unknown_keys_are_no_table() {
     for (pointer, key) in
-        [("", "tls"), ("/pylos", "colour"), ("/route/r", "cache"), ("/upstream/u/pool", "x")]
+        [("", "store"), ("/pylos", "colour"), ("/route/r", "cache"), ("/upstream/u/pool", "x")]
     {
         let mut table = whole(route(json!({})));
         table

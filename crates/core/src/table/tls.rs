@@ -1,0 +1,61 @@
+//! `[tls.NAME]`: what is shown to clients, and by which rules they are spoken to.
+
+use super::TlsId;
+use crate::tls::Names;
+use std::fmt;
+use std::sync::Arc;
+
+#[derive(Debug)]
+pub struct Tls {
+    pub name: Arc<str>,
+    /// At least one.
+    pub certificates: Vec<Certificate>,
+    pub profile: Profile,
+    /// Whether sessions may be resumed.
+    pub tickets: bool,
+}
+
+/// A certificate and those that vouch for it, with its key. Text of PEM (RFC 7468), which the gateway takes apart.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Certificate {
+    /// For which it answers, as they stand in it: `shop.example`, `*.shop.example`.
+    pub names: Vec<Box<str>>,
+    pub chain: Box<str>,
+    pub key: Hidden,
+}
+
+/// What clients must be able to do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Profile {
+    /// TLS 1.2 with forward secrecy and authenticated encryption, and 1.3.
+    Intermediate,
+    /// TLS 1.3.
+    Modern,
+}
+
+/// Of a listener: who answers for which name.
+#[derive(Debug)]
+pub struct ListenTls {
+    pub names: Names<TlsId>,
+    /// For other names, and for clients that name nobody; without one they are refused.
+    pub default: Option<TlsId>,
+}
+
+/// Text that nothing prints.
+#[derive(PartialEq, Eq)]
+pub struct Hidden(Box<str>);
+
+impl Hidden {
+    pub fn new(text: &str) -> Self {
+        Hidden(text.into())
+    }
+    pub fn reveal(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Hidden {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("***")
+    }
+}

@@ -1,0 +1,163 @@
+//! The rules of each `[tls.NAME]`, made into what rustls answers by. Made once for a table, and shared by all workers.
+
+use super::keys::TicketKeys;
+use super::tickets::Tickets;
+use super::upstream::Secure;
+use pylos_core::table::{Certificate, Code, PathPart, Problem, Profile, Severity, Table, Tls, TlsId};
+use pylos_core::tls::Names;
+use rustls::crypto::{CryptoProvider, aws_lc_rs};
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::server::{ClientHello, NoServerSessionStorage, ResolvesServerCert, ServerConfig};
+use rustls::sign::CertifiedKey;
+use rustls::version::{TLS12, TLS13};
+use std::sync::Arc;
+
+/// Protocols on top, by the names of RFC 7301.
+const HTTP1: &[u8] = b"http/1.1";
+
+/// Of a table, by [`TlsId`].
+#[derive(Default)]
+pub(crate) struct Configs {
+    listeners: Vec<Arc<ServerConfig>>,
+    /// By upstream, then by target.
+    upstreams: Vec<Vec<Option<Secure>>>,
+}
+
+impl Configs {
+    /// All of a table's, or what is wrong. To upstreams whose rules are those of the table before, it is the same as
+    /// `before`: their connections can be kept.
+    pub(crate) fn build(
+        table: &Table, keys: &TicketKeys, before: Option<(&Table, &Configs)>,
+    ) -> Result<Configs, Vec<Problem>> {
+        let provider = Arc::new(aws_lc_rs::default_provider());
+        let (mut configs, mut problems) = (Vec::new(), Vec::new());
+        for tls in &table.tls {
+            match server_config(tls, keys, &provider) {
+                Ok(config) => configs.push(Arc::new(config)),
+                Err(problem) => problems.push(problem),
+            }
+        }
+        let mut upstreams = Vec::new();
+        for upstream in &table.upstreams {
+            let known = before.and_then(|(table, configs)| {
+                let index = table.upstream(&upstream.name)?.index();
+                let same = table.upstreams[index].tls == upstream.tls;
+                configs.upstreams[index].iter().flatten().next().filter(|_| same)
+            });
+            match Secure::of(upstream, known, &provider) {
+                Ok(secure) => upstreams.push(secure),
+                Err(message) => problems.push(problem(["upstream", &upstream.name, "tls"], &message)),
+            }
+        }
+        if problems.is_empty() { Ok(Configs { listeners: configs, upstreams }) } else { Err(problems) }
+    }
+
+    pub(crate) fn to(&self, upstream: usize, target: usize) -> Option<&Secure> {
+        self.upstreams[upstream][target].as_ref()
+    }
+
+    pub(crate) fn of(&self, id: TlsId) -> Arc<ServerConfig> {
+        Arc::clone(&self.listeners[id.index()])
+    }
+}
+
+fn server_config(
+    tls: &Tls, keys: &TicketKeys, provider: &Arc<CryptoProvider>,
+) -> Result<ServerConfig, Problem> {
+    let versions: &[_] = match tls.profile {
+        Profile::Intermediate => &[&TLS13, &TLS12],
+        Profile::Modern => &[&TLS13],
+    };
+    let wrong =
+        |what: &str, error: &dyn std::fmt::Display| problem(["tls", &tls.name, what], &error.to_string());
+    let resolver = Resolver::new(tls, provider)?;
+    let builder = ServerConfig::builder_with_provider(Arc::clone(provider));
+    let builder = builder.with_protocol_versions(versions).map_err(|error| wrong("profile", &error))?;
+    let mut config = builder.with_no_client_auth().with_cert_resolver(Arc::new(resolver));
+    config.alpn_protocols = vec![HTTP1.to_vec()];
+    config.session_storage = Arc::new(NoServerSessionStorage {});
+    config.ignore_client_order = false;
+    if tls.tickets {
+        config.ticketer = Arc::new(Tickets::new(keys.clone(), &rules(tls)));
+    } else {
+        config.send_tls13_tickets = 0;
+    }
+    Ok(config)
+}
+
+/// What a session was agreed on under: its tickets are for nobody else.
+fn rules(tls: &Tls) -> Vec<u8> {
+    let profile = match tls.profile {
+        Profile::Intermediate => 0,
+        Profile::Modern => 1,
+    };
+    [&[profile][..], tls.name.as_bytes()].concat()
+}
+
+fn problem(path: [&str; 3], message: &str) -> Problem {
+    let path = path.map(|part| PathPart::Key(part.to_owned()));
+    Problem {
+        code: Code::BadValue,
+        severity: Severity::Error,
+        path: path.into(),
+        of_key: false,
+        also: Vec::new(),
+        message: message.to_owned(),
+        hint: None,
+    }
+}
+
+/// Which certificate is shown: one for the name, of a kind that the client can verify.
+#[derive(Debug)]
+struct Resolver {
+    names: Names<Vec<usize>>,
+    all: Vec<Arc<CertifiedKey>>,
+}
+
+impl Resolver {
+    fn new(tls: &Tls, provider: &CryptoProvider) -> Result<Self, Problem> {
+        let mut resolver = Resolver { names: Names::default(), all: Vec::new() };
+        for (index, certificate) in tls.certificates.iter().enumerate() {
+            let key = certified(certificate, provider)
+                .map_err(|message| problem(["tls", &tls.name, "cert"], &message))?;
+            resolver.all.push(Arc::new(key));
+            for name in &certificate.names {
+                resolver.names.entry(name, Vec::new).push(index);
+            }
+        }
+        Ok(resolver)
+    }
+
+    /// The first one whose kind of signature the client knows; ECDSA is the cheaper one, for both.
+    fn fitting(
+        &self, indices: &mut dyn Iterator<Item = usize>, hello: &ClientHello<'_>,
+    ) -> Option<Arc<CertifiedKey>> {
+        let fits = |key: &&Arc<CertifiedKey>| key.key.choose_scheme(hello.signature_schemes()).is_some();
+        let fitting: Vec<_> = indices.map(|index| &self.all[index]).filter(fits).collect();
+        let is_rsa = |key: &&Arc<CertifiedKey>| key.key.algorithm() == rustls::SignatureAlgorithm::RSA;
+        fitting.iter().find(|key| !is_rsa(key)).or(fitting.first()).map(|key| Arc::clone(key))
+    }
+}
+
+impl ResolvesServerCert for Resolver {
+    fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        let name = hello.server_name().map(str::to_ascii_lowercase);
+        let named = name.and_then(|name| self.names.find(&name));
+        let named = named.and_then(|indices| self.fitting(&mut indices.iter().copied(), &hello));
+        // Who names nobody who is here gets the first one there is.
+        named.or_else(|| self.fitting(&mut (0..self.all.len()), &hello)).or_else(|| self.all.first().cloned())
+    }
+}
+
+fn certified(certificate: &Certificate, provider: &CryptoProvider) -> Result<CertifiedKey, String> {
+    let chain = CertificateDer::pem_slice_iter(certificate.chain.as_bytes()).collect::<Result<Vec<_>, _>>();
+    let chain = chain.map_err(|error| format!("the certificate cannot be read: {error}"))?;
+    let key = PrivateKeyDer::from_pem_slice(certificate.key.reveal().as_bytes());
+    let key = key.map_err(|error| format!("the key cannot be read: {error}"))?;
+    let key = provider.key_provider.load_private_key(key);
+    let certified =
+        CertifiedKey::new(chain, key.map_err(|error| format!("the key cannot be used: {error}"))?);
+    certified.keys_match().map_err(|error| format!("certificate and key do not belong together: {error}"))?;
+    Ok(certified)
+}

@@ -1,0 +1,82 @@
+"""`[tls.NAME]`: what is shown to clients that speak TLS, and by which rules they are spoken to."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field, Tag, model_validator
+
+from pylos.model.base import Table, branch, many, one_of_shapes, wrong
+from pylos.model.secret import Secret
+
+File = Annotated[str, Field(min_length=1)]
+Key = Annotated[
+    Annotated[File, Tag(branch("file"))] | Annotated[Secret, Tag(branch("secret"))],
+    one_of_shapes("must be a string or a secret, a table of `file` or `env`", file=str, secret=dict),
+]
+
+
+class Tls(Table):
+    """Certificates with their keys, as PEM (RFC 7468), for the names that stand in them."""
+
+    cert: Annotated[
+        Annotated[File, Tag(branch("one"))]
+        | Annotated[Annotated[list[File], Field(min_length=1)], Tag(branch("many"))],
+        one_of_shapes("must be a string or a list of strings", one=str, many=list),
+    ]
+    """A file with the certificate, behind it the intermediate ones; or a list of such files, for further names or for
+    the same ones with another kind of key.
+
+    A relative path starts at the folder of the configuration. The files are watched. Required.
+    Example: `cert = "shop.pem"`.
+    """
+
+    key: (
+        Annotated[
+            Annotated[File, Tag(branch("file"))]
+            | Annotated[Secret, Tag(branch("secret"))]
+            | Annotated[Annotated[list[Key], Field(min_length=1)], Tag(branch("many"))],
+            one_of_shapes("must be a string, a secret, or a list of them", file=str, secret=dict, many=list),
+        ]
+        | None
+    ) = None
+    """The private key: a file, as in `cert`, or a secret; or a list of them, in the order of `cert`.
+
+    RSA of 2,048 to 8,192 bits, ECDSA on P-256, P-384 or P-521, or Ed25519; without a passphrase. Default: absent, each
+    file of `cert` holds its key too. Example: `key = ["shop-rsa.key", "shop-ecdsa.key"]`.
+    """
+
+    profile: Literal["intermediate", "modern"] = "intermediate"
+    """What clients must be able to do: `"intermediate"` takes TLS 1.2 (with forward secrecy and authenticated
+    encryption) and 1.3, `"modern"` TLS 1.3 alone.
+
+    Default: `"intermediate"`. Example: `profile = "modern"`.
+    """
+
+    tickets: bool = True
+    """Whether clients get tickets, with which they resume a session in a shorter handshake.
+
+    Default: true. Example: `tickets = false`.
+    """
+
+    silence: list[str] = Field(default_factory=list)
+    """Codes of warnings that are not told about this table.
+
+    Default: none. Example: `silence = ["P123"]`.
+    """
+
+    @model_validator(mode="after")
+    def pair(self) -> Tls:
+        """Refuse keys of which it cannot be said whose they are."""
+        if self.key is None:
+            return self
+        certs, keys = len(many(self.cert)), len(self.key) if isinstance(self.key, list) else 1
+        if certs != keys:
+            told = f"{keys} key{'s' * (keys > 1)} for {certs} certificate{'s' * (certs > 1)}"
+            raise wrong(
+                "P108",
+                told,
+                hint="`key` has one entry for each of `cert`, in the same order",
+                keys=["key", "cert"],
+            )
+        return self
