@@ -91,11 +91,11 @@ class ByteStream:
         socket.socket.shutdown(self.socket, socket.SHUT_WR)  # an SSLSocket's own would end its reading too
 
     def has_ended(self) -> bool:
-        """Whether the other side has closed and nothing is left to read. Waits for nothing."""
+        """Whether the other side has closed, and all that it sent has come. Waits for nothing."""
         before = self.socket.gettimeout()
         self.socket.settimeout(0)
         try:
-            return not self._buffer and not self._fill()
+            return not self._fill()
         except (BlockingIOError, ssl.SSLWantReadError):
             return False
         except OSError:
