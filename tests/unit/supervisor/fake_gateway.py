@@ -69,6 +69,9 @@ class FakeGateway:
     def admin(self, _: dict, descriptors: list[int]) -> None:
         (self.admin_line,) = descriptors
 
+    def keys(self, _: dict, __: list[int]) -> None:
+        """It seals nothing."""
+
     def forget(self, _: dict, __: list[int]) -> None:
         self.send({"type": "forgot"})
 
