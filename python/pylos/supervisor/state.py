@@ -63,7 +63,7 @@ def make_folder(path: Path, account: Account | None = None) -> None:
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | follow)
     except OSError as error:
-        if error.errno == errno.ELOOP or path.exists():
+        if error.errno == errno.ELOOP or (error.errno == errno.ENOTDIR and path.exists()):
             raise NotADirectoryError(f"{path} is no directory") from None
         raise
     try:
