@@ -101,23 +101,24 @@ class Client:
         self._directory: DirectoryBody
 
     @classmethod
-    async def open(
+    async def open(  # noqa: PLR0913, the last ones have defaults
         cls,
         authority: Authority,
         storage: Storage,
         threads: Threads,
         *,
         url: str | None = None,
+        registers: bool = True,
         sleep: Sleep = asyncio.sleep,
     ) -> Client:
-        """Read the directory, and be somebody there: registered before, or now."""
+        """Read the directory, and be somebody there, registered before or now; not where nothing will be signed."""
         client = cls(authority, url or authority.directory, storage, threads, sleep)
         record = await client._account()
         client._network = Network(record.key, authority.ca)
         response = await client._call("directory", None, client._network.get, client.url)
         client._directory = client._read(DirectoryBody, response, "directory", None)
         client._check_meta()
-        if record.url is None or record.email != authority.email:
+        if registers and (record.url is None or record.email != authority.email):
             record = await client._register(record)
         client._network.be(record.url)
         return client

@@ -1,4 +1,4 @@
-"""The process that calls a Python function for dns-01: `python -m ...acme.dns_call M:F add|remove NAME VALUE`."""
+"""The process that calls a Python function for dns-01: `python -P dns_call.py M:F add|remove NAME VALUE`."""
 
 from __future__ import annotations
 

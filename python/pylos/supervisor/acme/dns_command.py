@@ -8,13 +8,15 @@ import signal
 import sys
 from asyncio.subprocess import DEVNULL, PIPE, STDOUT, Process
 from contextlib import suppress
+from pathlib import Path
 
 from pylos.supervisor.acme.errors import AcmeError
 from pylos.supervisor.acme.settings import DnsCommand, DnsFunction
 
 LONGEST_OUTPUT = 2000
 """Bytes of its output that an error quotes: the last ones."""
-CALL = ("-m", "pylos.supervisor.acme.dns_call")
+CALL = ("-P", str(Path(__file__).with_name("dns_call.py")))
+"""By its path: its name would import all that is above it. `-P` keeps what lies beside it from being found."""
 
 
 class Command:

@@ -28,6 +28,7 @@ HINTS = {
     dns.rcode.REFUSED: "the key may not change the zone",
     dns.rcode.NOTZONE: "the name is not in the zone: `zone`",
 }
+NOT_SIGNED = "does the server know the key, by this name, with this secret and algorithm? Do the clocks agree?"
 Change = Callable[[dns.update.UpdateMessage], None]
 
 
@@ -59,7 +60,9 @@ class Update:
             change(update)
             code = self._send(update, server).rcode()
         except (OSError, EOFError, dns.exception.DNSException, binascii.Error, ValueError) as error:
-            raise AcmeError(f"{told}: {str(error) or type(error).__name__}") from None
+            unsigned = isinstance(error, dns.exception.DNSException) and not isinstance(error, dns.exception.Timeout)
+            hint = f" ({NOT_SIGNED})" if by.key_name is not None and unsigned else ""
+            raise AcmeError(f"{told}: {str(error) or type(error).__name__}{hint}") from None
         if code != dns.rcode.NOERROR:
             hint = HINTS.get(code)
             raise AcmeError(f"{told}: {dns.rcode.to_text(code)}{f' ({hint})' if hint else ''}")

@@ -57,13 +57,13 @@ async def until_visible(name: str, value: str, resolvers: tuple[str, ...], patie
 def _look(name: str, resolvers: tuple[str, ...]) -> dict[Server, list[str]] | str:
     """Ask all servers once: what each shows, of those that answer; or why none could be asked. Blocks."""
     try:
-        servers = [Server.read(text) for text in resolvers] or _authoritative(name)
+        asked, servers = (name, [Server.read(text) for text in resolvers]) if resolvers else _authoritative(name)
     except (dns.exception.DNSException, OSError) as error:
         return f"the servers of its zone are not found: {error}"
     seen = {}
     for server in servers:
         try:
-            seen[server] = _values(name, server, recurse=bool(resolvers))
+            seen[server] = _values(asked, server, recurse=bool(resolvers))
         except (dns.exception.DNSException, OSError, EOFError):
             continue
     return seen or f"no answer from {', '.join(map(str, servers))}"
@@ -79,14 +79,15 @@ def _values(name: str, server: Server, *, recurse: bool) -> list[str]:
     return [b"".join(text.strings).decode(errors="replace") for text in texts]
 
 
-def _authoritative(name: str) -> list[Server]:
-    """Find the addresses of the servers of a name's zone."""
+def _authoritative(name: str) -> tuple[str, list[Server]]:
+    """Find the name that another one is an alias of (CNAME), and the addresses of its zone's servers."""
     resolver = dns.resolver.Resolver()
-    zone = dns.resolver.zone_for_name(name, resolver=resolver, lifetime=TIMEOUT * 3)
+    canonical = resolver.canonical_name(name)
+    zone = dns.resolver.zone_for_name(canonical, resolver=resolver, lifetime=TIMEOUT * 3)
     found = []
     for record in resolver.resolve(zone, "NS"):
         found += [Server(address) for address in resolver.resolve_name(record.target).addresses()]
-    return found
+    return canonical.to_text(), found
 
 
 def _told(seen: dict[Server, list[str]] | str) -> str:

@@ -72,6 +72,13 @@ class Means:
     chance: Callable[[], float] = random.random
 
 
+@dataclass(frozen=True, slots=True)
+class _Hurried:
+    """Somebody has asked for a new certificate in place of this one."""
+
+    fingerprint: str | None
+
+
 class Keeper:
     """Keeps the certificate of one name."""
 
@@ -86,7 +93,7 @@ class Keeper:
         self._storage = means.issuer.storage
         self._threads = means.issuer.threads
         self._wake = asyncio.Event()
-        self._hurry = False
+        self._hurried: _Hurried | None = None
         self._quiet_told = False
 
     def update(self, wanted: Wanted) -> None:
@@ -97,7 +104,7 @@ class Keeper:
 
     def hurry(self) -> None:
         """Renew now, whatever was planned."""
-        self._hurry = True
+        self._hurried = _Hurried(self._fingerprint)
         self._wake.set()
 
     async def run(self) -> None:
@@ -155,6 +162,11 @@ class Keeper:
             return 0.0
         ask = self.state.window_ask_at if self._asks and self.state.window_of == self._fingerprint else now
         return min(self._due(self.state), ask if self._asks else float("inf")) - now
+
+    @property
+    def _hurry(self) -> bool:
+        """Whether somebody wants a new certificate now, and no machine has got one since."""
+        return self._hurried is not None and self._hurried.fingerprint == self._fingerprint
 
     @property
     def _lock(self) -> str:
@@ -223,12 +235,13 @@ class Keeper:
         """Look again, since another one may have had the lock until now; then do what is due."""
         await self._look()
         if self._asks and (self.state.window_of != self._fingerprint or self.state.window_ask_at <= self._means.now()):
-            await self._ask()
+            async with self._means.at_once:
+                await self._ask()
         if not self._hurry and self._due(self.state) > self._means.now():
             return
         async with self._means.at_once:
             self.busy = True
-            self._hurry = False
+            self._hurried = None
             await self._renew()
 
     async def _ask(self) -> None:
@@ -241,7 +254,7 @@ class Keeper:
         window = self.state.window if self.state.window_of == current.fingerprint else None
         wait: float | None = None
         try:
-            client = await Client.open(authority, self._storage, self._threads, sleep=issuer.sleep)
+            client = await Client.open(authority, self._storage, self._threads, registers=False, sleep=issuer.sleep)
             found = await client.renewal_window(current.renewal_id, self.wanted.name)
         except AuthorityError as error:
             wait = error.fault.retry_after
@@ -262,6 +275,9 @@ class Keeper:
         held_off = {url: until for url, until in self.state.held_off.items() if until > self._means.now()}
         asked = [authority for authority in self.wanted.authorities if authority.directory not in held_off]
         for authority in asked:
+            if errors:
+                text = f"certificate {self.wanted.name}: {errors[-1]}\n      = the next authority is asked"
+                self._means.teller.warning("certificate_authority", text, certificate=self.wanted.name)
             try:
                 certificate = await self._ask_for_certificate(authority)
             except StorageError:
@@ -299,8 +315,8 @@ class Keeper:
         first = before.first_failure if same and before.first_failure is not None else now
         ends = None if self.current is None else self.current.ends
         following = schedule.retry(now, failures, self._means.chance(), self._means.pace.backoff, ends)
-        if all(authority.directory in held_off for authority in self.wanted.authorities):
-            following = max(following, min(held_off.values()))
+        until = [held_off.get(authority.directory, 0.0) for authority in self.wanted.authorities]
+        following = max(following, min(until))
         said = {"failures": failures, "first_failure": first, "next_try": following, "held_off": held_off}
         said |= {"error": "\n".join(map(str, errors)), "error_at": now} if errors else {}
         await self._keep(before.model_copy(update=said | {"about": about(self.wanted)}))
