@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import json
+import subprocess
 import sys
 from collections.abc import Callable, Coroutine, Iterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import ExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -412,6 +413,47 @@ def test_two_machines(ground: Callable[..., Ground], lease):
 
     run(story())
     assert there.pebble.output.count("Issued certificate") == 1
+
+
+PROGRAM = """
+import asyncio, sys
+from pathlib import Path
+from pylos.supervisor.acme import Authority, Manager, Storage, Wanted
+storage, directory, ca = sys.argv[1:]
+authority = Authority("pebble", directory, ca=Path(ca), profile="default")
+async def on_new(certificate): print("new", flush=True)
+manager = Manager(Storage(Path(storage), lease=1), [Wanted("shop", ("shop.test",), (authority,))], on_new)
+asyncio.run(manager.run())
+"""
+
+
+def test_a_machine_that_is_killed_at_work(tmp_path: Path, storage: Path, names: Names):
+    """Killed when the validator comes, while its answer is given by another machine: that one goes on."""
+    answers, dying = Manager(Storage(storage), (), _nothing), []
+
+    def answer(token: str) -> str | None:
+        if dying:
+            dying.pop().kill()
+        return answers.answer(token)
+
+    with http_server(answer) as (http, _), ExitStack() as stack:
+        pebble = Pebble(tmp_path / "pebble", http=http, tls=1, dns=names.port).start()
+        stack.callback(pebble.stop)
+        authority = pebble.authority()
+        command = [sys.executable, "-c", PROGRAM, str(storage), pebble.directory, str(authority.ca)]
+        process = subprocess.Popen(command, stdout=subprocess.PIPE)
+        stack.callback(process.wait)
+        stack.callback(process.kill)
+        dying.append(process)
+        assert process.communicate(timeout=PATIENCE)[0] == b"", "it got nothing"
+
+        async def story() -> None:
+            async with machine(storage, Wanted("shop", ("shop.test",), (authority,)), lease=1) as one:
+                await one.certificate()
+
+        run(story())
+    assert pebble.output.count("Issued certificate") == 1
+    assert len(list((storage / "accounts").iterdir())) == 1, "and uses the same account"
 
 
 def test_the_chain_that_is_preferred(ground: Callable[..., Ground]):

@@ -100,7 +100,7 @@ def test_refusals(port: int, more, told):
 
 
 def test_a_zone_that_is_not_there(port: int):
-    with pytest.raises(AcmeError, match="has no zone for other.test"):
+    with pytest.raises(AcmeError, match=r"has no zone for other\.test"):
         asyncio.run(Update(settings(port, zone=None), Threads()).add("other.test", "one"))
 
 
@@ -110,6 +110,7 @@ def test_a_record_that_is_not_seen(tmp_path: Path, zone: Zone, port: int):
     with name_server(elsewhere) as other:
         how = Dns(settings(port), (f"127.0.0.1:{other}", f"127.0.0.1:{port}"), patience=0.5)
         solver = DnsSolver(how, Storage(tmp_path), Threads())
-        with pytest.raises(AcmeError, match=f":{other} shows nothing"):
+        with pytest.raises(AcmeError, match=r"after 0\.5 s") as found:
             asyncio.run(solver.present(Proof("dns-01", "shop.test", "token", "token.thumb")))
+        assert f"127.0.0.1:{other} shows nothing; 127.0.0.1:{port} shows " in str(found.value)
     assert any(zone.texts.values())

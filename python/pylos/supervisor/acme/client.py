@@ -114,7 +114,8 @@ class Client:
         """Read the directory, and be somebody there, registered before or now; not where nothing will be signed."""
         client = cls(authority, url or authority.directory, storage, threads, sleep)
         record = await client._account()
-        client._network = Network(record.key, authority.ca)
+        # In a thread: it reads all certificates that the system trusts.
+        client._network = await threads.run(Network, record.key, authority.ca)
         response = await client._call("directory", None, client._network.get, client.url)
         client._directory = client._read(DirectoryBody, response, "directory", None)
         client._check_meta()

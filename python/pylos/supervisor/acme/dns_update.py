@@ -64,8 +64,8 @@ class Update:
             hint = f" ({NOT_SIGNED})" if by.key_name is not None and unsigned else ""
             raise AcmeError(f"{told}: {str(error) or type(error).__name__}{hint}") from None
         if code != dns.rcode.NOERROR:
-            hint = HINTS.get(code)
-            raise AcmeError(f"{told}: {dns.rcode.to_text(code)}{f' ({hint})' if hint else ''}")
+            told += f": {dns.rcode.to_text(code)}"
+            raise AcmeError(f"{told} ({HINTS[code]})" if code in HINTS else told)
 
     def _key(self) -> dict[str, Any]:
         if self._by.key_name is None or self._by.key_secret is None:

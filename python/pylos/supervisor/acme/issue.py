@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from pylos.supervisor.acme.certificate import Certificate
 from pylos.supervisor.acme.client import Client, Order, Sleep
-from pylos.supervisor.acme.errors import AcmeError, AuthorityError, ChallengeError, Fault
+from pylos.supervisor.acme.errors import AcmeError, AuthorityError, ChallengeError, Fault, StorageError
 from pylos.supervisor.acme.hints import hint_for
 from pylos.supervisor.acme.keys import key_pem, new_key, request
 from pylos.supervisor.acme.settings import Authority, ChallengeType, Wanted
@@ -111,6 +111,8 @@ class Issuer:
     async def _present(self, task: _Task, client: Client) -> None:
         try:
             await self.solvers[task.proof.type].present(task.proof)
+        except StorageError:
+            raise
         except AcmeError as error:
             told = Fault(f"was not told: {task.proof.type} failed here: {error}", client.url, task.domain)
             raise _FailedError({(task.domain, task.proof.type)}, ChallengeError(told)) from error

@@ -95,11 +95,14 @@ class Keeper:
         self._wake = asyncio.Event()
         self._hurried: _Hurried | None = None
         self._quiet_told = False
+        self._unstored: Certificate | None = None
+        self._not_before = ("", 0.0)
+        """What failed, and when it is tried again: holds even if that could not be stored."""
 
-    def update(self, wanted: Wanted) -> None:
+    def update(self, wanted: Wanted, means: Means) -> None:
         """Keep something else under the same name; what there is stays in use until then."""
         if wanted != self.wanted:
-            self.wanted = wanted
+            self.wanted, self._means = wanted, means
             self._wake.set()
 
     def hurry(self) -> None:
@@ -142,6 +145,8 @@ class Keeper:
 
     async def _look(self) -> None:
         """Take over what is stored: by this process before, by the one before it, or by another machine."""
+        if self._unstored is not None:
+            return  # what is stored is older
         found = await self._threads.run(self._storage.certificate, self.wanted.name)
         self.state = await self._threads.run(self._storage.state, self.wanted.name)
         if found is not None and (self.current is None or found.fingerprint != self.current.fingerprint):
@@ -158,7 +163,7 @@ class Keeper:
     def _wait(self) -> float:
         """Seconds until something is to be done under the lock; 0 or less is now."""
         now = self._means.now()
-        if self._hurry:
+        if self._hurry or self._unstored is not None:
             return 0.0
         ask = self.state.window_ask_at if self._asks and self.state.window_of == self._fingerprint else now
         return min(self._due(self.state), ask if self._asks else float("inf")) - now
@@ -199,7 +204,10 @@ class Keeper:
         return current is not None and current.covers(self.wanted.domains) and current.source in sources
 
     def _due(self, state: StateRecord) -> float:
-        after = state.next_try if state.about == about(self.wanted) else 0.0
+        what = about(self.wanted)
+        after = state.next_try if state.about == what else 0.0
+        if self._not_before[0] == what and state.failures:
+            after = max(after, self._not_before[1])
         if self.current is None or not self._is_right:
             return after
         life = Life(self.current.begins, self.current.ends)
@@ -234,6 +242,7 @@ class Keeper:
     async def _work(self) -> None:
         """Look again, since another one may have had the lock until now; then do what is due."""
         await self._look()
+        await self._store()
         if self._asks and (self.state.window_of != self._fingerprint or self.state.window_ask_at <= self._means.now()):
             async with self._means.at_once:
                 await self._ask()
@@ -256,8 +265,10 @@ class Keeper:
         try:
             client = await Client.open(authority, self._storage, self._threads, registers=False, sleep=issuer.sleep)
             found = await client.renewal_window(current.renewal_id, self.wanted.name)
-        except AuthorityError as error:
-            wait = error.fault.retry_after
+        except StorageError:
+            raise
+        except Exception as error:  # noqa: BLE001, whatever it is, it must not be asked again at once
+            wait = error.fault.retry_after if isinstance(error, AuthorityError) else None
         else:
             window = None if found is None else (found.start, found.end)
             wait = schedule.DAY if found is None else found.retry_after
@@ -271,57 +282,74 @@ class Keeper:
 
     async def _renew(self) -> None:
         """Ask the authorities in turn; store what there is of it, or of the failure."""
-        errors: list[AcmeError] = []
-        held_off = {url: until for url, until in self.state.held_off.items() if until > self._means.now()}
-        asked = [authority for authority in self.wanted.authorities if authority.directory not in held_off]
-        for authority in asked:
+        wanted, now = self.wanted, self._means.now()
+        # What cannot be stored is to be known before an authority is asked for what would be lost.
+        await self._keep(self.state)
+        errors: list[str] = []
+        held_off = {url: until for url, until in self.state.held_off.items() if until > now}
+        for authority in [authority for authority in wanted.authorities if authority.directory not in held_off]:
             if errors:
-                text = f"certificate {self.wanted.name}: {errors[-1]}\n      = the next authority is asked"
-                self._means.teller.warning("certificate_authority", text, certificate=self.wanted.name)
+                text = f"certificate {wanted.name}: {errors[-1]}\n      = the next authority is asked"
+                self._means.teller.warning("certificate_authority", text, certificate=wanted.name)
             try:
-                certificate = await self._ask_for_certificate(authority)
-            except StorageError:
-                raise
+                certificate = await self._ask_for_certificate(wanted, authority)
             except AcmeError as error:
-                errors.append(error)
+                errors.append(str(error))
                 if isinstance(error, AuthorityError) and error.fault.retry_after is not None:
                     held_off[authority.directory] = schedule.held_off(self._means.now(), error.fault.retry_after)
-                continue
-            await self._threads.run(self._storage.keep_certificate, certificate)
-            await self._keep(StateRecord(name=self.wanted.name, about=about(self.wanted), held_off=held_off))
-            text = f"certificate {self.wanted.name} is new, from {certificate.source}"
-            self._means.teller.info("certificate_new", text, certificate=self.wanted.name, source=certificate.source)
-            await self._use(certificate)
-            return
-        await self._failed(errors, held_off)
+            except Exception as error:  # noqa: BLE001, what nobody has thought of is a failure too, and waited after
+                errors.append(f"{wanted.name}: {authority.directory} gave us an answer that we fail at: {error!r}")
+            else:
+                await self._got(wanted, certificate, held_off)
+                return
+        await self._failed(wanted, errors, held_off)
 
-    async def _ask_for_certificate(self, authority: Authority) -> Certificate:
+    async def _ask_for_certificate(self, wanted: Wanted, authority: Authority) -> Certificate:
         if authority.is_local:
-            return await self._means.local.issue(self.wanted)
+            return await self._means.local.issue(wanted)
         issuer = self._means.issuer
-        if authority.staging is not None and self.state.failures and self.state.about == about(self.wanted):
-            await issuer.issue(self.wanted, authority, url=authority.staging)
+        if authority.staging is not None and self.state.failures and self.state.about == about(wanted):
+            await issuer.issue(wanted, authority, url=authority.staging)
         current = self.current
         replaces = current.renewal_id if current is not None and current.source == authority.directory else None
-        if current is not None and not current.domains.intersection(self.wanted.domains):
+        if current is not None and not current.domains.intersection(wanted.domains):
             replaces = None  # a certificate replaces one with which it shares a name (RFC 9773 section 5)
-        return await issuer.issue(self.wanted, authority, replaces=replaces)
+        return await issuer.issue(wanted, authority, replaces=replaces)
 
-    async def _failed(self, errors: list[AcmeError], held_off: dict[str, float]) -> None:
+    async def _got(self, wanted: Wanted, certificate: Certificate, held_off: dict[str, float]) -> None:
+        """Use a new certificate, and store it; where that fails now it is done later, and not asked for again."""
+        self._unstored = certificate
+        text = f"certificate {wanted.name} is new, from {certificate.source}"
+        self._means.teller.info("certificate_new", text, certificate=wanted.name, source=certificate.source)
+        self.state = StateRecord(name=wanted.name, about=about(wanted), held_off=held_off)
+        try:
+            await self._store()
+        finally:
+            await self._use(certificate)
+
+    async def _store(self) -> None:
+        """Store what could not be stored when it was new."""
+        if self._unstored is not None:
+            await self._threads.run(self._storage.keep_certificate, self._unstored)
+            await self._keep(self.state)
+            self._unstored = None
+
+    async def _failed(self, wanted: Wanted, errors: list[str], held_off: dict[str, float]) -> None:
         """Remember a failure, and when to try again: not before one authority may be asked."""
         now, before = self._means.now(), self.state
-        same = before.about == about(self.wanted)
+        same = before.about == about(wanted)
         failures = (before.failures if same else 0) + bool(errors)
         first = before.first_failure if same and before.first_failure is not None else now
         ends = None if self.current is None else self.current.ends
         following = schedule.retry(now, failures, self._means.chance(), self._means.pace.backoff, ends)
-        until = [held_off.get(authority.directory, 0.0) for authority in self.wanted.authorities]
-        following = max(following, min(until))
+        following = max(following, min(held_off.get(authority.directory, 0.0) for authority in wanted.authorities))
         said = {"failures": failures, "first_failure": first, "next_try": following, "held_off": held_off}
-        said |= {"error": "\n".join(map(str, errors)), "error_at": now} if errors else {}
-        await self._keep(before.model_copy(update=said | {"about": about(self.wanted)}))
+        said |= {"error": "\n".join(errors), "error_at": now} if errors else {}
+        self.state = before.model_copy(update=said | {"about": about(wanted)})
+        self._not_before = (about(wanted), following)
         if errors:
             self._tell_failure(now, first, following)
+        await self._keep(self.state)
 
     def _tell_failure(self, now: float, first: float, following: float) -> None:
         name, error = self.wanted.name, self.state.error

@@ -110,7 +110,7 @@ class Manager:
         self._wanted = _by_name(wanted)
         for name, one in self._wanted.items():
             if name in self._keepers:
-                self._keepers[name].update(one)
+                self._keepers[name].update(one, self._means(one))
             else:
                 self._keepers[name] = self._keeper(one)
         for name in [name for name in self._keepers if name not in self._wanted]:
@@ -145,6 +145,10 @@ class Manager:
     def certificate_for(self, name: str) -> tuple[str, str] | None:
         """Answer tls-alpn-01: see `TlsAlpnAnswers.certificate_for`. Blocks for one file."""
         return self._tls.certificate_for(name)
+
+    async def local_root(self) -> str:
+        """Give the root of the authority for development (PEM); it is made when there is none. Raises StorageError."""
+        return (await self._local.root()).chain
 
     def status(self) -> list[Status]:
         """Say how all are, in the order in which they are wanted."""

@@ -78,6 +78,8 @@ class Network(ClientNetwork):
             raise library.ClientError(f"{url} is not https:// (RFC 8555 section 6.1)")
         self.refused_for, self.status = None, 0
         response = super()._send_request(method, url, *args, **kwargs)
+        if not response.url.startswith("https://"):
+            raise library.ClientError(f"{url} led to {response.url}, which is not https://")
         self.status = response.status_code
         if not response.ok:
             self.refused_for = retry_after(response.headers.get("Retry-After"), self._now())

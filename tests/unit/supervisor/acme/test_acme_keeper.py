@@ -303,6 +303,99 @@ def test_leftovers_are_taken_away(tmp_path: Path, authorities: Authorities):
     assert authorities.asked == []
 
 
+def test_what_cannot_be_stored_is_used_and_stored_later(tmp_path: Path, authorities: Authorities, monkeypatch):
+    """A disk that is full costs no second certificate."""
+    real, fails = Storage.keep_certificate, [True]
+
+    def keep(storage: Storage, certificate: Certificate) -> None:
+        if fails[0]:
+            raise StorageError("No space left on device")
+        real(storage, certificate)
+
+    monkeypatch.setattr(Storage, "keep_certificate", keep)
+
+    async def story() -> None:
+        async with running(tmp_path, SHOP) as one:
+            await one.until(lambda: one.new)
+            await one.until(lambda: "No space" in (one.manager.status()[0].error or ""))
+            fails[0] = False
+            await one.until(lambda: Storage(tmp_path).certificate("shop") == one.new[0])
+
+    asyncio.run(story())
+    assert authorities.asked == ["first"]
+
+
+def test_nobody_is_asked_for_what_cannot_be_stored(tmp_path: Path, authorities: Authorities, monkeypatch):
+    def keep(_: Storage, __: StateRecord) -> None:
+        raise StorageError("No space left on device")
+
+    monkeypatch.setattr(Storage, "keep_state", keep)
+
+    async def story() -> None:
+        async with running(tmp_path, SHOP) as one:
+            await one.until(lambda: "No space" in (one.manager.status()[0].error or ""))
+
+    asyncio.run(story())
+    assert authorities.asked == []
+
+
+def test_what_nobody_has_thought_of_is_waited_after(tmp_path: Path, authorities: Authorities):
+    def fail(_: Authority) -> None:
+        raise TypeError("odd")
+
+    authorities.does = fail
+
+    async def story() -> None:
+        async with running(tmp_path, SHOP) as one:
+            await one.until(lambda: one.manager.status()[0].failures >= 2)
+            assert "TypeError('odd')" in (one.manager.status()[0].error or "")
+
+    asyncio.run(story())
+    assert len(authorities.asked) in {4, 5, 6}
+
+
+def test_a_machine_that_died_at_work_is_followed(tmp_path: Path, authorities: Authorities):
+    """Its lock is taken over when its lease has run out."""
+    assert Storage(tmp_path, lease=0.3).locks.take("certificate shop") is not None
+
+    async def story() -> None:
+        one = Running(tmp_path, SHOP)
+        one.manager = Manager(Storage(tmp_path, lease=0.3), (SHOP,), one.on_new, pace=PACE, teller=one.lines)
+        task = asyncio.create_task(one.manager.run())
+        await one.until(lambda: one.new)
+        task.cancel()
+
+    asyncio.run(story())
+    assert authorities.asked == ["first"]
+
+
+def test_work_ends_with_the_lock(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """Who was away for too long gives up what it was about."""
+    begun, ended = asyncio.Event(), []
+
+    async def issue(*_: object, **__: object) -> Certificate:
+        begun.set()
+        try:
+            await asyncio.sleep(PATIENCE)
+        finally:
+            ended.append(True)
+        raise AssertionError("not reached")
+
+    monkeypatch.setattr(Issuer, "issue", issue)
+
+    async def story() -> None:
+        one = Running(tmp_path, SHOP)
+        one.manager = Manager(Storage(tmp_path, lease=0.2), (SHOP,), one.on_new, pace=PACE, teller=one.lines)
+        task = asyncio.create_task(one.manager.run())
+        await asyncio.wait_for(begun.wait(), PATIENCE)
+        (tmp_path / "locks" / files.label("certificate shop") / "99").write_text("")  # another machine
+        await one.until(lambda: ended)
+        await one.until(lambda: "certificate_lock" in one.lines.events())
+        task.cancel()
+
+    asyncio.run(story())
+
+
 def test_two_of_one_name_are_refused(tmp_path: Path):
     with pytest.raises(SettingsError, match="shop"):
         Running(tmp_path, SHOP, SHOP)

@@ -114,9 +114,9 @@ def test_the_local_authority_takes_all_names():
 
 
 def test_secrets_are_not_shown():
-    secret = "c2VjcmV0"
-    shown = repr([ExternalAccount("kid", secret), DnsUpdate("ns.test", key_name="key", key_secret=secret)])
-    assert secret not in shown
+    value = "c2VjcmV0"
+    shown = repr([ExternalAccount("kid", value), DnsUpdate("ns.test", key_name="key", key_secret=value)])
+    assert value not in shown
 
 
 @pytest.mark.parametrize(
