@@ -216,6 +216,24 @@ def test_another_challenge_is_tried(ground: Callable[..., Ground]):
     assert set(there.tls) == {"shop.test"}
 
 
+def test_no_challenge_works(ground: Callable[..., Ground]):
+    """All that failed is told, each with the domain, the authority and what to do."""
+    there = ground(http_port=free_port(), tls=free_port())
+    wanted = Wanted("shop", ("shop.test",), (there.pebble.authority(),))
+
+    async def story() -> None:
+        async with machine(there.storage, wanted) as one:
+            await one.until(lambda: one.manager.status()[0].failures)
+            told = one.manager.status()[0].error or ""
+            for challenge in ("http-01", "tls-alpn-01"):
+                assert f"shop.test: {there.pebble.directory} did not accept {challenge}: " in told
+            assert "urn:ietf:params:acme:error:connection" in told
+            assert "by port 80 and unchanged" in told
+            assert "nothing before this gateway may end TLS" in told
+
+    run(story())
+
+
 HOOK = """
 import json, sys, urllib.request
 def change(action, name, value):
@@ -338,7 +356,7 @@ def test_an_authority_that_comes_up(ground: Callable[..., Ground]):
             await one.until(lambda: one.manager.status()[0].failures >= 2)
             status = one.manager.status()[0]
             assert status.error is not None
-            assert f"{there.pebble.directory} was not reached" in status.error
+            assert f"{there.pebble.directory} was not reached (directory)" in status.error
             assert one.manager.stand_in("shop").is_stand_in
             await asyncio.to_thread(there.pebble.start)
             await one.certificate()

@@ -27,9 +27,20 @@ HINTS = {
 }
 
 
-def hint_for(problem: Problem) -> str | None:
-    """Say what to do, by the first of the problem and its subproblems that is known."""
+OF_CHALLENGES = {
+    "http-01": "http://DOMAIN/.well-known/acme-challenge/ must lead here from everywhere, by port 80 and unchanged",
+    "tls-alpn-01": "port 443 of the domain must lead here, and nothing before this gateway may end TLS",
+    "dns-01": "the TXT record that it found is not ours: is it made in the zone that the world sees?",
+}
+"""Where the authority was not satisfied, whatever it calls that."""
+NOT_SATISFIED = {"unauthorized", "incorrectResponse", "connection", "tls"}
+
+
+def hint_for(problem: Problem, challenge: str | None = None) -> str | None:
+    """Say what to do, by the first of the problem and its subproblems that is known, and by the type of challenge."""
     for one in (problem, *problem.subproblems):
+        if one.code in NOT_SATISFIED and challenge in OF_CHALLENGES:
+            return OF_CHALLENGES[challenge]
         if (hint := HINTS.get(one.code)) is not None:
             return hint
     return None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 from pylos.supervisor.acme.certificate import Certificate
@@ -54,26 +54,29 @@ class Issuer:
         """
         client = await Client.open(authority, self.storage, self.threads, url=url, sleep=self.sleep)
         failed: set[tuple[str, str]] = set()
+        causes: list[ChallengeError] = []
         while True:
             order = await client.order(wanted.name, wanted.domains, replaces)
             try:
                 await self._prove(client, wanted, order, failed)
             except _FailedError as error:
-                if not error.tried or not any(self._left(wanted, failed | error.tried)):
-                    raise error.cause from None
+                causes.append(error.cause)
                 failed |= error.tried
-                self.tell(f"{error.cause}; another type of challenge is tried")
-                continue
-            return await self._fulfil(client, wanted, order)
+                if not self._are_left(wanted, failed):
+                    raise _together(causes) from None
+                self.tell(f"{error.cause}\n      = another type of challenge is tried")
+            except ChallengeError as error:
+                # None that is left is offered; why others failed is what counts.
+                raise _together(causes or [error]) from None
+            else:
+                return await self._fulfil(client, wanted, order)
 
-    def _left(self, wanted: Wanted, failed: set[tuple[str, str]]) -> list[bool]:
-        """Say for the domains that have failed whether another challenge is left; no domain may be without."""
-        domains = {domain for domain, _ in failed}
-        left = [
-            any((domain, kind) not in failed for kind in wanted.challenges_for(domain) if kind in self.solvers)
-            for domain in domains
-        ]
-        return left if all(left) else []
+    def _are_left(self, wanted: Wanted, failed: set[tuple[str, str]]) -> bool:
+        """Whether each domain whose challenge failed can be proven in another way."""
+        return all(
+            any(kind in self.solvers and (domain, kind) not in failed for kind in wanted.challenges_for(domain))
+            for domain in {domain for domain, _ in failed}
+        )
 
     async def _prove(self, client: Client, wanted: Wanted, order: Order, failed: set[tuple[str, str]]) -> None:
         """Prove all domains of an order that are not proven yet. Raises _FailedError, AcmeError."""
@@ -125,7 +128,7 @@ class Issuer:
             return
         errors = [challenge.error for challenge in body.challenges if challenge.error is not None]
         problem = errors[0].problem if errors else None
-        hint = None if problem is None else hint_for(problem)
+        hint = None if problem is None else hint_for(problem, task.proof.type)
         fault = Fault(f"did not accept {task.proof.type}", client.url, task.domain, problem, hint)
         raise _FailedError({(task.domain, task.proof.type)}, ChallengeError(fault))
 
@@ -154,6 +157,10 @@ class Issuer:
         return found
 
 
+def _together(causes: list[ChallengeError]) -> AcmeError:
+    return causes[0] if len(causes) == 1 else AcmeError("\n".join(str(cause) for cause in causes))
+
+
 class _FailedError(Exception):
     """Domains whose challenge failed, with its type."""
 
@@ -163,10 +170,9 @@ class _FailedError(Exception):
         self.cause = cause
 
 
-async def _all(steps: object) -> None:
+async def _all(steps: Iterable[Awaitable[None]]) -> None:
     """Do all of them side by side to their end; then raise what went wrong, failed challenges as one."""
-    awaitables: list[Awaitable[None]] = list(steps)  # type: ignore[call-overload]
-    results = await asyncio.gather(*awaitables, return_exceptions=True)
+    results = await asyncio.gather(*steps, return_exceptions=True)
     errors = [result for result in results if isinstance(result, BaseException)]
     failed = [error for error in errors if isinstance(error, _FailedError)]
     if others := [error for error in errors if not isinstance(error, _FailedError)]:

@@ -123,11 +123,11 @@ def explained(error: Exception, network: Network, authority: str, what: str, nam
             Fault(told, authority, name, problem, hint_for(problem), network.refused_for, reached),
         )
     if isinstance(error, requests.exceptions.SSLError):
-        text = f"is not trusted, no {what}: {_innermost(error)}"
+        text = f"is not trusted ({what}): {_innermost(error)}"
         hint = "name the file of its certificates, `ca`, if it has some of its own"
         return AuthorityError(Fault(text, authority, name, hint=hint, reached=False))
     if isinstance(error, requests.exceptions.RequestException):
-        text = f"was not reached, no {what}: {_innermost(error)}"
+        text = f"was not reached ({what}): {_innermost(error)}"
         return AuthorityError(Fault(text, authority, name, hint="it is tried again by itself", reached=False))
     if isinstance(error, ValidationError):
         first = error.errors(include_input=False, include_url=False)[0]
