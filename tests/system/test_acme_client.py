@@ -307,6 +307,26 @@ def test_external_accounts(ground: Callable[..., Ground], eab, error):
     run(story())
 
 
+def test_an_email_is_changed(ground: Callable[..., Ground]):
+    there = ground()
+
+    async def story() -> None:
+        account = {}
+        for number, email in enumerate((None, "me@shop.test", "you@shop.test", None)):
+            authority = there.pebble.authority(email=email)
+            async with machine(there.storage, Wanted(f"shop{number}", ("shop.test",), (authority,))) as one:
+                await one.certificate()
+            before, account = account, json.loads(next((there.storage / "accounts").iterdir()).read_text())
+            assert account["email"] == email
+            assert before.get("url", account["url"]) == account["url"], "it stays the same account"
+        authority = there.pebble.authority(email="no address")
+        async with machine(there.storage, Wanted("last", ("shop.test",), (authority,))) as one:
+            await one.until(lambda: one.manager.status()[0].failures)
+            assert "it does not like the `email`" in (one.manager.status()[0].error or "")
+
+    run(story())
+
+
 def test_short_ones_are_renewed(ground: Callable[..., Ground]):
     there = ground()
     wanted = Wanted("shop", ("shop.test",), (there.pebble.authority(profile="short"),))

@@ -10,6 +10,7 @@ from asyncio.subprocess import DEVNULL, PIPE, STDOUT, Process
 from contextlib import suppress
 from pathlib import Path
 
+from pylos.errors import printable
 from pylos.supervisor.acme.errors import AcmeError
 from pylos.supervisor.acme.settings import DnsCommand, DnsFunction
 
@@ -49,7 +50,7 @@ class Command:
         finally:
             await _end(process)
         if process.returncode:
-            text = output.decode(errors="replace").strip()
+            text = "\n".join(printable(line) for line in output.decode(errors="replace").strip().splitlines())
             raise AcmeError(f"{told}: ended with {process.returncode}: {text or 'no output'}")
 
 

@@ -11,7 +11,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from pylos.errors import PylosError
+from pylos.errors import PylosError, printable
+
+LONGEST_TOLD = 1000
+MOST_TOLD = 5
 
 
 class AcmeError(PylosError):
@@ -44,8 +47,11 @@ class Problem:
 
     def __str__(self) -> str:
         about = f"{self.identifier}: " if self.identifier else ""
-        inner = "".join(f"; {problem}" for problem in self.subproblems)
-        return f"{about}{self.detail or 'no detail'} ({self.type}){inner}"
+        inner = "".join(f"; {problem}" for problem in self.subproblems[:MOST_TOLD])
+        more = len(self.subproblems) - MOST_TOLD
+        text = f"{about}{self.detail[:LONGEST_TOLD] or 'no detail'} ({self.type[:LONGEST_TOLD]})"
+        # What comes from elsewhere is not to be obeyed by a terminal, nor to look like a line of ours.
+        return printable(text) + inner + (f"; and {more} more" if more > 0 else "")
 
 
 @dataclass(frozen=True, slots=True)

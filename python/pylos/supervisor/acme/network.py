@@ -24,6 +24,7 @@ from josepy.jwk import JWKEC
 from pydantic import BaseModel, ValidationError
 from requests.adapters import HTTPAdapter
 
+from pylos.errors import printable
 from pylos.supervisor.acme.errors import AuthorityError, Fault, Problem, SettingsError
 from pylos.supervisor.acme.hints import hint_for
 from pylos.supervisor.acme.keys import read_key
@@ -158,4 +159,4 @@ def _innermost(error: BaseException) -> str:
 
 
 def _short(error: BaseException) -> str:
-    return (str(error).rpartition(">: ")[2] or type(error).__name__)[:300]
+    return printable((str(error).rpartition(">: ")[2] or type(error).__name__)[:300])

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import itertools
+import subprocess
+import sys
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -120,6 +122,34 @@ def test_a_folder_that_cannot_be_written_is_told(tmp_path: Path):
     (tmp_path / "locks").write_text("")
     with pytest.raises(StorageError, match="locks"):
         Locks(tmp_path / "locks").take("shop")
+
+
+PROGRAM = """
+import random, sys, time
+from pathlib import Path
+from pylos.supervisor.acme.locks import Locks
+folder, counter = Path(sys.argv[1]), Path(sys.argv[1]) / "counter"
+locks, done = Locks(folder, lease=30), 0
+while done < 25:
+    held = locks.take("counter")
+    if held is None:
+        time.sleep(random.random() / 1000)
+        continue
+    value = int(counter.read_text())
+    assert held.renew()
+    counter.write_text(str(value + 1))
+    held.release()
+    done += 1
+"""
+
+
+def test_real_processes_do_not_get_in_the_way_of_each_other(tmp_path: Path):
+    """Each adds 25 to a number, by reading and writing it."""
+    (tmp_path / "counter").write_text("0")
+    command = [sys.executable, "-c", PROGRAM, str(tmp_path)]
+    running = [subprocess.Popen(command) for _ in range(4)]
+    assert [process.wait(90) for process in running] == [0] * 4
+    assert (tmp_path / "counter").read_text() == "100"
 
 
 STEP = st.tuples(st.integers(0, 2), st.sampled_from(["take", "renew", "release", "die"]), st.floats(0, LEASE))

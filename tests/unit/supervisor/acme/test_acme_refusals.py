@@ -117,6 +117,16 @@ def test_subproblems_are_told(network: Callable[..., Network]):
     assert "a CAA record of the domain names other authorities" in str(error)
 
 
+def test_nothing_that_is_told_is_obeyed(network: Callable[..., Network]):
+    """Control characters and lines of an authority's own are shown as such; a thousand subproblems are not shown."""
+    inner = [problem("dns", "x" * 5000)] * 1000
+    told = str(refusal(network(response(400, problem("compound", "\x1b[2Jred\nerror: root", subproblems=inner)))))
+    assert "\x1b" not in told
+    assert "\nerror" not in told
+    assert "and 995 more" in told
+    assert len(told) < 10_000
+
+
 @pytest.mark.parametrize("refused", [1, MOST_NONCES - 1])
 def test_refused_nonces_are_followed_by_others(network: Callable[..., Network], refused):
     bad = [response(400, problem("badNonce")) for _ in range(refused)]
