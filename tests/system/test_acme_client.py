@@ -6,90 +6,29 @@ import asyncio
 import json
 import subprocess
 import sys
-from collections.abc import Callable, Coroutine, Iterator
-from contextlib import ExitStack, asynccontextmanager, suppress
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pytest
 from cryptography import x509
+from system.managed import PATIENCE, machine, run
 from system.pebble import Names, Pebble, free_port, http_server, tls_server
 
 from pylos.supervisor.acme import (
     Authority,
-    Backoff,
     Certificate,
     Dns,
     DnsCommand,
     DnsFunction,
     ExternalAccount,
     Manager,
-    Pace,
     Storage,
     Wanted,
 )
 
 pytestmark = pytest.mark.services
-PATIENCE = 45
-PACE = Pace(Backoff(first=0.3, longest=2), look=5, lock_poll=0.1)
-
-
-class Lines:
-    """What was told."""
-
-    def __init__(self) -> None:
-        self.told: list[tuple[str, str]] = []
-
-    def info(self, event: str, text: str, **_: object) -> None:
-        self.told.append((event, text))
-
-    warning = error = info
-
-
-@dataclass
-class Machine:
-    """A manager, and what has become of it."""
-
-    manager: Manager
-    lines: Lines
-    new: list[Certificate] = field(default_factory=list)
-    changed: asyncio.Event = field(default_factory=asyncio.Event)
-
-    async def until(self, holds: Callable[[], object]) -> None:
-        """Wait until something holds: looked at when there is a certificate, and ten times a second."""
-        async with asyncio.timeout(PATIENCE):
-            while not holds():
-                self.changed.clear()
-                with suppress(TimeoutError):
-                    await asyncio.wait_for(self.changed.wait(), 0.1)
-
-    async def certificate(self, number: int = 1) -> Certificate:
-        """Wait for so many certificates; gives the last."""
-        try:
-            await self.until(lambda: len(self.new) >= number)
-        except TimeoutError:
-            raise AssertionError([self.manager.status(), self.lines.told]) from None
-        return self.new[number - 1]
-
-
-@asynccontextmanager
-async def machine(folder: Path, *wanted: Wanted, pace: Pace = PACE, lease: float = 60):
-    """Run a manager on a storage."""
-    lines = Lines()
-
-    async def on_new(certificate: Certificate) -> None:
-        found.new.append(certificate)
-        found.changed.set()
-
-    found = Machine(Manager(Storage(folder, lease=lease), wanted, on_new, pace=pace, teller=lines), lines)
-    task = asyncio.create_task(found.manager.run())
-    try:
-        yield found
-    finally:
-        task.cancel()
-        with suppress(asyncio.CancelledError):
-            await task
 
 
 @pytest.fixture
@@ -142,10 +81,6 @@ def ground(tmp_path: Path, storage: Path, names: Names) -> Iterator[Callable[...
 
 async def _nothing(_: Certificate) -> None:
     pass
-
-
-def run(test: Coroutine[Any, Any, None]) -> None:
-    asyncio.run(asyncio.wait_for(test, PATIENCE * 2))
 
 
 def leaf(certificate: Certificate) -> x509.Certificate:

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 from system.dns_server import Zone, name_server
+from system.managed import machine, run
 from system.pebble import Pebble
-from system.test_acme_client import machine, run
 
 from pylos.supervisor.acme import AcmeError, Dns, DnsUpdate, Storage, Wanted
 from pylos.supervisor.acme import dns_update as module
