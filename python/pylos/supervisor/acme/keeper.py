@@ -154,6 +154,7 @@ class Keeper:
 
     async def _use(self, certificate: Certificate) -> None:
         self.current = certificate
+        self._not_before = ("", 0.0)
         try:
             await self._means.on_new(certificate)
         except Exception as error:  # noqa: BLE001, what others do with it must not end the keeping
@@ -205,8 +206,10 @@ class Keeper:
 
     def _due(self, state: StateRecord) -> float:
         what = about(self.wanted)
-        after = state.next_try if state.about == what else 0.0
-        if self._not_before[0] == what and state.failures:
+        # Without failures it is said of a certificate that was new: where that is gone it says nothing.
+        counts = state.about == what and (state.failures or self._is_right)
+        after = state.next_try if counts else 0.0
+        if self._not_before[0] == what:
             after = max(after, self._not_before[1])
         if self.current is None or not self._is_right:
             return after
@@ -321,7 +324,8 @@ class Keeper:
         self._unstored = certificate
         text = f"certificate {wanted.name} is new, from {certificate.source}"
         self._means.teller.info("certificate_new", text, certificate=wanted.name, source=certificate.source)
-        self.state = StateRecord(name=wanted.name, about=about(wanted), held_off=held_off)
+        following = schedule.soonest(self._means.now(), certificate.ends)
+        self.state = StateRecord(name=wanted.name, about=about(wanted), held_off=held_off, next_try=following)
         try:
             await self._store()
         finally:

@@ -55,6 +55,14 @@ def renewal(life: Life, fraction: float, window: tuple[float, float] | None = No
     return min(max(chosen, soonest), latest)
 
 
+def soonest(now: float, ends: float) -> float:
+    """Say before when a certificate that is new is not renewed, however long ago it began.
+
+    An authority that dates back what lives shortly, or whose window has passed, would be asked again at once.
+    """
+    return now + min(HOUR, max(0.0, ends - now) / 10)
+
+
 def ask_again(now: float, retry_after: float | None) -> float:
     """Say when an authority is asked again for its window, by the seconds that it has told."""
     delay = ASK_AGAIN if retry_after is None else retry_after

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
@@ -26,6 +27,7 @@ from pylos.supervisor.acme import (
 )
 from pylos.supervisor.acme.errors import Fault
 from pylos.supervisor.acme.issue import Issuer
+from pylos.supervisor.acme.keeper import about
 from pylos.supervisor.acme.records import AnswerRecord, StateRecord
 from pylos.supervisor.acme.storage import STALE
 from pylos.supervisor.acme.threads import Threads
@@ -284,6 +286,41 @@ def test_it_is_renewed_in_its_last_third(tmp_path: Path):
             await one.until(lambda: len(one.new) == 2)
 
     asyncio.run(story())
+
+
+def test_one_that_is_old_when_it_comes_is_not_followed_at_once(tmp_path: Path, authorities: Authorities):
+    """It was dated back by nearly all of its life."""
+    authorities.does = lambda _: selfsigned(SHOP.domains, "shop", lambda: time.time() - 29.9 * 86400)
+
+    async def story() -> None:
+        async with running(tmp_path, SHOP) as one:
+            await one.until(lambda: one.new)
+            await asyncio.sleep(PACE.look * 3)
+            assert time.time() + 600 < one.manager.status()[0].next_step < time.time() + 3600
+            assert authorities.asked == ["first"]
+            next((tmp_path / "certificates").iterdir()).unlink()
+        async with running(tmp_path, SHOP) as one:
+            await one.until(lambda: one.new)
+        assert authorities.asked == ["first"] * 2, "one that is gone is another matter"
+
+    asyncio.run(story())
+
+
+def test_one_that_is_left_alone_is_not_looked_at_all_the_time(tmp_path: Path, authorities: Authorities):
+    """It has no certificate and no failures, and all authorities want to be left alone."""
+    until = time.time() + 3600
+    held_off = {authority.directory: until for authority in SHOP.authorities}
+    Storage(tmp_path).keep_state(StateRecord(name="shop", about=about(SHOP), held_off=held_off))
+
+    async def story() -> None:
+        async with running(tmp_path, SHOP) as one:
+            await one.until(lambda: one.manager.status()[0].next_step == until)
+            generation = len(list(next((tmp_path / "locks").iterdir()).iterdir()))
+            await asyncio.sleep(PACE.look * 3)
+            assert len(list(next((tmp_path / "locks").iterdir()).iterdir())) == generation == 1
+
+    asyncio.run(story())
+    assert authorities.asked == []
 
 
 def test_leftovers_are_taken_away(tmp_path: Path, authorities: Authorities):

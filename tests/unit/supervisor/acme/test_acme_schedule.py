@@ -79,6 +79,15 @@ def test_an_authority_is_asked_again(said, expected):
     assert schedule.ask_again(100, said) == 100 + expected
 
 
+@given(AT, LENGTH)
+def test_what_is_new_is_left_alone(now, left):
+    at = schedule.soonest(now, now + left)
+    assert now < at or left < 1e-3 * max(now, 1)
+    assert at <= now + HOUR
+    assert at <= now + left / 10 + 1e-3
+    assert schedule.soonest(now, now - left) == now
+
+
 @pytest.mark.parametrize("said, expected", [(None, 0), (-1, 0), (3600, 3600), (1e12, 7 * DAY)])
 def test_an_authority_is_left_alone(said, expected):
     assert schedule.held_off(100, said) == 100 + expected
