@@ -14,7 +14,7 @@ use rustls::version::{TLS12, TLS13};
 use std::sync::Arc;
 
 /// Protocols on top, by the names of RFC 7301.
-const HTTP1: &[u8] = b"http/1.1";
+pub(super) const HTTP1: &[u8] = b"http/1.1";
 
 /// Of a table, by [`TlsId`].
 #[derive(Default)]
@@ -151,13 +151,20 @@ impl ResolvesServerCert for Resolver {
 }
 
 fn certified(certificate: &Certificate, provider: &CryptoProvider) -> Result<CertifiedKey, String> {
-    let chain = CertificateDer::pem_slice_iter(certificate.chain.as_bytes()).collect::<Result<Vec<_>, _>>();
-    let chain = chain.map_err(|error| format!("the certificate cannot be read: {error}"))?;
-    let key = PrivateKeyDer::from_pem_slice(certificate.key.reveal().as_bytes());
-    let key = key.map_err(|error| format!("the key cannot be read: {error}"))?;
+    let (chain, key) = pair(certificate)?;
     let key = provider.key_provider.load_private_key(key);
     let certified =
         CertifiedKey::new(chain, key.map_err(|error| format!("the key cannot be used: {error}"))?);
     certified.keys_match().map_err(|error| format!("certificate and key do not belong together: {error}"))?;
     Ok(certified)
+}
+
+/// Takes the PEM of a certificate and its key apart.
+pub(super) fn pair(
+    certificate: &Certificate,
+) -> Result<(Vec<CertificateDer<'static>>, PrivateKeyDer<'static>), String> {
+    let chain = CertificateDer::pem_slice_iter(certificate.chain.as_bytes()).collect::<Result<_, _>>();
+    let chain = chain.map_err(|error| format!("the certificate cannot be read: {error}"))?;
+    let key = PrivateKeyDer::from_pem_slice(certificate.key.reveal().as_bytes());
+    Ok((chain, key.map_err(|error| format!("the key cannot be read: {error}"))?))
 }

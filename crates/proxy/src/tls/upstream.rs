@@ -1,14 +1,15 @@
 //! TLS to upstreams: whom a server's certificate has to be from, and what is told when it is not.
 
+use super::config::{HTTP1, pair};
 use super::session::{HandshakeError, Socket, TlsStream};
 use crate::stream::{Stream, Wait};
 use crate::worker::Worker;
-use pylos_core::table::{Certificate, Target, TargetAddress, Upstream};
+use pylos_core::table::{Target, TargetAddress, Upstream};
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::client::{ClientConfig, WebPkiServerVerifier};
 use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
 use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
+use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::version::{TLS12, TLS13};
 use rustls::{CertificateError, DigitallySignedStruct, Error, RootCertStore, SignatureScheme};
 use std::fmt;
@@ -16,8 +17,6 @@ use std::future::poll_fn;
 use std::rc::Rc;
 use std::sync::{Arc, OnceLock};
 use std::task::Poll;
-
-const HTTP1: &[u8] = b"http/1.1";
 
 /// How a target is spoken to.
 #[derive(Clone)]
@@ -136,13 +135,6 @@ fn client_config(upstream: &Upstream, provider: &Arc<CryptoProvider>) -> Result<
     };
     config.alpn_protocols = vec![HTTP1.to_vec()];
     Ok(config)
-}
-
-fn pair(certificate: &Certificate) -> Result<(Vec<CertificateDer<'static>>, PrivateKeyDer<'static>), String> {
-    let chain = CertificateDer::pem_slice_iter(certificate.chain.as_bytes()).collect::<Result<_, _>>();
-    let chain = chain.map_err(|error| format!("the certificate cannot be read: {error}"))?;
-    let key = PrivateKeyDer::from_pem_slice(certificate.key.reveal().as_bytes());
-    Ok((chain, key.map_err(|error| format!("the key cannot be read: {error}"))?))
 }
 
 fn roots(named: Option<&str>) -> Result<RootCertStore, String> {
