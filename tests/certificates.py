@@ -120,6 +120,26 @@ def authority(called: str = "Test Root", issuer: Issued | None = None) -> Issued
     return issue(authority=True, issuer=issuer, called=called, days=3650)
 
 
+def revocations(issuer: Issued, *revoked: Issued, days: float = 30) -> str:
+    """Make an authority's list of what it has revoked, in PEM. It is of yesterday and holds for `days`."""
+    now = datetime.now(UTC)
+    builder = (
+        x509.CertificateRevocationListBuilder()
+        .issuer_name(issuer.certificate.subject)
+        .last_update(now - timedelta(days=1 + max(0.0, -days)))
+        .next_update(now + timedelta(days=days))
+        .add_extension(x509.CRLNumber(1), critical=False)
+        .add_extension(
+            x509.AuthorityKeyIdentifier.from_issuer_public_key(issuer.key.public_key()),  # type: ignore[arg-type]
+            critical=False,
+        )
+    )
+    for one in revoked:
+        entry = x509.RevokedCertificateBuilder().serial_number(one.serial).revocation_date(now - timedelta(hours=1))
+        builder = builder.add_revoked_certificate(entry.build())
+    return builder.sign(issuer.key, hashes.SHA256()).public_bytes(Encoding.PEM).decode()
+
+
 def rsa_key(bits: int = 2048) -> Key:
     """Make an RSA key. Takes some tenths of a second."""
     return rsa.generate_private_key(65537, bits)
@@ -141,6 +161,15 @@ def golden_documents(folder: Path) -> Path:
     A key of it is a secret, so that it is to be loaded from there.
     """
     shutil.copytree(LOWER, folder, dirs_exist_ok=True)
+    golden_certificates(folder)
+    return folder / "everything.toml"
+
+
+def golden_certificates(folder: Path) -> None:
+    """Make what the golden documents name."""
     issue("Shop.example.com", "*.shop.example.com").save(folder, "everything")
     issue("blog.example.com").save(folder, "blog")
-    return folder / "everything.toml"
+    root = authority("Partners")
+    root.save(folder, "partners")
+    (folder / "partners.crl").write_text(revocations(root, issue("lost.example.com", issuer=root)))
+    issue(issuer=root, called="gateway", uses=[ExtendedKeyUsageOID.CLIENT_AUTH]).save(folder, "gateway")

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from pylos.model import (
         AccessLog,
         Chain,
+        ClientCertificates,
         Expect,
         FieldEdits,
         Filter,
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
         Limits,
         Listen,
         ListenTimeouts,
+        Mtls,
         Pool,
         Pylos,
         Python,
@@ -45,6 +47,7 @@ if TYPE_CHECKING:
         Tls,
         Upstream,
         UpstreamTimeouts,
+        UpstreamTls,
         When,
     )
 
@@ -56,6 +59,7 @@ __all__ = [
     "Answer",
     "BindError",
     "Chain",
+    "ClientCertificates",
     "Config",
     "ConfigError",
     "Deny",
@@ -72,6 +76,7 @@ __all__ = [
     "Limits",
     "Listen",
     "ListenTimeouts",
+    "Mtls",
     "Place",
     "Pool",
     "Problem",
@@ -93,6 +98,7 @@ __all__ = [
     "Tls",
     "Upstream",
     "UpstreamTimeouts",
+    "UpstreamTls",
     "When",
     "__version__",
     "policy",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+from dataclasses import replace
 from signal import SIGHUP
 
 from pylos.errors import PylosError
@@ -14,6 +15,8 @@ from soak.site import Site, free_port
 MOST_ROUTES, MOST_LISTENERS = 40, 4
 FEWER = (Effect.CLOSES_KEPT,)
 """What fewer workers may break."""
+NOBODYS = -1
+"""The number of a document that nobody waits for."""
 BROKEN = (
     "[listen.http\n",
     '[rout.x]\nmatch = "/x"\n',
@@ -67,7 +70,7 @@ async def broken_file(site: Site) -> str:
     """Let it read a file that is wrong: everything stays as it was."""
     with socket.create_server((HOST, 0)) as taken:
         wrong = site.chance.choice(BROKEN).replace("{taken}", str(taken.getsockname()[1]))
-        site.served.write(site.next().text() + wrong)
+        site.served.write(replace(site.document, number=NOBODYS).text() + wrong)
         try:
             await site.served.ask({"type": "reload"})
         except PylosError:
@@ -75,7 +78,9 @@ async def broken_file(site: Site) -> str:
         else:
             raise AssertionError(f"a wrong file was taken: {wrong!r}")
         _expect(await page(site.document.port, "/number"), (200, str(site.document.number)))
+    # The port is free again: if the file was read before it was written anew, it has become a right one.
     site.served.write(site.document.text())
+    await site.uses(site.document)
     return f"refused: {wrong.splitlines()[0]}"
 
 

@@ -28,6 +28,11 @@ def without_pem(table):
     """The table as a golden file has it: no certificate, and no key."""
     for tls in table["tls"].values():
         tls["certificates"] = [{**one, "chain": "PEM", "key": "PEM"} for one in tls["certificates"]]
+        if client := tls["client"]:
+            tls["client"] = {**client, "ca": "PEM", "crls": ["PEM" for _ in client["crls"]]}
+    for outward in filter(None, (upstream["tls"] for upstream in table["upstream"].values())):
+        if shown := outward["certificate"]:
+            outward.update(ca="PEM", certificate={**shown, "chain": "PEM", "key": "PEM"})
     return table
 
 

@@ -7,18 +7,40 @@ use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
 use std::sync::{Mutex, PoisonError};
 
 const SHARDS: usize = 16;
-/// How often it is told that connections are not taken, ms.
+/// How often it is told, ms.
 const TELL_MS: u64 = 1000;
 /// Connections kept for admin listeners, out of the descriptors in reserve.
 const ADMIN: u32 = 100;
+
+/// Something that happens often and is told once a second, with how often.
+#[derive(Default)]
+pub(crate) struct NowAndThen {
+    /// Since it was told, and when that was.
+    count: AtomicU64,
+    told_ms: AtomicU64,
+}
+
+impl NowAndThen {
+    /// It has happened. Gives how often since it was told last, to who has to tell it.
+    pub(crate) fn count(&self, now_ms: u64) -> Option<u64> {
+        let count = self.count.fetch_add(1, Relaxed) + 1;
+        let told = self.told_ms.load(Relaxed);
+        let due = now_ms >= told + TELL_MS || told == 0;
+        // Of those who find out at the same time one tells.
+        let tells = due && self.told_ms.compare_exchange(told, now_ms.max(1), Relaxed, Relaxed).is_ok();
+        tells.then(|| {
+            self.count.fetch_sub(count, Relaxed);
+            count
+        })
+    }
+}
 
 pub(crate) struct Bounds {
     open: AtomicU32,
     /// What the descriptor limit allows.
     most: u32,
-    /// Not taken since that was told, and when it was.
-    refused: AtomicU64,
-    told_ms: AtomicU64,
+    /// Not taken.
+    refused: NowAndThen,
     by_address: [Mutex<HashMap<IpAddr, u32>>; SHARDS],
 }
 
@@ -29,8 +51,7 @@ impl Bounds {
         Bounds {
             open: AtomicU32::new(0),
             most: u32::try_from(most).unwrap_or(u32::MAX).max(64),
-            refused: AtomicU64::new(0),
-            told_ms: AtomicU64::new(0),
+            refused: NowAndThen::default(),
             by_address: Default::default(),
         }
     }
@@ -63,15 +84,7 @@ impl Bounds {
 
     /// Notes that a connection was not taken. Gives how many there were since the last time, once a second.
     pub(crate) fn refused(&self, now_ms: u64) -> Option<u64> {
-        let count = self.refused.fetch_add(1, Relaxed) + 1;
-        let told = self.told_ms.load(Relaxed);
-        let due = now_ms >= told + TELL_MS || told == 0;
-        // Of those who find out at the same time one tells.
-        let tells = due && self.told_ms.compare_exchange(told, now_ms.max(1), Relaxed, Relaxed).is_ok();
-        tells.then(|| {
-            self.refused.fetch_sub(count, Relaxed);
-            count
-        })
+        self.refused.count(now_ms)
     }
 
     pub(crate) fn leave(&self, peer: Option<IpAddr>) {

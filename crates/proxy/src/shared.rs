@@ -1,6 +1,6 @@
 //! What all workers know of each other: loads, mailboxes, targets, counters of the process.
 
-use crate::bounds::Bounds;
+use crate::bounds::{Bounds, NowAndThen};
 use crate::given::Given;
 use crate::handover::Asker;
 use crate::lane;
@@ -34,6 +34,8 @@ struct Load(AtomicUsize);
 pub(crate) struct Shared {
     pub(crate) registry: Registry,
     pub(crate) bounds: Bounds,
+    /// TLS handshakes that came to nothing because of who the client is, or what it thinks of our certificate.
+    pub(crate) refused_handshakes: NowAndThen,
     pub(crate) memory: Memory,
     pub(crate) panics: AtomicU64,
     pub(crate) log_dropped: AtomicU64,
@@ -67,6 +69,7 @@ impl Shared {
         Shared {
             registry: Registry::default(),
             bounds,
+            refused_handshakes: NowAndThen::default(),
             memory: Memory::default(),
             panics: AtomicU64::new(0),
             log_dropped: AtomicU64::new(0),

@@ -1,53 +1,28 @@
-"""The certificates and keys of `[tls.NAME]`: read when a configuration is checked, sound or told what is wrong.
+"""Certificates and keys that a document names: read when it is checked, sound or told what is wrong.
 
-What cannot be used is one error (P122) at the key that names it, with the file and the line in it; what holds no more,
-not yet or not for long is a warning (P123). Nothing that is said has a part of a private key.
+Of `[tls.NAME]` what is shown to clients, of `[upstream.NAME] tls` what is shown to targets; whom others are believed
+through is read in trust.py.
 """
 
 from __future__ import annotations
 
-import errno
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
 
 from pylos.config import x509
 from pylos.config.check import Loaded
-from pylos.config.pem import Block, Pair, PemError, blocks_of
+from pylos.config.material import Material, Outward
+from pylos.config.pem import Pair, PemError, blocks_of
+from pylos.config.pem_files import Files, Source, named, report_fault, report_worry
 from pylos.config.problems import Report
-from pylos.errors import KeyPath, Place
-from pylos.model import Secret, Tls
+from pylos.config.trust import read_authorities, read_trusted
+from pylos.errors import KeyPath
+from pylos.model import Document, Tls, UpstreamTls
 
-MOST_BYTES = 1 << 20
-"""A larger file holds no certificate."""
-
-
-@dataclass
-class Shown:
-    """What was read."""
-
-    pairs: dict[str, list[Pair]] = field(default_factory=dict)
-    """By name of `tls`, in the order of `cert`; those of a table in which something is wrong are not there."""
-    files: list[Path] = field(default_factory=list)
-    """All files that are named: to change one of them is to change the configuration."""
-
-
-@dataclass(frozen=True)
-class Source:
-    """Where a certificate or a key is said to be."""
-
-    path: KeyPath
-    """The key of the document."""
-    file: Path | None
-    """None: a variable of the environment, or what an object of Python holds."""
-    text: str | None = field(default=None, repr=False)
-    """Of a secret, which was read with the document."""
-
-    def __str__(self) -> str:
-        return "the secret" if self.file is None else f"`{self.file}`"
+OUT_OF_TIME = "others refuse it outside of its time: put one in its place that holds; it is taken over by itself"
 
 
 @dataclass
@@ -56,6 +31,7 @@ class Entry:
 
     cert: Source
     key: Source
+    use: x509.Use = x509.Use.SERVER
     chain: list[x509.Link] = field(default_factory=list)
     private: PrivateKeyTypes | None = None
 
@@ -78,22 +54,40 @@ class Entry:
         return Pair(names, x509.chain_text(self.chain), x509.key_text(self.private), str(self.cert.file))
 
 
-def read_certificates(tables: Mapping[str, Tls], report: Report) -> Shown:
+def read_material(document: Document, report: Report) -> Material:
     """Read what all tables name, and report what cannot be used."""
-    entries = {name: list(entries_of(name, table, report)) for name, table in tables.items()}
-    sources = [source for found in entries.values() for entry in found for source in (entry.cert, entry.key)]
-    files = dict.fromkeys(source.file for source in sources if source.file is not None)
-    shown = Shown(files=[file for file in files if can_be(file)])
+    files = Files()
+    upstreams = {name: one.tls for name, one in document.upstream.items() if one.tls is not None}
+    shown = {name: list(entries_of(("tls", name), table, report)) for name, table in document.tls.items()}
+    outward = {name: list(entries_of(("upstream", name, "tls"), tls, report)) for name, tls in upstreams.items()}
+    entries = [entry for kind in (shown, outward) for found in kind.values() for entry in found]
+    files.know(*(source for entry in entries for source in (entry.cert, entry.key)))
     # A table that could not be read whole may not say what it was meant to say.
-    whole = {name: found for name, found in entries.items() if ("tls", name) not in report.tables}
-    reader = Reader(report)
-    for entry in (entry for found in whole.values() for entry in found):
-        reader.read(entry)
-    check_pairs([entry for found in whole.values() for entry in found], report)
-    for name, found in whole.items():
-        if not any(path[:2] == ("tls", name) for path in report.errors):
-            shown.pairs[name] = [entry.pair for entry in found if entry.pair is not None]
-    return shown
+    partly = report.tables
+    whole = [entry for entry in entries if entry.cert.path[:2] not in partly]
+    for entry in whole:
+        read(entry, files, report)
+    check_pairs(whole, report)
+    sound = {name: table for name, table in document.tls.items() if ("tls", name) not in partly}
+    clients = {name: read_trusted(name, table, files, report) for name, table in sound.items()}
+    known = {name: tls for name, tls in upstreams.items() if ("upstream", name) not in partly}
+    believed = {name: read_authorities(name, tls, files, report) for name, tls in known.items()}
+    wrong = partly | {path[:2] for path in report.errors}
+    return Material(
+        {name: pairs_of(found) for name, found in shown.items() if ("tls", name) not in wrong},
+        {name: one for name, one in clients.items() if one is not None},
+        {
+            name: Outward(believed[name], next(iter(pairs_of(outward[name])), None))
+            for name in known
+            if ("upstream", name) not in wrong
+        },
+        files.named,
+    )
+
+
+def pairs_of(entries: Sequence[Entry]) -> list[Pair]:
+    """Give what could be read."""
+    return [entry.pair for entry in entries if entry.pair is not None]
 
 
 def listed(loaded: Loaded) -> Iterator[dict[str, Any]]:
@@ -111,116 +105,33 @@ def listed(loaded: Loaded) -> Iterator[dict[str, Any]]:
             yield {"tls": name, "file": pair.file, "listeners": using, **told, "note": next(iter(notes), None)}
 
 
-def entries_of(name: str, table: Tls, report: Report) -> Iterator[Entry]:
+def entries_of(at: KeyPath, table: Tls | UpstreamTls, report: Report) -> Iterator[Entry]:
     """List the certificates of a table, each with its key."""
-    at: KeyPath = ("tls", name)
-    certs = [named(path, file, report) for path, file in steps((*at, "cert"), table.cert)]
-    keys = certs
-    if table.key is not None:
-        keys = [named(path, one, report) for path, one in steps((*at, "key"), table.key)]
-    yield from (Entry(cert, key) for cert, key in zip(certs, keys, strict=False))
+    if table.cert is None:
+        return
+    use = x509.Use.SERVER if isinstance(table, Tls) else x509.Use.CLIENT
+    certs = named((*at, "cert"), table.cert, report)
+    keys = certs if table.key is None else named((*at, "key"), table.key, report)
+    yield from (Entry(cert, key, use) for cert, key in zip(certs, keys, strict=False))
 
 
-def steps(path: KeyPath, value: str | Secret | Sequence[str | Secret]) -> Iterator[tuple[KeyPath, str | Secret]]:
-    """Give each entry of a list with its path, or a single value with that of the key."""
-    if isinstance(value, str | Secret):
-        yield path, value
-    else:
-        yield from (((*path, index), one) for index, one in enumerate(value))
-
-
-def named(path: KeyPath, said: str | Secret, report: Report) -> Source:
-    """Find the file: a relative path starts at the folder of the file that has it, but for secrets."""
-    if isinstance(said, Secret):
-        return Source(path, None if said.file is None else Path(said.file), said.reveal())
-    return Source(path, Path(report.places.place(report.written(path), "value").file).parent / said)
-
-
-class Reader:
-    """Reads certificates and keys, each file once."""
-
-    def __init__(self, report: Report) -> None:
-        self._report = report
-        self._blocks: dict[Path, list[Block] | PemError] = {}
-
-    def read(self, entry: Entry) -> None:
-        """Read what an entry names, and report what cannot be used of it."""
-        try:
-            entry.chain = x509.chain_of(self._of(entry.cert))
-        except PemError as error:
-            report_fault(entry.cert, error, self._report)
-            if entry.key.file == entry.cert.file and not error.line:
-                return  # the same would be said about the key
-        for line, worry in x509.worries(entry.chain):
-            report_worry(entry.cert, line, worry, self._report)
-        try:
-            entry.private = x509.key_of(self._of(entry.key))
-        except PemError as error:
-            if entry.key.path == entry.cert.path and not error.line:
-                hint = 'name the file that has the key: `key = "..."`'
-                error = PemError("holds a certificate and no private key", hint=hint)
-            report_fault(entry.key, error, self._report)
-
-    def _of(self, source: Source) -> list[Block]:
-        """Give the blocks of a file or of a secret. Raises PemError."""
-        if source.text is not None or source.file is None:
-            return blocks_of(source.text or "")
-        if source.file not in self._blocks:
-            try:
-                self._blocks[source.file] = blocks_of(text_of(source.file))
-            except PemError as error:
-                self._blocks[source.file] = error
-        found = self._blocks[source.file]
-        if isinstance(found, PemError):
-            raise PemError(found.message, found.line, found.hint)
-        return found
-
-
-def can_be(file: Path) -> bool:
-    """Whether a file can have this name."""
-    return "\0" not in str(file)
-
-
-def text_of(file: Path) -> str:
-    """Read a file as text; what is no ASCII in it is no part of PEM. Raises PemError."""
+def read(entry: Entry, files: Files, report: Report) -> None:
+    """Read what an entry names, and report what cannot be used of it."""
     try:
-        if not can_be(file) or (file.exists() and not file.is_file()):
-            raise PemError("is no file")  # a pipe would be waited for
-        with file.open("rb") as opened:
-            data = opened.read(MOST_BYTES + 1)
-    except OSError as error:
-        hints = {
-            errno.ENOENT: "a relative path starts at the folder of the configuration",
-            errno.EACCES: "the user that the gateway runs as must be able to read it ([pylos] user)",
-        }
-        raise PemError(f"cannot be read: {error.strerror}", hint=hints.get(error.errno or 0)) from None
-    if not data.strip():
-        raise PemError("is empty")
-    if len(data) > MOST_BYTES:
-        raise PemError("is larger than 1 MiB, so it holds no certificate")
-    if data[:1] == b"\x30" and b"-----BEGIN" not in data:
-        hint = "write it in PEM: openssl x509 -inform der -in FILE -out FILE.pem; of PKCS #12: openssl pkcs12 -nodes"
-        raise PemError("is binary (DER or PKCS #12)", hint=hint)
-    return data.decode(errors="replace")
-
-
-def report_fault(source: Source, error: PemError, report: Report) -> None:
-    """Report what cannot be used, at the key of the document, with the place in the file."""
-    where = f"{source}, line {error.line}: " if error.line else f"{source} "
-    path, files = report.written(source.path), at(source, error.line)
-    report.add("P122", path, where + error.message, hint=error.hint, files=files)
-
-
-def report_worry(source: Source, line: int, worry: str, report: Report) -> None:
-    """Warn of a certificate that does not hold now, or not for long."""
-    message = f"the certificate in {source}, line {line}, {worry}"
-    hint = "clients refuse it outside of its time: put one in its place that holds; it is taken over by itself"
-    report.add("P123", report.written(source.path), message, hint=hint, severity="warning", files=at(source, line))
-
-
-def at(source: Source, line: int) -> list[tuple[Place, str]]:
-    """Give the place in a file. What stands there is not shown: it may be a key."""
-    return [(Place(str(source.file), line), "")] if line and source.file is not None else []
+        entry.chain = x509.chain_of(files.blocks(entry.cert), entry.use)
+    except PemError as error:
+        report_fault(entry.cert, error, report)
+        if entry.key.file == entry.cert.file and not error.line:
+            return  # the same would be said about the key
+    for line, worry in x509.worries(entry.chain):
+        report_worry(entry.cert, line, f"the certificate {{}} {worry}", OUT_OF_TIME, report)
+    try:
+        entry.private = x509.key_of(files.blocks(entry.key))
+    except PemError as error:
+        if entry.key.path == entry.cert.path and not error.line:
+            hint = 'name the file that has the key: `key = "..."`'
+            error = PemError("holds a certificate and no private key", hint=hint)
+        report_fault(entry.key, error, report)
 
 
 def check_pairs(entries: Sequence[Entry], report: Report) -> None:

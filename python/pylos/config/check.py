@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,6 +20,7 @@ from pylos.config.defaults import with_defaults
 from pylos.config.include import Findable, Gathered
 from pylos.config.later import without_later
 from pylos.config.lower import file_path, lower, lower_upstream
+from pylos.config.material import NOTHING, Material
 from pylos.config.pem import Pair
 from pylos.config.policies import inspect, touched
 from pylos.config.problems import WARNINGS, Part, Report, closest, did_you_mean, listed
@@ -48,7 +49,7 @@ class Loaded:
     """The places of secrets in the table."""
     folder: Path = field(default_factory=Path)
     """The folder of the configuration, in which its policies in Python are looked for first."""
-    pairs: Mapping[str, list[Pair]] = field(default_factory=dict, repr=False, compare=False)
+    pairs: Mapping[str, Sequence[Pair]] = field(default_factory=dict, repr=False, compare=False)
     """The certificates, by name of `tls`."""
 
     @property
@@ -107,10 +108,10 @@ def check_gathered(gathered: Gathered) -> Loaded:
     check_ways_out(present.document, report)
     folder = Path(gathered.place((), "key").file).parent
     inspected = inspect(config, folder, report)
-    pairs, certificates = read_shown(config, report)
-    table = lower(config, inspected.traits, pairs)
+    material = read_material(config, report)
+    table = lower(config, inspected.traits, material)
     secrets = secrets_of(config, table)
-    watch = [*gathered.watch, *inspected.files, *certificates]
+    watch = [*gathered.watch, *inspected.files, *material.files]
     compiled: Compiled | None = None
     if is_wrong_beside_tests(report):
         check_remains(table, full, report)
@@ -125,17 +126,16 @@ def check_gathered(gathered: Gathered) -> Loaded:
         run_tests(tests, compiled, table, secrets, report)
     if compiled is None or report.wrong:
         raise ConfigError(report.without(silenced), watch)
-    return Loaded(config, table, compiled, report.without(silenced), watch, secrets, folder, pairs)
+    return Loaded(config, table, compiled, report.without(silenced), watch, secrets, folder, material.pairs)
 
 
-def read_shown(config: Document, report: Report) -> tuple[Mapping[str, list[Pair]], list[Path]]:
-    """Read the certificates of all `tls`, and give them with all files that are named."""
-    if not config.tls:
-        return {}, []
-    from pylos.config.certificates import read_certificates  # noqa: PLC0415 - what it needs takes long to import
+def read_material(config: Document, report: Report) -> Material:
+    """Read the certificates that a document names."""
+    if not config.tls and not any(upstream.tls for upstream in config.upstream.values()):
+        return NOTHING
+    from pylos.config import certificates  # noqa: PLC0415 - what it needs takes long to import
 
-    shown = read_certificates(config.tls, report)
-    return shown.pairs, shown.files
+    return certificates.read_material(config, report)
 
 
 def is_wrong_beside_tests(report: Report) -> bool:

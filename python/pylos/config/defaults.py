@@ -2,10 +2,10 @@
 
 The nearer wins whole: where an object has a key, the default's value does not count, table or list that it may be. A
 default that would contradict what the object does is not for it: `timeout` on a route that redirects, `strip` beside
-`rewrite`, an action beside another, `admin_token` without the admin API, `tls` where probes ask by an address and `sni`
-where nobody has that name. One that the object would need and cannot
-have, because its targets do not speak that way, is an error (P115): `health = false` in the object says that it is
-meant.
+`rewrite`, an action beside another, `admin_token` without the admin API, `tls` where probes ask by an address, `sni`
+where nobody has that name, `redirect` where TLS is spoken, the `tls` of an upstream without it. One that the object
+would need and cannot have, because its targets do not speak that way, is an error (P115): `health = false` in the
+object says that it is meant.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from pylos.model import later
 from pylos.model.base import many
 from pylos.model.document import KINDS
 from pylos.model.route import ACTIONS, FORWARDING
+from pylos.model.upstream import is_encrypted
 
 KEY = "defaults"
 OF_KINDS = ("listen", "upstream", "route")
@@ -88,20 +89,33 @@ def filled(kind: str, name: str, table: Table, default: Table, report: Report) -
 
 def applies(kind: str, key: str, table: Mapping[str, Any], default: Mapping[str, Any]) -> bool:
     """Whether a default has a meaning beside what the object says itself."""
-    if kind == "listen" and key == "admin_token":
-        serve = table.get("serve", default.get("serve"))
+    asked = {"listen": of_listener, "upstream": of_upstream, "route": of_route}.get(kind)
+    return asked is None or asked(key, table, default)
+
+
+def of_listener(key: str, listen: Mapping[str, Any], default: Mapping[str, Any]) -> bool:
+    if key == "admin_token":
+        serve = listen.get("serve", default.get("serve"))
         return isinstance(serve, list) and "admin" in serve
-    if kind == "listen" and key in ("tls", "sni"):
-        return speaks_by(key, table, default)
-    if kind != "route":
-        return True
+    if key == "redirect":
+        return not any(table.get(other) for table in (listen, default) for other in ("tls", "serve"))
+    return key not in {"tls", "sni"} or speaks_by(key, listen, default)
+
+
+def of_upstream(key: str, upstream: Mapping[str, Any], _: Mapping[str, Any]) -> bool:
+    targets = upstream.get("targets")
+    urls = [urled(target) for target in (targets if isinstance(targets, list) else [])]
+    return key != "tls" or any(is_encrypted(url) for url in urls)
+
+
+def of_route(key: str, route: Mapping[str, Any], default: Mapping[str, Any]) -> bool:
     actions = {*ACTIONS, *later.ACTIONS}
-    own = actions & table.keys()
+    own = actions & route.keys()
     if key in ACTIONS:
         return not own
     if key in FORWARDING and "to" not in (own or default):
         return False
-    return not (key in PATH_CHANGES and PATH_CHANGES & table.keys())
+    return not (key in PATH_CHANGES and PATH_CHANGES & route.keys())
 
 
 def speaks_by(key: str, listen: Mapping[str, Any], default: Mapping[str, Any]) -> bool:
@@ -125,11 +139,16 @@ def scheme_without(kind: str, key: str, value: object, upstream: Mapping[str, An
         return None
     targets = upstream.get("targets")
     for target in targets if isinstance(targets, list) else []:
-        url = target.get("url") if isinstance(target, dict) else target
+        url = urled(target)
         scheme = url.partition("://")[0] if isinstance(url, str) and "://" in url else ""
         if scheme in WITHOUT_PATHS:
             return scheme
     return None
+
+
+def urled(target: object) -> object:
+    """Give the URL of a target, however it is written."""
+    return target.get("url") if isinstance(target, dict) else target
 
 
 def refuse(name: str, key: str, scheme: str, report: Report) -> None:

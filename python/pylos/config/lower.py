@@ -6,9 +6,10 @@ Field for field what crates/core/src/table/raw.rs reads.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from pylos.config.material import NOTHING, Material, Outward, Trusted
 from pylos.config.pem import Pair
 from pylos.config.policies import UNREAD, Traits
 from pylos.config.problems import holds
@@ -16,6 +17,7 @@ from pylos.errors import KeyPath
 from pylos.model import (
     AccessLog,
     Chain,
+    ClientCertificates,
     Document,
     FieldEdits,
     Filter,
@@ -23,6 +25,7 @@ from pylos.model import (
     Health,
     Limits,
     Listen,
+    Mtls,
     Policy,
     Pylos,
     Python,
@@ -35,9 +38,11 @@ from pylos.model import (
     Target,
     Tls,
     Upstream,
+    UpstreamTls,
     When,
 )
 from pylos.model.base import many
+from pylos.model.listen import USUAL_PORT
 from pylos.model.rate import rate_of
 from pylos.model.units import milliseconds, size_bytes
 from pylos.model.when import Condition
@@ -48,19 +53,22 @@ Table = dict[str, Any]
 def lower(
     document: Document,
     traits: Mapping[str, Traits] | None = None,
-    pairs: Mapping[str, Sequence[Pair]] | None = None,
+    material: Material = NOTHING,
 ) -> Table:
-    """Lower a whole document.
-
-    `traits` are those of the policies in Python that could be read, `pairs` the certificates of the `tls` that could.
-    """
-    traits, pairs = traits or {}, pairs or {}
+    """Lower a whole document, with the traits of the policies in Python, as far as they could be read."""
+    traits = traits or {}
+    secure = https_port(document.listen.values())
     return {
         "version": 1,
         "pylos": lower_pylos(document.pylos),
-        "listen": {name: lower_listen(listen) for name, listen in document.listen.items()},
-        "tls": {name: lower_tls(tls, pairs.get(name, ())) for name, tls in document.tls.items()},
-        "upstream": {name: lower_upstream(upstream) for name, upstream in document.upstream.items()},
+        "listen": {name: lower_listen(listen, secure) for name, listen in document.listen.items()},
+        "tls": {
+            name: lower_tls(tls, material.pairs.get(name, ()), material.clients.get(name))
+            for name, tls in document.tls.items()
+        },
+        "upstream": {
+            name: lower_upstream(upstream, material.outward.get(name)) for name, upstream in document.upstream.items()
+        },
         "policy": {name: lower_policy(policy, traits.get(name, UNREAD)) for name, policy in document.policy.items()},
         "route": {name: lower_route(route) for name, route in document.route.items()},
     }
@@ -84,7 +92,8 @@ def lower_pylos(pylos: Pylos) -> Table:
     }
 
 
-def lower_listen(listen: Listen) -> Table:
+def lower_listen(listen: Listen, https: int = USUAL_PORT) -> Table:
+    """Lower a listener; `https` is the port to which those that name none redirect."""
     timeouts = listen.timeouts
     return {
         "bind": many(listen.bind),
@@ -92,6 +101,7 @@ def lower_listen(listen: Listen) -> Table:
         "serve": ["proxy"] if listen.serve is None else list(listen.serve),
         "admin_token": None if listen.admin_token is None else listen.admin_token.reveal(),
         **lower_listen_tls(listen),
+        "redirect_port": redirect_port(listen, https),
         "use": listen.use,
         "limits": lower_limits(listen.limits),
         "timeouts": {
@@ -128,21 +138,53 @@ STRICT = "strict"
 """What `sni` says where nobody answers clients that ask for a name of nobody."""
 
 
-def lower_tls(tls: Tls, pairs: Sequence[Pair]) -> Table:
+def redirect_port(listen: Listen, https: int) -> int | None:
+    """Give the port of `redirect`; None where there is none."""
+    if listen.redirect is None:
+        return None
+    return int(listen.redirect.partition(":")[2] or https)
+
+
+def https_port(listeners: Iterable[Listen]) -> int:
+    """Give the port of those that speak TLS to clients, if it is the same one and known, else the usual one."""
+    bound = [bind for listen in listeners if listen.tls and listen.serve is None for bind in many(listen.bind)]
+    ports = {bind.rpartition(":")[2] for bind in bound if not bind.startswith("unix:")}
+    port = ports.pop() if len(ports) == 1 else ""
+    return int(port) if port.isdecimal() and 0 < int(port) < 1 << 16 else USUAL_PORT
+
+
+def lower_tls(tls: Tls, pairs: Sequence[Pair], clients: Trusted | None = None) -> Table:
     return {
-        "certificates": [{"names": pair.names, "chain": pair.chain, "key": pair.key} for pair in pairs],
+        "certificates": [lower_pair(pair) for pair in pairs],
         "profile": tls.profile,
         "tickets": tls.tickets,
+        "client": None if tls.client is None else lower_client(tls.client, clients),
     }
 
 
-def lower_upstream(upstream: Upstream) -> Table:
+def lower_pair(pair: Pair) -> Table:
+    return {"names": pair.names, "chain": pair.chain, "key": pair.key}
+
+
+def lower_client(client: ClientCertificates, clients: Trusted | None) -> Table:
+    """Lower what clients have to show. Without those who are believed, nobody would be let in."""
+    return {
+        "ca": "" if clients is None else clients.ca,
+        "required": client.mode == "required",
+        "crls": [] if clients is None else list(clients.crls),
+        "crl_scope": client.crl_scope,
+        "forward": client.forward,
+    }
+
+
+def lower_upstream(upstream: Upstream, outward: Outward | None = None) -> Table:
     pool, timeouts = upstream.pool, upstream.timeouts
     return {
         "targets": [{"url": lower_target(target)} for target in upstream.targets],
         "balance": upstream.balance,
         "health": lower_health(upstream.health) if isinstance(upstream.health, Health) else None,
         "host": upstream.host,
+        "tls": None if upstream.tls is None else lower_upstream_tls(upstream.tls, outward or Outward()),
         "pool": {
             "max_idle": pool.max_idle,
             "max_connections": pool.max_connections,
@@ -155,6 +197,15 @@ def lower_upstream(upstream: Upstream) -> Table:
             "idle": milliseconds(timeouts.idle),
             "send_idle": milliseconds(timeouts.send_idle),
         },
+    }
+
+
+def lower_upstream_tls(tls: UpstreamTls, outward: Outward) -> Table:
+    return {
+        "ca": outward.ca,
+        "server_name": tls.server_name,
+        "certificate": None if outward.pair is None else lower_pair(outward.pair),
+        "verify": not tls.insecure_skip_verify,
     }
 
 
@@ -205,6 +256,8 @@ def lower_kind(policy: Policy, traits: Traits) -> Table:
                 "burst": rates[0].requests if policy.burst is None and rates else policy.burst,
                 "key": many(policy.key),
             }
+        case Mtls():
+            return {}
         case Python():
             return {
                 "call": policy.call,

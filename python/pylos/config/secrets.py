@@ -16,7 +16,7 @@ from pylos.model.secret import SHOWN
 
 Places = Sequence[Sequence[str | int]]
 """Paths of the table: `["policy", NAME, "kind", "request", "set", FIELD]`, `["listen", NAME, "admin_token"]`,
-`["tls", NAME, "certificates", NUMBER, "key"]`."""
+`["tls", NAME, "certificates", NUMBER, "key"]`, `["upstream", NAME, "tls", "certificate", "key"]`."""
 TOKEN = "admin_token"  # noqa: S105 - the name of a key
 """The key of a listener's secret."""
 KEY = "key"
@@ -32,6 +32,11 @@ def secrets_of(document: Document, table: Mapping[str, Any]) -> list[list[str | 
         for name, tls in table["tls"].items()
         for index in range(len(tls["certificates"]))
     ]
+    outward = [
+        ("upstream", name, "tls", "certificate", KEY)
+        for name, upstream in table["upstream"].items()
+        if (upstream["tls"] or {}).get("certificate")
+    ]
     fields = sorted(
         ("policy", name, "kind", side, verb, field)
         for name, policy in document.policy.items()
@@ -41,7 +46,7 @@ def secrets_of(document: Document, table: Mapping[str, Any]) -> list[list[str | 
         for field, value in fields.items()
         if isinstance(value, Secret)
     )
-    return [list(place) for place in (*tokens, *keys, *fields)]
+    return [list(place) for place in (*tokens, *keys, *outward, *fields)]
 
 
 def values_at(table: Mapping[str, Any], places: Places) -> frozenset[str]:
@@ -84,6 +89,7 @@ def veiled(document: Mapping[str, Any], places: Places) -> Mapping[str, Any]:
         **document,
         "listen": {name: without_token(listen) for name, listen in document["listen"].items()},
         "tls": {name: without_keys(tls) for name, tls in document.get("tls", {}).items()},
+        "upstream": {name: without_own_key(upstream) for name, upstream in document["upstream"].items()},
     }
     fields = {(name, side, verb, str(field).lower()) for _, name, _, side, verb, field in in_policies(places)}
     policies = dict(document["policy"])
@@ -115,6 +121,14 @@ def without_token(listen: Mapping[str, Any]) -> Mapping[str, Any]:
 def without_keys(tls: Mapping[str, Any]) -> Mapping[str, Any]:
     """Give a `tls` with its keys veiled: those are secrets, whatever the list says."""
     return {**tls, "certificates": [{**one, KEY: Veiled(one[KEY])} for one in tls["certificates"]]}
+
+
+def without_own_key(upstream: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Give an upstream with the key of what is shown to its targets veiled."""
+    tls = upstream.get("tls") or {}
+    if not (shown := tls.get("certificate")):
+        return upstream
+    return {**upstream, "tls": {**tls, "certificate": {**shown, KEY: Veiled(shown[KEY])}}}
 
 
 def hidden(text: str, secrets: Collection[str]) -> str:

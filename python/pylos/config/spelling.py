@@ -46,7 +46,7 @@ def objects(meaning: Meaning, document: Table, twin: Table) -> dict[KeyPath, Pla
     for name, tls in document.get("tls", {}).items():  # an earlier version had none
         found["tls", name] = tls_keys(tls) if differs("tls", name) else {}
     for name, upstream in document["upstream"].items():
-        found["upstream", name] = dict(flat(upstream)) if differs("upstream", name) else {}
+        found["upstream", name] = upstream_keys(upstream) if differs("upstream", name) else {}
     for name, policy in policies.items():
         if kind_of(policy)["type"] != "chain":  # a chain is only a way to write its list
             found["policy", name] = policy_keys(policy) if differs("policy", name) else {}
@@ -122,7 +122,7 @@ def defaults(kind: str) -> Plain:
         "pylos": lambda: pylos_keys(lower_pylos(Pylos.model_validate({})), {}),
         "listen": lambda: listen_keys(lower_listen(Listen.model_validate({"bind": ""}))),
         "tls": lambda: tls_keys(lower_tls(Tls.model_validate({"cert": "."}), ())),
-        "upstream": lambda: dict(flat(lower_upstream(Upstream.model_validate({"targets": [""]})))),
+        "upstream": lambda: upstream_keys(lower_upstream(Upstream.model_validate({"targets": [""]}))),
         "policy": lambda: policy_keys(lower_policy(Filter.model_validate({}), UNREAD)),
         "route": lambda: route_keys(lower_route(Route.model_validate({"match": "", "to": ""}))),
     }
@@ -154,12 +154,40 @@ def listen_keys(listen: Table) -> Plain:
 
 def tls_keys(tls: Table) -> Plain:
     """`[tls.NAME]`; of a certificate what tells it from others. Its key is that of its certificate: nothing is said."""
-    keys = {key: value for key, value in tls.items() if key != "certificates"}
-    if not tls["certificates"]:
-        return keys
+    keys = {key: value for key, value in tls.items() if key not in ("certificates", "client")}
+    if client := tls.get("client"):
+        mode = "required" if client["required"] else "optional"
+        rest = {key: value for key, value in client.items() if key not in ("required", "crls", "ca")}
+        revoked = [revoked_apart(text) for text in client["crls"]]
+        keys["client"] = {"ca": apart(client["ca"]), "mode": mode, "crl": revoked, **rest}
+    return dict(flat({"cert": [told for one in tls["certificates"] for told in apart(one["chain"])], **keys}))
+
+
+def upstream_keys(upstream: Table) -> Plain:
+    """`[upstream.NAME]`; of a certificate what tells it from others."""
+    keys = {key: value for key, value in upstream.items() if key != "tls"}
+    if tls := upstream.get("tls"):  # an earlier version had none
+        shown = None if tls["certificate"] is None else apart(tls["certificate"]["chain"])
+        believed = None if tls["ca"] is None else apart(tls["ca"])
+        skip = {} if tls["verify"] else {"insecure_skip_verify": True}
+        keys["tls"] = {"ca": believed, "server_name": tls["server_name"], "cert": shown, **skip}
+    return dict(flat(keys))
+
+
+def apart(text: str) -> list[str]:
+    """Write what tells certificates in PEM from any other ones."""
+    if not text:
+        return []
     from pylos.config.x509 import told_apart  # noqa: PLC0415 - what it needs takes long to import
 
-    return {"cert": [told_apart(one["chain"]) for one in tls["certificates"]], **keys}
+    return [told_apart(text)]
+
+
+def revoked_apart(text: str) -> str:
+    """Write what tells a list of revoked certificates from any other one."""
+    from pylos.config.x509 import list_apart  # noqa: PLC0415 - what it needs takes long to import
+
+    return list_apart(text)
 
 
 def policy_keys(policy: Table) -> Plain:

@@ -9,6 +9,7 @@ import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from enum import Enum
 from typing import Any
 
 from cryptography import x509
@@ -47,14 +48,27 @@ class Link:
 # -- certificates -----------------------------------------------------------------------------------------------------
 
 
-def chain_of(blocks: Sequence[Block]) -> list[Link]:
-    """Read the certificates of a file: that of the server, then those that vouch for it. Raises PemError."""
+class Use(Enum):
+    """Who shows a certificate."""
+
+    SERVER = "server"
+    CLIENT = "client"
+
+    @property
+    def oids(self) -> set[x509.ObjectIdentifier]:
+        """What its extendedKeyUsage has to say, where it is there (RFC 5280, 4.2.1.12)."""
+        own = ExtendedKeyUsageOID.SERVER_AUTH if self is Use.SERVER else ExtendedKeyUsageOID.CLIENT_AUTH
+        return {own, ExtendedKeyUsageOID.ANY_EXTENDED_KEY_USAGE}
+
+
+def chain_of(blocks: Sequence[Block], use: Use = Use.SERVER) -> list[Link]:
+    """Read the certificates of a file: the one that is shown, then those that vouch for it. Raises PemError."""
     chain = [Link(block.line, certificate_of(block)) for block in blocks if block.label in CERTIFICATE]
     if not chain:
         labels = " and ".join(dict.fromkeys(f"`{block.label}`" for block in blocks))
         instead = "name it in `key`, and in `cert` the certificate" if "PRIVATE KEY" in labels else None
         raise PemError(f"holds no certificate, but {labels}", hint=INSTEAD.get(blocks[0].label, instead))
-    check_leaf(chain)
+    check_leaf(chain, use)
     check_order(chain)
     return chain
 
@@ -77,29 +91,26 @@ def certificate_of(block: Block) -> x509.Certificate:
     return certificate
 
 
-def check_leaf(chain: Sequence[Link]) -> None:
-    """Refuse what is no certificate of a server. Raises PemError."""
+def check_leaf(chain: Sequence[Link], use: Use) -> None:
+    """Refuse what is no certificate of a server, or of a client. Raises PemError."""
     first = chain[0]
     certificate = first.certificate
     if is_authority(certificate):
         server = next((link for link in chain if not is_authority(link.certificate)), None)
         if server is not None:
-            hint = f"the certificate of the server stands first: that is the one on line {server.line}"
+            hint = f"the certificate of the {use.value} stands first: that is the one on line {server.line}"
             raise PemError("the chain begins with the certificate of an authority", first.line, hint)
         hint = "take the certificate that it has issued; one of your own is made with `basicConstraints = CA:FALSE`"
-        raise PemError("the certificate of an authority (`CA:TRUE`), not of a server", first.line, hint)
-    if alternative_names(certificate) is None:
+        raise PemError(f"the certificate of an authority (`CA:TRUE`), not of a {use.value}", first.line, hint)
+    if use is Use.SERVER and alternative_names(certificate) is None:
         hint = "clients read no names but those of that extension: have it issued anew, with all names"
         raise PemError("a certificate without names (subjectAltName)", first.line, hint)
     uses = extension(certificate, ExtensionOID.EXTENDED_KEY_USAGE)
-    if isinstance(uses, x509.ExtendedKeyUsage) and not SERVER_USES & {*uses}:
-        hint = "have one issued for servers (extendedKeyUsage `serverAuth`)"
-        raise PemError("a certificate that is not for servers", first.line, hint)
+    if isinstance(uses, x509.ExtendedKeyUsage) and not use.oids & {*uses}:
+        hint = f"have one issued for {use.value}s (extendedKeyUsage `{use.value}Auth`)"
+        raise PemError(f"a certificate that is not for {use.value}s", first.line, hint)
     if not is_usable(public_key(certificate)):
         raise PemError(f"a certificate with a key that cannot be used: {key_kind(certificate)}", first.line, USABLE)
-
-
-SERVER_USES = {ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.ANY_EXTENDED_KEY_USAGE}
 
 
 def check_order(chain: Sequence[Link]) -> None:
@@ -175,6 +186,45 @@ def day(moment: datetime) -> str:
     return f"{moment:%Y-%m-%d %H:%M} UTC"
 
 
+# -- authorities, and what they have revoked --------------------------------------------------------------------------
+
+
+def authorities_of(blocks: Sequence[Block]) -> list[Link]:
+    """Read the certificates of a file of authorities, in any order. Raises PemError."""
+    found = [Link(block.line, certificate_of(block)) for block in blocks if block.label in CERTIFICATE]
+    if not found:
+        labels = " and ".join(dict.fromkeys(f"`{block.label}`" for block in blocks))
+        raise PemError(f"holds no certificate, but {labels}", hint=INSTEAD.get(blocks[0].label))
+    return found
+
+
+def lists_of(blocks: Sequence[Block]) -> list[tuple[int, x509.CertificateRevocationList]]:
+    """Read the lists of revoked certificates in a file, each with its line. Raises PemError."""
+    found = [(block.line, list_of(block)) for block in blocks if block.label == "X509 CRL"]
+    if not found:
+        labels = " and ".join(dict.fromkeys(f"`{block.label}`" for block in blocks))
+        raise PemError(f"holds no list of revoked certificates (`X509 CRL`), but {labels}")
+    return found
+
+
+def list_of(block: Block) -> x509.CertificateRevocationList:
+    """Read one list. Raises PemError."""
+    try:
+        found = x509.load_pem_x509_crl(block.text.encode())
+        _ = found.extensions, found.issuer, found.next_update_utc  # read when they are asked for
+    except Exception:  # noqa: BLE001 - of what is malformed the library tells by errors of many kinds
+        raise PemError("a list of revoked certificates that cannot be read", block.line, CUT_OFF) from None
+    return found
+
+
+def has_signed(issuer: x509.Certificate, revoked: x509.CertificateRevocationList) -> bool:
+    """Whether a list is signed with the key of a certificate."""
+    try:
+        return revoked.is_signature_valid(public_key(issuer))  # type: ignore[arg-type]
+    except (TypeError, ValueError, UnsupportedAlgorithm):
+        return False
+
+
 # -- keys -------------------------------------------------------------------------------------------------------------
 
 
@@ -248,7 +298,17 @@ def identity(public: object) -> bytes:
 
 def chain_text(chain: Sequence[Link]) -> str:
     """Write a chain in PEM."""
-    return "".join(link.certificate.public_bytes(Encoding.PEM).decode() for link in chain)
+    return "".join(certificate_text(link.certificate) for link in chain)
+
+
+def certificate_text(certificate: x509.Certificate) -> str:
+    """Write a certificate in PEM."""
+    return certificate.public_bytes(Encoding.PEM).decode()
+
+
+def list_text(revoked: x509.CertificateRevocationList) -> str:
+    """Write a list of revoked certificates in PEM."""
+    return revoked.public_bytes(Encoding.PEM).decode()
 
 
 def key_text(key: PrivateKeyTypes) -> str:
@@ -315,6 +375,14 @@ def about(certificate: x509.Certificate) -> About:
 def about_chain(text: str) -> About:
     """Tell about the first certificate of a text in PEM that was read before."""
     return about(x509.load_pem_x509_certificates(text.encode())[0])
+
+
+def list_apart(text: str) -> str:
+    """Write what tells a list of revoked certificates, in PEM, from any other one."""
+    found = x509.load_pem_x509_crl(text.encode())
+    end = "" if found.next_update_utc is None else f", until {day(found.next_update_utc)}"
+    digest = found.fingerprint(hashes.SHA256()).hex()
+    return f"{name_of(found.issuer)}: {len(found)} revoked, of {day(found.last_update_utc)}{end}, sha256 {digest}"
 
 
 def told_apart(text: str) -> str:

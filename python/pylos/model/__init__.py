@@ -12,18 +12,19 @@ if TYPE_CHECKING:
     from pylos.model.base import Table
     from pylos.model.document import Document
     from pylos.model.listen import Limits, Listen, ListenTimeouts
-    from pylos.model.policy import Chain, FieldEdits, Filter, Headers, Policy, Python, RateLimit
+    from pylos.model.policy import Chain, FieldEdits, Filter, Headers, Mtls, Policy, Python, RateLimit
     from pylos.model.pylos_ import AccessLog, Pylos, SecretFile
     from pylos.model.route import Redirect, Respond, RewriteRe, Route, RouteTimeouts
     from pylos.model.secret import Secret
     from pylos.model.test import Expect, Given, Identity, Test
-    from pylos.model.tls import Tls
-    from pylos.model.upstream import Health, Pool, Target, Upstream, UpstreamTimeouts
+    from pylos.model.tls import ClientCertificates, Tls
+    from pylos.model.upstream import Health, Pool, Target, Upstream, UpstreamTimeouts, UpstreamTls
     from pylos.model.when import When
 
 __all__ = [
     "AccessLog",
     "Chain",
+    "ClientCertificates",
     "Document",
     "Expect",
     "FieldEdits",
@@ -35,6 +36,7 @@ __all__ = [
     "Limits",
     "Listen",
     "ListenTimeouts",
+    "Mtls",
     "Policy",
     "Pool",
     "Pylos",
@@ -53,6 +55,7 @@ __all__ = [
     "Tls",
     "Upstream",
     "UpstreamTimeouts",
+    "UpstreamTls",
     "When",
 ]
 

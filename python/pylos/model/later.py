@@ -30,7 +30,6 @@ POLICY_TYPES = frozenset(
         "introspection",
         "jwt",
         "maintenance",
-        "mtls",
         "oidc",
         "openapi",
         "quota",
@@ -59,8 +58,8 @@ ACTIONS = frozenset({"maintenance", "static"})
 
 KEYS: dict[Place, Keys] = {
     ("pylos",): Keys(frozenset({"plugins"})),
-    ("listen",): Keys(frozenset({"proxy_protocol", "redirect", "to"})),
-    ("tls",): Keys(frozenset({"acme", "client", "domains"}), {"acme": ("cert",), "domains": ("cert",)}),
+    ("listen",): Keys(frozenset({"proxy_protocol", "to"})),
+    ("tls",): Keys(frozenset({"acme", "domains"}), {"acme": ("cert",), "domains": ("cert",)}),
     ("upstream",): Keys(
         frozenset(
             {
@@ -73,7 +72,6 @@ KEYS: dict[Place, Keys] = {
                 "queue",
                 "slow_start",
                 "sticky",
-                "tls",
                 "zone",
             }
         ),
@@ -119,7 +117,7 @@ def scheme(*names: str) -> Callable[[object], bool]:
     return lambda value: isinstance(value, str) and value.partition("://")[0].lower() in names and "://" in value
 
 
-SCHEMES = scheme("h2", "h2s", "https", "tcp", "udp")
+SCHEMES = scheme("h2", "h2s", "tcp", "udp")
 BALANCE = one_of("p2c", "least_requests", "peak_ewma", "random", "first", "ring_hash", "maglev")
 
 VALUES: dict[Place, Callable[[object], bool]] = {

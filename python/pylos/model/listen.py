@@ -120,6 +120,18 @@ def checked_mode(value: str) -> str:
 MODE = re.compile(r"0?[0-7]{3}")
 
 
+def checked_redirect(value: str) -> str:
+    """Refuse what names no port of https."""
+    found = REDIRECT.fullmatch(value)
+    if not found or (found["port"] and not 0 < int(found["port"]) < 1 << 16):
+        raise wrong("P104", "must be `https`, or `https:PORT`", hint='redirect = "https"')
+    return value
+
+
+REDIRECT = re.compile(r"https(?::(?P<port>[0-9]{1,5}))?")
+USUAL_PORT = 443
+
+
 class Listen(Table):
     """Where clients connect."""
 
@@ -154,6 +166,14 @@ class Listen(Table):
     """What is spoken: `"h1"`, HTTP/1.1 and 1.0.
 
     Default: `["h1"]`. Example: `protocols = ["h1"]`.
+    """
+
+    redirect: Annotated[str, AfterValidator(checked_redirect)] | None = None
+    """Sends all requests to the same host, path and query by `https://`, with status 308; no route is reached here.
+
+    `"https"` means the port of the listeners with `tls`, where they have one and the same, else 443;
+    `"https:8443"` says the port that clients know. Default: absent, the routes are served.
+    Example: `redirect = "https"`.
     """
 
     serve: Annotated[list[Literal["metrics", "health", "admin"]], Field(min_length=1)] | None = None
@@ -203,3 +223,14 @@ class Listen(Table):
         if self.sni is not None and not names:
             raise wrong("P108", "does nothing without `tls`", hint="add `tls`, or take `sni` out", keys=["sni", "tls"])
         return self
+
+    @model_validator(mode="after")
+    def redirect_alone(self) -> Listen:
+        """Refuse a redirect by who serves already."""
+        for key, why in (("tls", "clients speak https here already"), ("serve", "admin pages are served here")):
+            if self.redirect is not None and getattr(self, key):
+                raise wrong("P108", f"{why}, so there is nothing to redirect", hint=SPLIT, keys=["redirect", key])
+        return self
+
+
+SPLIT = "take `redirect` out, or give it to a listener of its own"

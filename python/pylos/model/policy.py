@@ -209,6 +209,17 @@ class Python(Acting):
     """
 
 
+class Mtls(Acting):
+    """Lets only clients pass that have shown a certificate, which `client.ca` of their `[tls.NAME]` vouches for.
+
+    Others get 403. It fills `client`: `client.id` is `mtls:` and the certificate's subject as RFC 4514 writes it, and
+    `client.claims` has `subject`, `issuer`, `serial`, `sha256`, and lists of names: `dns`, `uri` and `email`.
+    """
+
+    type: Literal["mtls"] = "mtls"
+    """`"mtls"`. Required in a file. Example: `type = "mtls"`."""
+
+
 class Chain(Table):
     """A list of policies under one name."""
 
@@ -232,12 +243,13 @@ class Chain(Table):
     """
 
 
-Policy = Headers | Filter | RateLimit | Python | Chain
+Policy = Headers | Filter | RateLimit | Mtls | Python | Chain
 
 POLICIES: dict[str, type[Policy]] = {
     "headers": Headers,
     "filter": Filter,
     "rate_limit": RateLimit,
+    "mtls": Mtls,
     "python": Python,
     "chain": Chain,
 }

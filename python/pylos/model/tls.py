@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, Tag, model_validator
 
-from pylos.model.base import Table, branch, many, one_of_shapes, wrong
+from pylos.model.base import OneOrMany, Table, branch, many, one_of_shapes, wrong
 from pylos.model.secret import Secret
 
 File = Annotated[str, Field(min_length=1)]
@@ -14,6 +14,53 @@ Key = Annotated[
     Annotated[File, Tag(branch("file"))] | Annotated[Secret, Tag(branch("secret"))],
     one_of_shapes("must be a string or a secret, a table of `file` or `env`", file=str, secret=dict),
 ]
+
+
+class ClientCertificates(Table):
+    """What clients have to show: certificates of their own (mutual TLS)."""
+
+    ca: OneOrMany
+    """Files with the certificates of those who vouch for clients.
+
+    Where roots are among them (they sign themselves), those are believed, and the others only help to find the way to
+    one. Required. Example: `ca = "partners-ca.pem"`.
+    """
+
+    mode: Literal["required", "optional"] = "required"
+    """Whether a client without a certificate is refused in the handshake. One whose certificate nobody vouches for is
+    refused always.
+
+    With `"optional"`, routes ask for one by a [policy](policies.md) of `type = "mtls"`. Default: `"required"`.
+    Example: `mode = "optional"`.
+    """
+
+    crl: OneOrMany | None = None
+    """Files with lists of revoked certificates (RFC 5280), of those who are in `ca`.
+
+    They are watched. A client is refused when its certificate is on the list, when there is no list of who has issued
+    it, and when that is out of date. Default: absent, nobody is asked. Example: `crl = "partners.crl"`.
+    """
+
+    crl_scope: Literal["leaf", "chain"] = "leaf"
+    """Which certificates are looked up: the client's own, or also those between it and the root.
+
+    `"chain"` needs a list of each authority in `ca`. Default: `"leaf"`. Example: `crl_scope = "chain"`.
+    """
+
+    forward: bool = False
+    """Whether targets are told the certificate, as `Client-Cert` (RFC 9440). Whatever clients send by that name never
+    reaches them.
+
+    Default: false. Example: `forward = true`.
+    """
+
+    @model_validator(mode="after")
+    def have_lists(self) -> ClientCertificates:
+        """Refuse a scope of no list."""
+        if self.crl is None and "crl_scope" in self.model_fields_set:
+            hint = "add `crl`, or take it out"
+            raise wrong("P108", "does nothing without `crl`", hint=hint, keys=["crl_scope", "crl"])
+        return self
 
 
 class Tls(Table):
@@ -57,6 +104,12 @@ class Tls(Table):
     """Whether clients get tickets, with which they resume a session in a shorter handshake.
 
     Default: true. Example: `tickets = false`.
+    """
+
+    client: ClientCertificates | None = None
+    """Asks clients for certificates of their own.
+
+    Default: absent, they are not asked. Example: `client = { ca = "partners-ca.pem" }`.
     """
 
     silence: list[str] = Field(default_factory=list)

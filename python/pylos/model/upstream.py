@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field, Tag
+from pydantic import Field, Tag, model_validator
 
-from pylos.model.base import Table, branch, defaults_of, one_of_shapes
+from pylos.model.base import OneOrMany, Table, branch, defaults_of, one_of_shapes, wrong
+from pylos.model.tls import File, Key
 from pylos.model.units import Duration, Interval
 
 Times = Annotated[int, Field(ge=1, le=1000)]
@@ -115,6 +116,52 @@ class UpstreamTimeouts(Table):
     """
 
 
+class UpstreamTls(Table):
+    """By which rules targets with `https://` are spoken to."""
+
+    ca: OneOrMany | None = None
+    """Files with the certificates of those who vouch for the targets.
+
+    Default: absent, whom the system trusts. Example: `ca = "internal-ca.pem"`.
+    """
+
+    server_name: Annotated[str, Field(min_length=1)] | None = None
+    """The name that the targets' certificates have to be for, and that they are asked for by SNI (RFC 6066).
+
+    Default: absent, that of each target's URL. Example: `server_name = "billing.internal"`.
+    """
+
+    cert: File | None = None
+    """A file with the certificate that is shown to targets which ask for one, behind it the intermediate ones.
+
+    Default: absent, none is shown. Example: `cert = "gateway.pem"`.
+    """
+
+    key: Key | None = None
+    """Its private key: a file, as in `cert`, or a secret.
+
+    Default: absent, the file of `cert` holds it too. Example: `key = { file = "/run/secrets/gateway.key" }`.
+    """
+
+    insecure_skip_verify: bool = False
+    """Takes whatever certificate a target shows: whoever is on the way can read and change everything.
+
+    Default: false. Example: `insecure_skip_verify = true`.
+    """
+
+    @model_validator(mode="after")
+    def fit(self) -> UpstreamTls:
+        """Refuse keys that contradict each other."""
+        if self.key is not None and self.cert is None:
+            hint = "add `cert`, or take `key` out"
+            raise wrong("P108", "does nothing without `cert`", hint=hint, keys=["key", "cert"])
+        if self.insecure_skip_verify and self.ca is not None:
+            hint = "take `insecure_skip_verify` out: with `ca` the targets are verified by it"
+            keys = ["insecure_skip_verify", "ca"]
+            raise wrong("P108", "nobody is verified, so `ca` does nothing", hint=hint, keys=keys)
+        return self
+
+
 class Upstream(Table):
     """The servers that answer, as one name."""
 
@@ -127,7 +174,7 @@ class Upstream(Table):
         ],
         Field(min_length=1),
     ]
-    """The servers: `"http://host:port"`, `"host:port"`, `"unix:/path"`, or a table with `url`.
+    """The servers: `"http://host:port"`, `"https://host:port"`, `"host:port"`, `"unix:/path"`, or a table with `url`.
 
     A name is looked up again every 10 s. Required.
     Example: `targets = ["http://10.0.0.1:8000", "unix:/run/app.sock"]`.
@@ -158,6 +205,12 @@ class Upstream(Table):
     Default: `"preserve"`. Example: `host = "shop.internal"`.
     """
 
+    tls: UpstreamTls | None = None
+    """By which rules targets with `https://` are spoken to. Their certificates are verified in any case.
+
+    Default: absent, what each key of it has. Example: `tls = { ca = "internal-ca.pem" }`.
+    """
+
     pool: Pool = Field(default_factory=defaults_of(Pool))
     """Connections kept for the next request. Default: that of each key. Example: `pool = { idle = "4s" }`."""
 
@@ -169,3 +222,17 @@ class Upstream(Table):
 
     Default: none. Example: `silence = ["P203"]`.
     """
+
+    @model_validator(mode="after")
+    def encrypt(self) -> Upstream:
+        """Refuse rules for what no target does."""
+        if self.tls is not None and not any(is_encrypted(target) for target in self.targets):
+            hint = 'a target with TLS is written "https://host:port"'
+            raise wrong("P108", "no target has `https://`", hint=hint, keys=["tls", "targets"])
+        return self
+
+
+def is_encrypted(target: object) -> bool:
+    """Whether TLS is spoken to a target."""
+    url = target.url if isinstance(target, Target) else target
+    return isinstance(url, str) and url.lower().startswith("https://")

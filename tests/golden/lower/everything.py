@@ -44,13 +44,20 @@ config = pylos.Config(
             limits=pylos.Limits(handshakes=200),
             timeouts=pylos.ListenTimeouts(handshake="5s"),
         ),
+        "plain": pylos.Listen(bind="127.0.0.1:8081", redirect="https"),
         "ops": pylos.Listen(bind="unix:/run/pylos/ops.sock", mode="0660", serve=["metrics", "health"]),
     },
     tls={
         "shop": pylos.Tls(
             cert=["everything.pem"], key=["everything.key"], profile="modern", tickets=False, silence=["P123"]
         ),
-        "blog": pylos.Tls(cert="blog.pem", key=pylos.Secret(file="blog.key")),
+        "blog": pylos.Tls(
+            cert="blog.pem",
+            key=pylos.Secret(file="blog.key"),
+            client=pylos.ClientCertificates(
+                ca="partners.pem", mode="optional", crl=["partners.crl"], crl_scope="chain", forward=True
+            ),
+        ),
     },
     upstream={
         "web": pylos.Upstream(
@@ -68,6 +75,13 @@ config = pylos.Config(
             timeouts=pylos.UpstreamTimeouts(connect="500ms", first_byte="5m", idle="10m", send_idle="1m"),
             silence=["P210"],
         ),
+        "billing": pylos.Upstream(
+            targets=["https://billing.internal:8443"],
+            tls=pylos.UpstreamTls(
+                ca=["partners.pem"], server_name="billing", cert="gateway.pem", key=pylos.Secret(file="gateway.key")
+            ),
+        ),
+        "trusting": pylos.Upstream(targets=["https://10.0.0.5"], tls=pylos.UpstreamTls(insecure_skip_verify=True)),
         "inherits": pylos.Upstream(targets=["http://10.0.0.4:8000"]),
         "plain": pylos.Upstream(targets=["http://10.0.0.3:8000"], health=False, host="shop.internal"),
     },
@@ -93,6 +107,7 @@ config = pylos.Config(
             if_="request.host != 'localhost'",
             silence=["P213"],
         ),
+        "partners": pylos.Mtls(enforce=50, if_="request.path != '/text'", silence=["P213"]),
         "per_client": pylos.RateLimit(
             rate=["10/s", "600/min"],
             burst=20,

@@ -44,6 +44,7 @@ MATRIX: dict[str, dict[str, tuple[str, str]]] = {
         "tls": ('"one"', '["two"]'),
         "sni": ('"strict"', '"one"'),
         "protocols": ('["h1"]', '["h1", "h1"]'),
+        "redirect": ('"https"', '"https:8443"'),
         "serve": ('["metrics"]', '["health"]'),
         "admin_token": ('{ env = "PYLOS_TEST_TOKEN" }', '{ env = "PYLOS_TEST_OTHER" }'),
         "use": ('["one"]', '["two"]'),
@@ -56,6 +57,7 @@ MATRIX: dict[str, dict[str, tuple[str, str]]] = {
         "balance": ('"round_robin"', '"round_robin"'),
         "health": ('{ path = "/a", fall = 9 }', '{ path = "/b" }'),
         "host": ('"target"', '"a.example"'),
+        "tls": ('{ server_name = "a" }', '{ server_name = "b" }'),
         "pool": ('{ idle = "4s", max_idle = 9 }', "{ max_idle = 5 }"),
         "timeouts": ('{ connect = "1s", idle = "1s" }', '{ connect = "2s" }'),
         "silence": ('["P203"]', '["P210"]'),
@@ -164,6 +166,8 @@ def needed(kind: str, key: str) -> dict[str, str]:
     """Give what an object needs besides a key, which may take the place of `to`."""
     gone = ACTIONS if key in ACTIONS else {key}
     beside = {"admin_token": {"serve": '["admin"]'}, "sni": {"tls": '"one"'}}
+    if kind == "upstream":
+        beside["tls"] = {"targets": '["https://127.0.0.1:4"]'}
     needed = {**NEEDED[kind], **beside.get(key, {})}
     return {name: value for name, value in needed.items() if name not in gone}
 

@@ -10,7 +10,7 @@ import re
 from pathlib import Path
 
 import pytest
-from certificates import issue
+from certificates import golden_certificates
 
 import pylos
 from pylos.config import load, load_text
@@ -239,8 +239,7 @@ def problems_of(run):
 @pytest.fixture(autouse=True)
 def folder(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    for name in ("everything", "blog"):  # the certificates that it names
-        issue(f"{name}.example.com").save(tmp_path, name)
+    golden_certificates(tmp_path)
 
 
 WRITERS = [Toml, Json, Included]

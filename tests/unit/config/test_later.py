@@ -29,7 +29,7 @@ protocols = ["h1", "h2"]  # here
 tls = "shop"
 [listen.http]
 bind = "0.0.0.0:80"
-redirect = "https"  # here
+redirect = "https"
 [listen.db]
 bind = "10.0.0.5:5432"
 protocols = ["tcp"]  # here
@@ -38,7 +38,6 @@ to = "db"  # here
 email = "ops@example.com"
 [tls.shop]
 domains = ["shop.example.com"]  # here
-client = { ca = "office.pem" }  # here
 [policy.compress]
 type = "compression"  # here
 algorithms = ["zstd"]
@@ -62,7 +61,7 @@ slow_start = "30s"  # here
 discover = { dns = "orders.internal:8000", as = "http" }  # here
 balance = { hash = "client.id", algorithm = "maglev" }  # here
 [upstream.soap]
-targets = ["https://billing.internal:8443"]  # here
+targets = ["https://billing.internal:8443"]
 [upstream.grpc]
 targets = [{ url = "h2://10.0.5.1:50051" }]  # here
 health = { grpc = "inventory.Stock", every = "2s" }  # here
@@ -197,7 +196,7 @@ def test_nothing_is_both_of_this_version_and_of_later_ones():
 def test_the_twin_tells_it_at_the_call():
     with pytest.raises(ConfigError) as caught:
         pylos.Config(
-            listen={"a": pylos.Listen(bind="127.0.0.1:0", redirect="https")},
+            listen={"a": pylos.Listen(bind="127.0.0.1:0", to="db")},
             acme={"letsencrypt": {"email": "ops@example.com"}},
         )
 

@@ -238,7 +238,7 @@ TABLE = [
         x.toml:1:9: error P105: [policy.a]: `type` is missing
             1 | [policy.a]
               |         ^
-              = types are headers, filter, rate_limit, python and chain
+              = types are headers, filter, rate_limit, mtls, python and chain
         """,
     ),
     Wrong(

@@ -10,7 +10,7 @@ import tomllib
 from pathlib import Path
 
 import pytest
-from certificates import issue
+from certificates import authority, issue, revocations
 from manual_pages import ROOT, Block, blocks
 from typer.main import get_command
 
@@ -65,7 +65,17 @@ def test_a_configuration_with_certificates_is_sound(block: Block, tmp_path: Path
     """They are made: absolute paths begin in the test's folder."""
     monkeypatch.chdir(tmp_path)
     text = block.text.replace('"/', f'"{tmp_path}/').replace(f'"{tmp_path}/{{', '"/{')
-    for name, tls in tomllib.loads(text)["tls"].items():
+    document = tomllib.loads(text)
+    root = authority()
+    outward = [upstream["tls"] for upstream in document.get("upstream", {}).values() if "tls" in upstream]
+    for file in [
+        one["ca"] for one in (*outward, *(tls.get("client", {}) for tls in document["tls"].values())) if "ca" in one
+    ]:
+        (tmp_path / file).write_text(root.pem)
+    for tls in document["tls"].values():
+        if "crl" in tls.get("client", {}):
+            (tmp_path / tls["client"]["crl"]).write_text(revocations(root))
+    for name, tls in document["tls"].items():
         certs = tls["cert"] if isinstance(tls["cert"], list) else [tls["cert"]]
         keys = tls["key"] if isinstance(tls["key"], list) else [tls["key"]]
         for cert, key in zip(certs, keys, strict=True):

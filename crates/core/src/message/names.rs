@@ -40,6 +40,8 @@ pub enum Known {
     ContentType,
     PylosReason,
     MaxForwards,
+    ClientCert,
+    ClientCertChain,
 }
 
 impl Known {
@@ -67,6 +69,9 @@ impl NameSet {
     }
     pub const fn with(self, name: Known) -> Self {
         NameSet(self.0 | name.bit())
+    }
+    pub const fn without(self, others: NameSet) -> Self {
+        NameSet(self.0 & !others.0)
     }
     pub const fn meets(self, other: NameSet) -> bool {
         self.0 & other.0 != 0
@@ -116,7 +121,7 @@ const BY_LENGTH: [&[Named]; 18] = [
         Named::new(b"keep-alive", Known::KeepAlive),
         Named::new(b"set-cookie", Known::SetCookie),
     ],
-    &[],
+    &[Named::new(b"client-cert", Known::ClientCert)],
     &[
         Named::new(b"content-type", Known::ContentType),
         Named::new(b"x-request-id", Known::XRequestId),
@@ -138,6 +143,7 @@ const BY_LENGTH: [&[Named]; 18] = [
     &[
         Named::new(b"transfer-encoding", Known::TransferEncoding),
         Named::new(b"x-forwarded-proto", Known::XForwardedProto),
+        Named::new(b"client-cert-chain", Known::ClientCertChain),
     ],
 ];
 

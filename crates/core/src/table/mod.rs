@@ -31,7 +31,7 @@ pub use raw::{
 };
 pub use route::{Action, Redirect, Response, Route};
 pub use settings::{AccessLog, Bind, BindAddress, Listener, Serve, Settings, Token};
-pub use tls::{Certificate, Hidden, ListenTls, Profile, Tls};
+pub use tls::{Certificate, ClientAuth, Hidden, ListenTls, Profile, Tls};
 pub use upstream::{HealthCheck, HostMode, Target, TargetAddress, Upstream, UpstreamTls};
 
 /// The whole configuration, compiled. Objects refer to each other by id: a place in these lists.

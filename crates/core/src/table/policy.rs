@@ -75,6 +75,8 @@ pub enum PolicyKind {
     Headers(HeadersPolicy),
     Filter(FilterPolicy),
     RateLimit(RateLimit),
+    /// The client has shown a certificate that is believed; who that is fills `client`.
+    Mtls,
     Python(PythonPolicy),
 }
 

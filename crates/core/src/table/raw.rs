@@ -149,6 +149,25 @@ pub struct RawTls {
     pub profile: String,
     /// Whether sessions may be resumed.
     pub tickets: bool,
+    /// What clients have to show; absent: nothing.
+    #[serde(default)]
+    pub client: Option<RawClientAuth>,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RawClientAuth {
+    /// PEM of who vouches for clients, and of who stands between those and them.
+    pub ca: String,
+    /// Whether who shows nothing is refused.
+    pub required: bool,
+    /// PEM of lists of revoked certificates; none: nothing is looked up.
+    #[serde(default)]
+    pub crls: Vec<String>,
+    /// `leaf` or `chain`: which certificates are looked up.
+    pub crl_scope: String,
+    /// Whether targets are told the certificate.
+    pub forward: bool,
 }
 
 #[derive(Clone, Deserialize)]
@@ -295,6 +314,8 @@ pub enum RawKind {
         /// What requests are counted by; at least one: `client.id`, `request.path`, `policy.NAME`.
         key: Vec<String>,
     },
+    /// Asks for a certificate of the client.
+    Mtls,
     Python {
         /// `module:function`.
         call: String,

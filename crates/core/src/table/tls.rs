@@ -13,6 +13,23 @@ pub struct Tls {
     pub profile: Profile,
     /// Whether sessions may be resumed.
     pub tickets: bool,
+    /// What clients have to show.
+    pub client: Option<ClientAuth>,
+}
+
+/// Which certificates of clients are believed.
+#[derive(Debug, PartialEq, Eq)]
+pub struct ClientAuth {
+    /// PEM. Where some of them have signed themselves those are believed, else all.
+    pub ca: Box<str>,
+    /// Who shows nothing is refused.
+    pub required: bool,
+    /// PEM.
+    pub crls: Vec<Box<str>>,
+    /// Also those between the client's and the root's are looked up.
+    pub whole_chain: bool,
+    /// Targets are told the certificate (RFC 9440).
+    pub forward: bool,
 }
 
 /// A certificate and those that vouch for it, with its key. Text of PEM (RFC 7468), which the gateway takes apart.
@@ -36,6 +53,8 @@ pub enum Profile {
 /// Of a listener: who answers for which name.
 #[derive(Debug)]
 pub struct ListenTls {
+    /// At least one of them asks clients for certificates: then a request has to come by the rules of its host.
+    pub by_host: bool,
     pub names: Names<TlsId>,
     /// For other names, and for clients that name nobody; without one they are refused.
     pub default: Option<TlsId>,

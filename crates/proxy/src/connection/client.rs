@@ -1,12 +1,14 @@
 //! A client's connection: its socket, what was read ahead, and its deadlines.
 
 use crate::buffer::Buffer;
+use crate::clock::exact_ms;
 use crate::connection::accept::Socket;
 use crate::request::incoming::Request;
 use crate::stream::{Stream, Wait};
 use crate::telemetry::cells::ListenerCells;
+use crate::telemetry::events;
 use crate::timer::{Slot, Timer};
-use crate::tls::Failure;
+use crate::tls::{Agreed, Configs, Failure};
 use crate::worker::Worker;
 use pylos_core::http1::Length;
 use std::future::poll_fn;
@@ -61,11 +63,25 @@ impl Client {
         matches!(self.stream, Stream::Tls(_))
     }
 
+    pub(crate) fn agreed<'c>(&'c self, configs: &'c Configs) -> Option<Agreed<'c>> {
+        match &self.stream {
+            Stream::Tls(stream) => Some(Agreed { stream, configs }),
+            Stream::Tcp(_) | Stream::Unix(_) => None,
+        }
+    }
+
     pub(crate) fn handshake_done(&self, resumed: bool) {
         self.cells.handshakes.done(resumed);
     }
     pub(crate) fn handshake_failed(&self, failure: Failure) {
         self.cells.handshakes.failed(failure);
+        let due =
+            failure.is_about_certificates().then(|| self.worker.shared.refused_handshakes.count(exact_ms()));
+        if let Some(count) = due.flatten() {
+            let peer = self.peer.map_or_else(|| "unix".to_owned(), |ip| ip.to_string());
+            let facts = [("reason", failure.name()), ("peer", &peer), ("count", &count.to_string())];
+            events::warn("handshakes_refused", &facts);
+        }
     }
 
     /// Waits for a request, holding nothing. False when none comes: the client left, stayed silent for too long,

@@ -130,6 +130,7 @@ impl<'q> Asked<'q> {
             listener: self.listener,
             peer: self.question.peer,
             secure: self.secure,
+            agreed: None,
             drawn: false,
             request,
             out,

@@ -52,6 +52,13 @@ fn word(asked: &Asked<'_>, policy: &Policy, route: Option<RouteId>, q: &mut Inqu
             },
         ),
         PolicyKind::RateLimit(limit) => ("rate_limit", limit_told(asked, limit)),
+        PolicyKind::Mtls => (
+            "mtls",
+            match admit::vouched(q) {
+                Ok(()) => "knows who it is".to_owned(),
+                Err(refusal) => format!("refuses it: {} {}", refusal.status, refusal.reason),
+            },
+        ),
         PolicyKind::Python(python) => {
             let route = route.map_or("", |route| &*asked.table.routes[route.index()].name);
             let about = About { request: &*q.request, route };

@@ -15,7 +15,10 @@ pub(crate) fn edits<'t>(
             (PolicyKind::Headers(h), Direction::Response { https }) => {
                 (https.then_some(&h.response_https), Some(&h.response))
             }
-            (PolicyKind::Filter(_) | PolicyKind::RateLimit(_) | PolicyKind::Python(_), _) => (None, None),
+            (
+                PolicyKind::Filter(_) | PolicyKind::RateLimit(_) | PolicyKind::Mtls | PolicyKind::Python(_),
+                _,
+            ) => (None, None),
         };
         first.into_iter().chain(second)
     })

@@ -28,8 +28,8 @@ pub(crate) fn apply(policy: &Policy, request: &mut Request) -> Result<(), Refusa
         PolicyKind::Filter(policy) => filter(policy, request),
         // Applied when the head is written: `rewrite` and `respond`.
         PolicyKind::Headers(_) => Ok(()),
-        // Asked by who can wait, or who can count: `consult`, `limit`.
-        PolicyKind::Python(_) | PolicyKind::RateLimit(_) => Ok(()),
+        // Asked by who can wait, who can count, or who knows the connection: `consult`, `limit`, `vouched`.
+        PolicyKind::Python(_) | PolicyKind::RateLimit(_) | PolicyKind::Mtls => Ok(()),
     }
 }
 
@@ -65,6 +65,11 @@ fn ask(q: &mut Inquiry<'_>, route: Option<RouteId>, from: usize) -> Result<Optio
         match (&policy.kind, part) {
             (_, Part::Rests) => {}
             (PolicyKind::RateLimit(own), _) => limit(q, (*id, own), route, part == Part::Watches)?,
+            (PolicyKind::Mtls, Part::Acts) => vouched(q)?,
+            (PolicyKind::Mtls, Part::Watches) => {
+                let refused = vouched(q).is_err();
+                q.record.would.extend(refused.then_some((*id, "client_certificate_required")));
+            }
             (_, Part::Acts) => apply(policy, q.request)?,
             (_, Part::Watches) => q.record.would.extend(would(policy, q.request).map(|reason| (*id, reason))),
         }
@@ -80,8 +85,23 @@ pub(crate) fn would(policy: &Policy, request: &Request) -> Option<&'static str> 
             let all = [&edits.request, &edits.response, &edits.response_https];
             all.iter().any(|edits| !edits.is_empty()).then_some("headers")
         }
-        PolicyKind::Python(_) | PolicyKind::RateLimit(_) => None,
+        PolicyKind::Python(_) | PolicyKind::RateLimit(_) | PolicyKind::Mtls => None,
     }
+}
+
+/// The client has shown a certificate that is believed: it is who that says.
+pub(crate) fn vouched(q: &mut Inquiry<'_>) -> Result<(), Refusal> {
+    match q.agreed.and_then(|agreed| agreed.shown()) {
+        Some(shown) => q.request.identity = Some(Box::new(shown.client().clone())),
+        // Told to be such a one, where there is no connection.
+        None if q.agreed.is_none()
+            && q.request.identity.as_ref().is_some_and(|c| c.id.starts_with("mtls:")) => {}
+        None => {
+            let detail = "A client certificate is required here.";
+            return Err(Refusal::client(403, "client_certificate_required", detail));
+        }
+    }
+    Ok(())
 }
 
 pub(crate) fn too_large() -> Refusal {

@@ -8,6 +8,8 @@ use std::net::IpAddr;
 
 /// What only a trusted proxy may say about a client.
 const TOLD_BY_PROXIES: NameSet = NameSet::of(&[
+    Known::ClientCert,
+    Known::ClientCertChain,
     Known::Forwarded,
     Known::XForwardedFor,
     Known::XForwardedHost,

@@ -4,6 +4,7 @@
 use super::incoming::Request;
 use super::record::Record;
 use crate::policy::rate_limit::Metered;
+use crate::tls::Agreed;
 use pylos_core::table::{Effective, Listener, ListenerId, RouteId, Table};
 use std::net::IpAddr;
 
@@ -14,6 +15,8 @@ pub(crate) struct Inquiry<'r> {
     pub(crate) peer: Option<IpAddr>,
     /// It came by TLS.
     pub(crate) secure: bool,
+    /// What was agreed on with the client, where there is a connection by TLS.
+    pub(crate) agreed: Option<Agreed<'r>>,
     pub(crate) request: &'r mut Request,
     /// The request as sent to the upstream.
     pub(crate) out: &'r mut Vec<u8>,

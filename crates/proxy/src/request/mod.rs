@@ -181,6 +181,7 @@ impl Exchange<'_> {
             listener: self.listener,
             peer: self.client.peer,
             secure: self.client.is_secure(),
+            agreed: self.client.agreed(&self.snapshot.tls),
             drawn: true,
             request: &mut self.scratch.request,
             out: &mut self.scratch.out,

@@ -35,11 +35,21 @@ pub(crate) const OURS: NameSet = NameSet::of(&[
     Known::XRequestId,
     Known::Via,
     Known::MaxForwards,
+    Known::ClientCert,
+    Known::ClientCertChain,
     // CGI would make HTTP_PROXY of it, which libraries take for their proxy (httpoxy).
     Known::Proxy,
 ]);
 /// Of these, what a trusted proxy says is passed on.
-const TRUSTED: NameSet = NameSet::of(&[Known::XForwardedOther, Known::Forwarded, Known::XRealIp]);
+const TRUSTED: NameSet = NameSet::of(&[
+    Known::XForwardedOther,
+    Known::Forwarded,
+    Known::XRealIp,
+    Known::ClientCert,
+    Known::ClientCertChain,
+]);
+/// What is said of a client's certificate (RFC 9440).
+const CERTIFICATES: NameSet = NameSet::of(&[Known::ClientCert, Known::ClientCertChain]);
 /// What must not arrive under another spelling either.
 pub(crate) const PROTECTED: NameSet = NameSet(OURS.0 & !(1 << Known::Via as u8));
 
@@ -90,7 +100,13 @@ fn fields(q: &mut Inquiry<'_>, effective: &Effective) -> NameSet {
     } else {
         NameSet::default()
     };
-    let trusted = request.client.as_ref().is_some_and(|c| c.peer_trusted);
+    let mut passed = match &request.client {
+        Some(client) if client.peer_trusted => TRUSTED,
+        _ => NameSet::default(),
+    };
+    if q.agreed.is_some_and(|agreed| agreed.forwards()) {
+        passed = passed.without(CERTIFICATES);
+    }
     let block = request.block.bytes();
     let mut lines = LineCopier::new(block);
     for field in &request.fields.list {
@@ -99,7 +115,7 @@ fn fields(q: &mut Inquiry<'_>, effective: &Effective) -> NameSet {
             lines.push(field, out);
             continue;
         }
-        if field.dropped || (OURS.has(field.known) && !(trusted && TRUSTED.has(field.known))) {
+        if field.dropped || (OURS.has(field.known) && !passed.has(field.known)) {
             continue;
         }
         if field.underscore && PROTECTED.has(known_as_cgi(field.name.of(block))) {
@@ -166,6 +182,10 @@ fn ours(q: &mut Inquiry<'_>, set: NameSet) {
     }
     if !set.has(Known::XRequestId) {
         line(out, b"x-request-id", &request.id);
+    }
+    let shown = q.agreed.filter(|_| !set.has(Known::ClientCert)).and_then(|agreed| agreed.shown());
+    if let Some(field) = shown.as_ref().and_then(|shown| shown.field.as_deref()) {
+        line(out, b"client-cert", field);
     }
     if !set.has(Known::Via) {
         out.extend_from_slice(b"via: ");

@@ -18,6 +18,7 @@ pub(crate) fn route(q: &mut Inquiry<'_>) -> Result<RouteId, Refused> {
     match found {
         Ok(id) => {
             q.record.route = Some(id);
+            directed(q)?;
             Ok(id)
         }
         Err(refusal) => {
@@ -26,6 +27,22 @@ pub(crate) fn route(q: &mut Inquiry<'_>) -> Result<RouteId, Refused> {
             Err((Stage::Route, refusal))
         }
     }
+}
+
+/// A connection by which other things were asked of the client than the host of the request asks for is the wrong one:
+/// the client can make another (RFC 9110, 15.5.20).
+fn directed(q: &Inquiry<'_>) -> Result<(), Refused> {
+    let (Some(agreed), Some(tls)) = (q.agreed, &q.listener().tls) else { return Ok(()) };
+    if !tls.by_host {
+        return Ok(());
+    }
+    let host = std::str::from_utf8(q.request.host()).ok().and_then(|host| tls.names.find(host));
+    if host.or(tls.default.as_ref()).is_some_and(|host| !agreed.fits(*host)) {
+        let detail =
+            "This host asks clients for other certificates than this connection has: make a new one for it.";
+        return Err((Stage::Route, Refusal::client(421, "misdirected", detail).closing()));
+    }
+    Ok(())
 }
 
 /// Applications read some paths in another way: with `%2F` as a slash, or without `;a=b`. Where that would lead to

@@ -1,6 +1,7 @@
 //! The rules of each `[tls.NAME]`, made into what rustls answers by. Made once for a table, and shared by all workers.
 
 use super::keys::TicketKeys;
+use super::rules::Rules;
 use super::tickets::Tickets;
 use super::upstream::Secure;
 use pylos_core::table::{Certificate, Code, PathPart, Problem, Profile, Severity, Table, Tls, TlsId};
@@ -19,7 +20,7 @@ pub(super) const HTTP1: &[u8] = b"http/1.1";
 /// Of a table, by [`TlsId`].
 #[derive(Default)]
 pub(crate) struct Configs {
-    listeners: Vec<Arc<ServerConfig>>,
+    listeners: Vec<(Arc<ServerConfig>, Arc<Rules>)>,
     /// By upstream, then by target.
     upstreams: Vec<Vec<Option<Secure>>>,
 }
@@ -34,7 +35,7 @@ impl Configs {
         let (mut configs, mut problems) = (Vec::new(), Vec::new());
         for tls in &table.tls {
             match server_config(tls, keys, &provider) {
-                Ok(config) => configs.push(Arc::new(config)),
+                Ok((config, rules)) => configs.push((Arc::new(config), Arc::new(rules))),
                 Err(problem) => problems.push(problem),
             }
         }
@@ -58,13 +59,17 @@ impl Configs {
     }
 
     pub(crate) fn of(&self, id: TlsId) -> Arc<ServerConfig> {
-        Arc::clone(&self.listeners[id.index()])
+        Arc::clone(&self.listeners[id.index()].0)
+    }
+
+    pub(crate) fn rules(&self, id: TlsId) -> &Arc<Rules> {
+        &self.listeners[id.index()].1
     }
 }
 
 fn server_config(
     tls: &Tls, keys: &TicketKeys, provider: &Arc<CryptoProvider>,
-) -> Result<ServerConfig, Problem> {
+) -> Result<(ServerConfig, Rules), Problem> {
     let versions: &[_] = match tls.profile {
         Profile::Intermediate => &[&TLS13, &TLS12],
         Profile::Modern => &[&TLS13],
@@ -72,27 +77,32 @@ fn server_config(
     let wrong =
         |what: &str, error: &dyn std::fmt::Display| problem(["tls", &tls.name, what], &error.to_string());
     let resolver = Resolver::new(tls, provider)?;
+    let rules = Rules::new(tls, provider).map_err(|error| wrong("client", &error))?;
     let builder = ServerConfig::builder_with_provider(Arc::clone(provider));
     let builder = builder.with_protocol_versions(versions).map_err(|error| wrong("profile", &error))?;
-    let mut config = builder.with_no_client_auth().with_cert_resolver(Arc::new(resolver));
+    let builder = match &rules.clients {
+        Some(clients) => builder.with_client_cert_verifier(Arc::clone(clients) as _),
+        None => builder.with_no_client_auth(),
+    };
+    let mut config = builder.with_cert_resolver(Arc::new(resolver));
     config.alpn_protocols = vec![HTTP1.to_vec()];
     config.session_storage = Arc::new(NoServerSessionStorage {});
     config.ignore_client_order = false;
     if tls.tickets {
-        config.ticketer = Arc::new(Tickets::new(keys.clone(), &rules(tls)));
+        config.ticketer = Arc::new(Tickets::new(keys.clone(), &terms(tls, &rules)));
     } else {
         config.send_tls13_tickets = 0;
     }
-    Ok(config)
+    Ok((config, rules))
 }
 
 /// What a session was agreed on under: its tickets are for nobody else.
-fn rules(tls: &Tls) -> Vec<u8> {
+fn terms(tls: &Tls, rules: &Rules) -> Vec<u8> {
     let profile = match tls.profile {
         Profile::Intermediate => 0,
         Profile::Modern => 1,
     };
-    [&[profile][..], tls.name.as_bytes()].concat()
+    [&[profile][..], rules.digest(), tls.name.as_bytes()].concat()
 }
 
 fn problem(path: [&str; 3], message: &str) -> Problem {

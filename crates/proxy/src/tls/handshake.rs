@@ -25,38 +25,63 @@ pub(crate) enum Failure {
     Timeout,
     /// The client has left.
     Left,
+    /// The client does not believe our certificate.
+    NotBelieved,
     /// It speaks something else.
     NotTls,
     /// It names nobody who is here.
     UnknownName,
     /// No version, cipher suite or protocol in common.
     NothingInCommon,
-    /// The client's certificate.
+    /// The client has none to show.
+    NoCertificate,
+    /// It is from nobody who is believed, or does not hold.
     Certificate,
+    Revoked,
+    /// The list of revoked ones is out of date.
+    ListExpired,
+    /// There is no list of who has issued it.
+    NoList,
     Malformed,
 }
 
 impl Failure {
-    pub(crate) const ALL: [Failure; 8] = [
+    pub(crate) const ALL: [Failure; 13] = [
         Failure::TooMany,
         Failure::Timeout,
         Failure::Left,
+        Failure::NotBelieved,
         Failure::NotTls,
         Failure::UnknownName,
         Failure::NothingInCommon,
+        Failure::NoCertificate,
         Failure::Certificate,
+        Failure::Revoked,
+        Failure::ListExpired,
+        Failure::NoList,
         Failure::Malformed,
     ];
+
+    /// Whether one of both ends does not believe the other: somebody has to do something about that.
+    pub(crate) fn is_about_certificates(self) -> bool {
+        use Failure::{Certificate, ListExpired, NoCertificate, NoList, NotBelieved, Revoked};
+        matches!(self, NotBelieved | NoCertificate | Certificate | Revoked | ListExpired | NoList)
+    }
 
     pub(crate) fn name(self) -> &'static str {
         match self {
             Failure::TooMany => "too_many",
             Failure::Timeout => "timeout",
             Failure::Left => "client_gone",
+            Failure::NotBelieved => "refused_by_client",
             Failure::NotTls => "not_tls",
             Failure::UnknownName => "unknown_name",
             Failure::NothingInCommon => "nothing_in_common",
+            Failure::NoCertificate => "no_certificate",
             Failure::Certificate => "certificate",
+            Failure::Revoked => "revoked",
+            Failure::ListExpired => "crl_expired",
+            Failure::NoList => "no_crl",
             Failure::Malformed => "malformed",
         }
     }
@@ -110,6 +135,7 @@ async fn run(client: &Client, tls: &ListenTls, configs: &super::Configs) -> Resu
     };
     stream.begin(configs.of(id)).map_err(|error| failure(&error))?;
     within(wait, |cx| stream.poll_handshake(cx)).await?;
+    stream.settle(configs.rules(id)).map_err(|error| failure(&error))?;
     Ok(stream.is_resumed())
 }
 
@@ -130,18 +156,26 @@ async fn within<T>(
 }
 
 fn failure(error: &HandshakeError) -> Failure {
-    use rustls::Error;
+    use rustls::{AlertDescription, CertificateError, Error};
     match error {
         HandshakeError::Left | HandshakeError::Io => Failure::Left,
         HandshakeError::NotTls => Failure::NotTls,
         HandshakeError::Endless => Failure::Malformed,
         HandshakeError::Tls(error) => match error {
             Error::PeerIncompatible(_) | Error::NoApplicationProtocol => Failure::NothingInCommon,
-            Error::NoCertificatesPresented
-            | Error::InvalidCertificate(_)
-            | Error::InvalidCertRevocationList(_) => Failure::Certificate,
-            // What it does not like is ours.
-            Error::AlertReceived(_) => Failure::Left,
+            Error::NoCertificatesPresented => Failure::NoCertificate,
+            Error::InvalidCertificate(CertificateError::Revoked) => Failure::Revoked,
+            Error::InvalidCertificate(
+                CertificateError::ExpiredRevocationList
+                | CertificateError::ExpiredRevocationListContext { .. },
+            ) => Failure::ListExpired,
+            Error::InvalidCertificate(CertificateError::UnknownRevocationStatus) => Failure::NoList,
+            Error::InvalidCertificate(_) | Error::InvalidCertRevocationList(_) => Failure::Certificate,
+            // Who only leaves says so as well.
+            Error::AlertReceived(AlertDescription::CloseNotify | AlertDescription::UserCanceled) => {
+                Failure::Left
+            }
+            Error::AlertReceived(_) => Failure::NotBelieved,
             _ => Failure::Malformed,
         },
     }

@@ -1,31 +1,25 @@
 //! A TLS session over a socket, by rustls' unbuffered interface: records are decrypted where they were read, and
 //! encrypted into one block of the thread. What is kept while nothing moves is rustls' own state.
 
-use crate::buffer::{Buffer, SMALL};
+use super::clients::Clients;
+use super::flow::{Flow, broken, transfer};
+use super::rules::Rules;
+use super::shown::Shown;
+use crate::buffer::Buffer;
 use crate::socket::{has_nothing, poll_recv, poll_send};
 use crate::worker::Worker;
 use pylos_core::tls::{ClientHello, NotTls, peek};
 use rustls::HandshakeKind;
-use rustls::client::{ClientConfig, ClientConnectionData, UnbufferedClientConnection};
-use rustls::pki_types::ServerName;
-use rustls::server::{ServerConfig, ServerConnectionData, UnbufferedServerConnection};
-use rustls::unbuffered::{
-    ConnectionState, EncodeError, EncodeTlsData, EncryptError, InsufficientSizeError, UnbufferedStatus,
-    WriteTraffic,
-};
-use std::cell::RefCell;
+use rustls::client::{ClientConfig, UnbufferedClientConnection};
+use rustls::pki_types::{CertificateDer, ServerName};
+use rustls::server::{ServerConfig, UnbufferedServerConnection};
+use std::cell::{OnceCell, RefCell};
 use std::io::{self, IoSlice};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker, ready};
 use tokio::net::{TcpStream, UnixStream};
 
-/// Bytes that are encrypted at once, at most.
-const MOST_AT_ONCE: usize = 64 * 1024;
-/// Of a record: its head, what TLS 1.2 puts before the content, the tag and the kind behind it.
-const OVERHEAD: usize = 5 + 8 + 16 + 1;
-/// Content of a full record.
-const RECORD: usize = 1 << 14;
 /// Bytes of a handshake that were not understood yet: more is no handshake.
 const MOST_UNREAD: usize = 64 * 1024 + 1024;
 
@@ -45,6 +39,9 @@ pub(crate) struct TlsStream {
     socket: Socket,
     worker: Rc<Worker>,
     state: RefCell<State>,
+    /// Of a client's connection: by which rules it was agreed on, and what the client has shown then.
+    agreed: RefCell<Option<Arc<Rules>>>,
+    shown: OnceCell<Rc<Shown>>,
 }
 
 struct State {
@@ -60,60 +57,19 @@ enum Side {
     Client(UnbufferedClientConnection),
 }
 
-/// What lies between the socket and the connection.
-#[derive(Default)]
-struct Flow {
-    /// What came and is no whole record yet.
-    incoming: Buffer,
-    /// What was decrypted and not taken yet.
-    plain: Buffer,
-    /// Encrypted, and not taken by the socket yet.
-    outgoing: Vec<u8>,
-    /// How much of it was.
-    sent: usize,
-    /// Content of `outgoing` whose writer still waits.
-    accepted: usize,
-    /// The other side has said that it sends nothing more.
-    peer_closed: bool,
-    closed: bool,
-}
-
-/// What rustls has for both ends, each in a type of its own.
-trait Unbuffered {
-    type Data;
-    fn process<'c, 'i>(&'c mut self, incoming: &'i mut [u8]) -> UnbufferedStatus<'c, 'i, Self::Data>;
-}
-
-impl Unbuffered for UnbufferedServerConnection {
-    type Data = ServerConnectionData;
-    fn process<'c, 'i>(&'c mut self, incoming: &'i mut [u8]) -> UnbufferedStatus<'c, 'i, Self::Data> {
-        self.process_tls_records(incoming)
-    }
-}
-
-impl Unbuffered for UnbufferedClientConnection {
-    type Data = ClientConnectionData;
-    fn process<'c, 'i>(&'c mut self, incoming: &'i mut [u8]) -> UnbufferedStatus<'c, 'i, Self::Data> {
-        self.process_tls_records(incoming)
-    }
-}
-
-/// What became of a call of rustls.
-enum On {
-    Again,
-    /// For more bytes, from either side.
-    Wait,
-    PeerClosed,
-    Failed(rustls::Error),
-}
-
 impl TlsStream {
     /// A client's connection, on which nothing was said yet.
     pub(crate) fn accepted(socket: Socket, worker: Rc<Worker>) -> Self {
+        Self::new(socket, worker, Side::Unknown)
+    }
+
+    fn new(socket: Socket, worker: Rc<Worker>, side: Side) -> Self {
         TlsStream {
             socket,
             worker,
-            state: RefCell::new(State { side: Side::Unknown, flow: Flow::default() }),
+            state: RefCell::new(State { side, flow: Flow::default() }),
+            agreed: RefCell::new(None),
+            shown: OnceCell::new(),
         }
     }
 
@@ -122,8 +78,7 @@ impl TlsStream {
         socket: Socket, worker: Rc<Worker>, config: Arc<ClientConfig>, name: ServerName<'static>,
     ) -> Result<Self, HandshakeError> {
         let connection = UnbufferedClientConnection::new(config, name).map_err(HandshakeError::Tls)?;
-        let state = State { side: Side::Client(connection), flow: Flow::default() };
-        Ok(TlsStream { socket, worker, state: RefCell::new(state) })
+        Ok(Self::new(socket, worker, Side::Client(connection)))
     }
 
     /// Waits for the client's first message, which says whom it wants.
@@ -192,6 +147,39 @@ impl TlsStream {
     /// Whether a former session goes on, once the handshake is done.
     pub(crate) fn is_resumed(&self) -> bool {
         self.state.borrow().side.handshake_kind() == Some(HandshakeKind::Resumed)
+    }
+
+    /// Takes down by which rules the handshake came about. Whoever goes on with a former session has shown a certificate
+    /// then: it is looked up anew, since it may have been revoked meanwhile.
+    pub(super) fn settle(&self, rules: &Arc<Rules>) -> Result<(), HandshakeError> {
+        if let Some(clients) = &rules.clients {
+            if self.is_resumed() {
+                clients.admit(self.state.borrow().side.shown()).map_err(HandshakeError::Tls)?;
+            }
+            self.agree(Arc::clone(rules));
+        }
+        Ok(())
+    }
+
+    pub(super) fn agree(&self, rules: Arc<Rules>) {
+        let shown =
+            self.state.borrow().side.shown().and_then(<[_]>::first).map(|own| Shown::new(own, rules.forward));
+        if let Some(shown) = shown.flatten() {
+            let _ = self.shown.set(Rc::new(shown));
+        }
+        *self.agreed.borrow_mut() = Some(rules);
+    }
+
+    pub(super) fn rules(&self) -> Option<Arc<Rules>> {
+        self.agreed.borrow().clone()
+    }
+
+    pub(super) fn is_admitted_by(&self, clients: &Clients) -> bool {
+        clients.admit(self.state.borrow().side.shown()).is_ok()
+    }
+
+    pub(super) fn shown(&self) -> Option<Rc<Shown>> {
+        self.shown.get().cloned()
     }
 
     /// Ready when a read may give something; holds nothing meanwhile.
@@ -315,6 +303,14 @@ impl Side {
             Side::Client(connection) => connection.is_handshaking(),
         }
     }
+    /// The certificates of the other end, its own first.
+    fn shown(&self) -> Option<&[CertificateDer<'static>]> {
+        match self {
+            Side::Unknown => None,
+            Side::Server(connection) => connection.peer_certificates(),
+            Side::Client(connection) => connection.peer_certificates(),
+        }
+    }
     fn handshake_kind(&self) -> Option<HandshakeKind> {
         match self {
             Side::Unknown => None,
@@ -348,143 +344,6 @@ impl State {
     }
 }
 
-impl Flow {
-    /// Decrypts what has come: into `into`, and what does not fit there into `plain`; gives how much that was. What
-    /// the protocol wants to answer lies in `outgoing`.
-    fn receive<C: Unbuffered>(
-        &mut self, connection: &mut C, worker: &Worker, mut into: Option<&mut Buffer>,
-    ) -> Result<usize, rustls::Error> {
-        let mut read = 0;
-        loop {
-            let UnbufferedStatus { mut discard, state } = connection.process(self.incoming.bytes_mut());
-            let on = match state {
-                Ok(ConnectionState::ReadTraffic(mut traffic)) => {
-                    while let Some(record) = traffic.next_record() {
-                        let record = record?;
-                        discard += record.discard;
-                        read += record.payload.len();
-                        deliver(record.payload, into.as_deref_mut(), &mut self.plain, worker);
-                    }
-                    On::Again
-                }
-                Ok(ConnectionState::EncodeTlsData(data)) => {
-                    encode(data, &mut self.outgoing);
-                    On::Again
-                }
-                Ok(ConnectionState::TransmitTlsData(data)) => {
-                    data.done();
-                    On::Again
-                }
-                Ok(ConnectionState::PeerClosed | ConnectionState::Closed) => On::PeerClosed,
-                Ok(_) => On::Wait,
-                Err(error) => On::Failed(error),
-            };
-            self.incoming.consume(discard);
-            match on {
-                On::Failed(error) => {
-                    // The alert that belongs to it.
-                    while let UnbufferedStatus { state: Ok(ConnectionState::EncodeTlsData(data)), .. } =
-                        connection.process(self.incoming.bytes_mut())
-                    {
-                        encode(data, &mut self.outgoing);
-                    }
-                    return Err(error);
-                }
-                On::Again => {}
-                On::Wait => return Ok(read),
-                On::PeerClosed => {
-                    self.peer_closed = true;
-                    return Ok(read);
-                }
-            }
-        }
-    }
-
-    /// Reads once from the socket.
-    fn poll_fill(
-        &mut self, socket: &Socket, worker: &Worker, cx: &mut Context<'_>,
-    ) -> Poll<io::Result<usize>> {
-        if !self.incoming.is_lent() {
-            self.incoming = worker.buffers.small();
-        }
-        if self.incoming.room().is_empty() {
-            // A record of full length is longer than a small buffer.
-            let mut larger = worker.buffers.large();
-            larger.push(self.incoming.bytes());
-            worker.buffers.give(std::mem::replace(&mut self.incoming, larger));
-        }
-        let n = ready!(socket.poll_recv(cx, self.incoming.room()))?;
-        self.incoming.filled(n);
-        Poll::Ready(Ok(n))
-    }
-
-    /// Encrypts the parts, as far as they are taken at once; gives how much of them that was.
-    fn encrypt<C: Unbuffered>(
-        &mut self, connection: &mut C, worker: &Worker, parts: &[IoSlice<'_>], out: &mut Vec<u8>,
-    ) -> io::Result<usize> {
-        loop {
-            let UnbufferedStatus { mut discard, state } = connection.process(self.incoming.bytes_mut());
-            let encrypted = match state.map_err(broken)? {
-                ConnectionState::WriteTraffic(mut traffic) => Some(encrypt_parts(&mut traffic, parts, out)?),
-                ConnectionState::EncodeTlsData(data) => {
-                    encode(data, out);
-                    None
-                }
-                ConnectionState::TransmitTlsData(data) => {
-                    data.done();
-                    None
-                }
-                ConnectionState::ReadTraffic(mut traffic) => {
-                    while let Some(record) = traffic.next_record() {
-                        let record = record.map_err(broken)?;
-                        discard += record.discard;
-                        deliver(record.payload, None, &mut self.plain, worker);
-                    }
-                    None
-                }
-                _ => return Err(io::ErrorKind::BrokenPipe.into()),
-            };
-            self.incoming.consume(discard);
-            if let Some(accepted) = encrypted {
-                return Ok(accepted);
-            }
-        }
-    }
-
-    fn close<C: Unbuffered>(&mut self, connection: &mut C) -> Result<(), rustls::Error> {
-        let UnbufferedStatus { discard, state } = connection.process(self.incoming.bytes_mut());
-        if let ConnectionState::WriteTraffic(mut traffic) = state? {
-            let at = self.outgoing.len();
-            self.outgoing.resize(at + 64, 0);
-            let n = traffic.queue_close_notify(&mut self.outgoing[at..]).unwrap_or(0);
-            self.outgoing.truncate(at + n);
-        }
-        self.incoming.consume(discard);
-        Ok(())
-    }
-
-    /// Sends what is encrypted.
-    fn poll_flush(&mut self, socket: &Socket, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        while self.sent < self.outgoing.len() {
-            self.sent += ready!(socket.poll_send(cx, &self.outgoing[self.sent..]))?;
-        }
-        if !self.outgoing.is_empty() {
-            self.outgoing = Vec::new();
-        }
-        self.sent = 0;
-        Poll::Ready(Ok(()))
-    }
-
-    /// Gives empty buffers back.
-    fn settle(&mut self, worker: &Worker) {
-        for buffer in [&mut self.incoming, &mut self.plain] {
-            if buffer.is_lent() && buffer.is_empty() {
-                worker.buffers.give(std::mem::take(buffer));
-            }
-        }
-    }
-}
-
 /// Why a handshake came to nothing.
 #[derive(Debug)]
 pub(crate) enum HandshakeError {
@@ -495,85 +354,14 @@ pub(crate) enum HandshakeError {
     NotTls,
 }
 
-fn broken(error: rustls::Error) -> io::Error {
-    io::Error::new(io::ErrorKind::InvalidData, error)
-}
-
-fn transfer(from: &mut Buffer, into: &mut Buffer) -> usize {
-    let room = into.room();
-    let n = room.len().min(from.len());
-    room[..n].copy_from_slice(&from.bytes()[..n]);
-    into.filled(n);
-    from.consume(n);
-    n
-}
-
-fn deliver(payload: &[u8], into: Option<&mut Buffer>, plain: &mut Buffer, worker: &Worker) {
-    let mut rest = payload;
-    if let Some(into) = into.filter(|_| plain.is_empty()) {
-        let room = into.room();
-        let n = room.len().min(rest.len());
-        room[..n].copy_from_slice(&rest[..n]);
-        into.filled(n);
-        rest = &rest[n..];
-    }
-    if !rest.is_empty() {
-        if !plain.is_lent() {
-            *plain = worker.buffers.small();
-        }
-        plain.push(rest);
-    }
-}
-
-fn encode<D>(mut data: EncodeTlsData<'_, D>, out: &mut Vec<u8>) {
-    let at = out.len();
-    let mut size = SMALL / 4;
-    loop {
-        out.resize(at + size, 0);
-        match data.encode(&mut out[at..]) {
-            Ok(n) => return out.truncate(at + n),
-            Err(EncodeError::InsufficientSize(InsufficientSizeError { required_size })) => {
-                size = required_size
-            }
-            Err(EncodeError::AlreadyEncoded) => return out.truncate(at),
-        }
-    }
-}
-
-fn encrypt_parts<D>(
-    traffic: &mut WriteTraffic<'_, D>, parts: &[IoSlice<'_>], out: &mut Vec<u8>,
-) -> io::Result<usize> {
-    let mut accepted = 0;
-    for part in parts {
-        let part = &part[..part.len().min(MOST_AT_ONCE - accepted)];
-        if part.is_empty() {
-            continue;
-        }
-        let at = out.len();
-        out.resize(at + part.len() + OVERHEAD * part.len().div_ceil(RECORD), 0);
-        let n = loop {
-            match traffic.encrypt(part, &mut out[at..]) {
-                Ok(n) => break n,
-                Err(EncryptError::InsufficientSize(InsufficientSizeError { required_size })) => {
-                    out.resize(at + required_size, 0);
-                }
-                Err(EncryptError::EncryptExhausted) => return Err(io::ErrorKind::BrokenPipe.into()),
-            }
-        };
-        out.truncate(at + n);
-        accepted += part.len();
-    }
-    Ok(accepted)
-}
-
 impl Socket {
-    fn poll_recv(&self, cx: &mut Context<'_>, room: &mut [u8]) -> Poll<io::Result<usize>> {
+    pub(super) fn poll_recv(&self, cx: &mut Context<'_>, room: &mut [u8]) -> Poll<io::Result<usize>> {
         match self {
             Socket::Tcp(s) => poll_recv(s, cx, room),
             Socket::Unix(s) => poll_recv(s, cx, room),
         }
     }
-    fn poll_send(&self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+    pub(super) fn poll_send(&self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         match self {
             Socket::Tcp(s) => poll_send(s, cx, bytes),
             Socket::Unix(s) => poll_send(s, cx, bytes),

@@ -140,6 +140,7 @@ fn check_timeouts(name: &str, timeouts: &RawListenTimeouts, problems: &mut Probl
         ("body_idle", timeouts.body_idle),
         ("send_idle", timeouts.send_idle),
         ("client_fin", timeouts.client_fin),
+        ("handshake", timeouts.handshake),
     ] {
         values::wait(value, place!["listen", name, "timeouts", key], problems);
     }

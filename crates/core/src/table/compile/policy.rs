@@ -41,6 +41,7 @@ pub(super) fn compile(raw: &BTreeMap<String, RawPolicy>, problems: &mut Problems
                 let limit = limit::compile(name, (rates, *burst), key, &givers, problems);
                 (Phase::Limits, PolicyKind::RateLimit(limit))
             }
+            RawKind::Mtls => (Phase::Identity, PolicyKind::Mtls),
             RawKind::Python { .. } => match python::compile(name, &policy.kind, problems) {
                 Some((phase, python)) => (phase, PolicyKind::Python(python)),
                 None => continue,

@@ -1,8 +1,8 @@
 //! `[tls.NAME]`, and what a listener says about it.
 
-use crate::table::raw::{RawCertificate, RawListen, RawTls};
+use crate::table::raw::{RawCertificate, RawClientAuth, RawListen, RawTls};
 use crate::table::tls::Hidden;
-use crate::table::{Certificate, Code, ListenTls, Problems, Profile, Tls, TlsId, place};
+use crate::table::{Certificate, ClientAuth, Code, ListenTls, Problems, Profile, Tls, TlsId, place};
 use crate::tls::Names;
 use std::collections::BTreeMap;
 
@@ -34,6 +34,28 @@ fn one(name: &str, raw: &RawTls, problems: &mut Problems) -> Tls {
             }
         },
         tickets: raw.tickets,
+        client: raw.client.as_ref().map(|client| client_auth(name, client, problems)),
+    }
+}
+
+fn client_auth(name: &str, raw: &RawClientAuth, problems: &mut Problems) -> ClientAuth {
+    if raw.ca.is_empty() {
+        problems
+            .report(Code::BadValue, place!["tls", name, "client", "ca"], "there is nobody to believe")
+            .hint("the certificate of who issues those of clients");
+    }
+    if !matches!(raw.crl_scope.as_str(), "leaf" | "chain") {
+        let message = format!("`{}` is no scope", raw.crl_scope);
+        problems
+            .report(Code::BadValue, place!["tls", name, "client", "crl_scope"], message)
+            .hint("`leaf` or `chain`");
+    }
+    ClientAuth {
+        ca: raw.ca.as_str().into(),
+        required: raw.required,
+        crls: raw.crls.iter().map(|list| list.as_str().into()).collect(),
+        whole_chain: raw.crl_scope == "chain",
+        forward: raw.forward,
     }
 }
 
@@ -78,7 +100,8 @@ pub(super) fn of_listener(
         }
         id
     });
-    (!listen.tls.is_empty()).then_some(ListenTls { names, default })
+    let by_host = listen.tls.iter().any(|tls| raw.get(tls).is_some_and(|tls| tls.client.is_some()));
+    (!listen.tls.is_empty()).then_some(ListenTls { by_host, names, default })
 }
 
 /// Tables are in the order of their names.

@@ -1,0 +1,82 @@
+//! Under which rules a client's connection was agreed on, and whether these are still the ones that hold.
+
+use super::clients::Clients;
+use super::config::Configs;
+use super::session::TlsStream;
+use super::shown::Shown;
+use aws_lc_rs::digest::{SHA256, digest};
+use pylos_core::table::{ClientAuth, Tls, TlsId};
+use rustls::crypto::CryptoProvider;
+use std::rc::Rc;
+use std::sync::Arc;
+
+/// Of one `[tls.NAME]`, as far as they are about who clients are.
+#[derive(Debug)]
+pub(crate) struct Rules {
+    name: Arc<str>,
+    pub(super) clients: Option<Arc<Clients>>,
+    /// Of all that decides who is believed.
+    digest: Option<[u8; 32]>,
+    /// Targets are told the certificate.
+    pub(super) forward: bool,
+}
+
+impl Rules {
+    pub(super) fn new(tls: &Tls, provider: &Arc<CryptoProvider>) -> Result<Self, String> {
+        let clients = tls.client.as_ref().map(|auth| Clients::new(auth, provider)).transpose()?;
+        Ok(Rules {
+            name: Arc::clone(&tls.name),
+            clients: clients.map(Arc::new),
+            digest: tls.client.as_ref().map(digest_of),
+            forward: tls.client.as_ref().is_some_and(|auth| auth.forward),
+        })
+    }
+
+    pub(super) fn digest(&self) -> &[u8] {
+        self.digest.as_ref().map_or(&[], |digest| digest)
+    }
+}
+
+fn digest_of(auth: &ClientAuth) -> [u8; 32] {
+    let mut text = vec![u8::from(auth.required), u8::from(auth.whole_chain)];
+    for part in std::iter::once(&auth.ca).chain(&auth.crls) {
+        text.extend_from_slice(&(part.len() as u64).to_be_bytes());
+        text.extend_from_slice(part.as_bytes());
+    }
+    digest(&SHA256, &text).as_ref().try_into().expect("32 bytes")
+}
+
+/// A client's encrypted connection, for the stages that decide.
+#[derive(Clone, Copy)]
+pub(crate) struct Agreed<'s> {
+    pub(crate) stream: &'s TlsStream,
+    pub(crate) configs: &'s Configs,
+}
+
+impl Agreed<'_> {
+    /// Whether a request for a host that this one answers for may come by the connection. Where both ask for the same of
+    /// clients, it may (RFC 9110, 15.5.20). Where a reload has changed that since, it is looked up anew.
+    pub(crate) fn fits(&self, host: TlsId) -> bool {
+        let now = self.configs.rules(host);
+        let Some(then) = self.stream.rules() else { return now.digest.is_none() };
+        if Arc::ptr_eq(&then, now) || then.digest == now.digest {
+            return true;
+        }
+        let admits = |clients: &Arc<Clients>| self.stream.is_admitted_by(clients);
+        if then.name != now.name || !now.clients.as_ref().is_none_or(admits) {
+            return false;
+        }
+        self.stream.agree(Arc::clone(now));
+        true
+    }
+
+    /// Whether targets are told the certificate, or that there is none.
+    pub(crate) fn forwards(&self) -> bool {
+        self.stream.rules().is_some_and(|rules| rules.forward)
+    }
+
+    /// What the client has shown, and is believed.
+    pub(crate) fn shown(&self) -> Option<Rc<Shown>> {
+        self.stream.shown()
+    }
+}
