@@ -86,8 +86,8 @@ class Ledger:
         """Clients that left in the middle."""
         self._incidents = incidents
         self._number = 0
-        self._awaited: dict[str, float] = {}
-        """Answered at which time, and no line yet."""
+        self._awaited: dict[str, tuple[float, float]] = {}
+        """When they began and were answered; no line yet."""
         self._early: dict[str, None] = {}
         """With a line, and not answered yet."""
         self._done: OrderedDict[str, bool] = OrderedDict()
@@ -126,7 +126,7 @@ class Ledger:
             del self._early[asked.token]
             self._finish(asked.token, had_line=True)
         else:
-            self._awaited[asked.token] = now
+            self._awaited[asked.token] = asked.began, now
 
     def _fail(self, asked: Asked, how: str) -> None:
         now = time.monotonic()
@@ -175,10 +175,11 @@ class Ledger:
     def look_for_lines(self, *, last: bool = False) -> None:
         """Find answers whose line has not come, though it should have; the `last` time all of them."""
         now = time.monotonic()
-        late = [token for token, when in self._awaited.items() if last or now - when > LINE_SECONDS]
+        late = [token for token, (_, when) in self._awaited.items() if last or now - when > LINE_SECONDS]
         for token in late:
-            when = self._awaited.pop(token)
-            if self._incidents.explain(Effect.ENDS_REQUESTS, when, when + GRACE):
+            began, when = self._awaited.pop(token)
+            # What a slow client has read last may have been in the system's hands for long, and its process killed.
+            if self._incidents.explain(Effect.ENDS_REQUESTS, began, when + GRACE):
                 self.lines_excused += 1
             else:
                 self.breach(f"{token} was answered and has no line in the access log", when)

@@ -152,6 +152,24 @@ def trusting(*roots: Issued) -> ssl.SSLContext:
     return context
 
 
+def showing(issued: Issued, folder: Path, *clients: Issued) -> ssl.SSLContext:
+    """What a server has that shows this certificate, and asks for one of those whom these authorities vouch for."""
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(issued.save(folder, f"server-{issued.serial:x}"), folder / f"server-{issued.serial:x}.key")
+    if clients:
+        context.load_verify_locations(cadata="".join(root.pem for root in clients))
+        context.verify_flags &= ~ssl.VERIFY_X509_STRICT
+        context.verify_mode = ssl.CERT_REQUIRED
+    return context
+
+
+def shown_by(issued: Issued, folder: Path, *roots: Issued) -> ssl.SSLContext:
+    """What a client has that shows this certificate, and trusts these authorities."""
+    context = trusting(*roots)
+    context.load_cert_chain(issued.save(folder, f"client-{issued.serial:x}"), folder / f"client-{issued.serial:x}.key")
+    return context
+
+
 LOWER = Path(__file__).parent / "golden" / "lower"
 
 

@@ -2,12 +2,14 @@
 //! and JSON; descriptors travel with the first byte of the length.
 
 use crate::explain::Explanation;
+use pylos_core::table::raw::RawCertificate;
 use pylos_core::table::{Problem, RawTable};
 use rustix::net::{
     RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer, SendAncillaryMessage,
     SendFlags, recvmsg, send, sendmsg,
 };
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use std::io::{self, IoSlice, IoSliceMut};
 use std::mem::MaybeUninit;
 use std::os::fd::{BorrowedFd, OwnedFd};
@@ -43,6 +45,11 @@ pub(crate) enum Order {
     /// What keys for tickets of TLS sessions are made from, in hexadecimal digits, the one in use first.
     Keys {
         tickets: Vec<String>,
+    },
+    /// What authorities of ACME are answered from now on, and nothing else: by token, and by name of a server.
+    Challenges {
+        tokens: BTreeMap<String, String>,
+        certificates: BTreeMap<String, RawCertificate>,
     },
     /// The line came along over which the supervisor answers requests of admin listeners.
     Admin,

@@ -28,6 +28,7 @@ mod tls;
 mod socket;
 mod timer;
 mod buffer;
+mod challenges;
 mod clock;
 
 pub use explain::{Explanation, Question, explain};

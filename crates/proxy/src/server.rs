@@ -4,6 +4,7 @@
 mod status;
 
 use crate::bounds::Bounds;
+use crate::challenges::Challenges;
 use crate::control::{Channel, NewLane, NewSocket, Order, Report};
 use crate::explain::{Question, explain_live};
 use crate::handover::{self, Asker, Counters};
@@ -16,6 +17,7 @@ use crate::telemetry::log_writer::LogWriter;
 use crate::tls::{Configs, TicketKeys};
 use crate::upstream::resolve::{Named, resolve_first};
 use crate::worker::{self, Message, StdListening, Update};
+use pylos_core::table::raw::RawCertificate;
 use pylos_core::table::{
     Code, PathPart, Policy, PolicyKind, Problem, PythonPolicy, RawTable, Severity, Table, TargetAddress,
     compile,
@@ -131,6 +133,7 @@ impl Server {
                 Ok(Order::Forget { policy }) => self.forget(policy.as_deref()),
                 Ok(Order::Reopen) => self.reopen(),
                 Ok(Order::Keys { tickets }) => self.take_keys(&tickets),
+                Ok(Order::Challenges { tokens, certificates }) => self.answer_by(tokens, certificates),
                 Ok(Order::Admin) => {
                     self.shared.set_admin_line(descriptors.into_iter().next());
                     Ok(())
@@ -214,6 +217,15 @@ impl Server {
             Some(keys) => self.keys = keys,
             None => events::error("order_not_understood", &[("error", "these are no keys")]),
         }
+        Ok(())
+    }
+
+    fn answer_by(
+        &self, tokens: BTreeMap<String, String>, certificates: BTreeMap<String, RawCertificate>,
+    ) -> std::io::Result<()> {
+        let (challenges, wrong) = Challenges::new(tokens, certificates);
+        wrong.iter().for_each(|why| events::error("order_not_understood", &[("error", why)]));
+        self.shared.set_challenges(challenges);
         Ok(())
     }
 

@@ -1,6 +1,7 @@
 //! What all workers know of each other: loads, mailboxes, targets, counters of the process.
 
 use crate::bounds::{Bounds, NowAndThen};
+use crate::challenges::Challenges;
 use crate::given::Given;
 use crate::handover::Asker;
 use crate::lane;
@@ -58,6 +59,9 @@ pub(crate) struct Shared {
     limits: Mutex<BTreeMap<Box<str>, Arc<Limit>>>,
     /// What another process knew of targets.
     inherited: Mutex<BTreeMap<(Box<str>, Box<str>), Health>>,
+    /// There are some: most of the time there are none, and a request looks no further.
+    challenged: AtomicBool,
+    challenges: RwLock<Arc<Challenges>>,
     asks: AtomicBool,
     asker: RwLock<Option<Arc<Asker>>>,
     /// The supervisor's line for requests of admin listeners, until the side worker takes it.
@@ -85,6 +89,8 @@ impl Shared {
             memories: Mutex::default(),
             limits: Mutex::default(),
             inherited: Mutex::default(),
+            challenged: AtomicBool::new(false),
+            challenges: RwLock::default(),
             asks: AtomicBool::new(false),
             asker: RwLock::default(),
             admin_line: Mutex::default(),
@@ -94,6 +100,17 @@ impl Shared {
     /// Whether memory runs out by what clients do. With few of them it does not: to refuse them would free nothing.
     pub(crate) fn is_short_of_memory(&self) -> bool {
         self.memory.is_tight() && self.bounds.open() > FEW
+    }
+
+    pub(crate) fn set_challenges(&self, challenges: Challenges) {
+        let any = !challenges.is_empty();
+        *self.challenges.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(challenges);
+        self.challenged.store(any, Relaxed);
+    }
+    /// What authorities are answered; `None` where nothing is.
+    pub(crate) fn challenges(&self) -> Option<Arc<Challenges>> {
+        let any = self.challenged.load(Relaxed);
+        any.then(|| Arc::clone(&self.challenges.read().unwrap_or_else(PoisonError::into_inner)))
     }
 
     pub(crate) fn given(&self, worker: usize) -> &Given {

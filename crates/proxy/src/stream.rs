@@ -122,7 +122,14 @@ impl Stream {
 
     /// Whether a record of TLS has begun to come and is not whole.
     pub(crate) fn is_within_record(&self) -> bool {
-        matches!(self, Stream::Tls(stream) if stream.is_within_record())
+        matches!(self, Stream::Tls(stream) if stream.begun() > 0)
+    }
+
+    /// Says, where TLS has a word for it, that all was said. To be called at an end that is in order, and at no other.
+    pub(crate) fn say_goodbye(&self) {
+        if let Stream::Tls(stream) = self {
+            stream.say_goodbye();
+        }
     }
 
     /// Makes the coming close a reset: what was sent and not yet received is lost with it.
@@ -172,6 +179,27 @@ impl ReadHalf<'_> {
         }
     }
 
+    /// Bytes of a record of TLS that is not whole yet.
+    pub(crate) fn begun(&self) -> usize {
+        if let ReadHalf::Tls(stream) = self { stream.begun() } else { 0 }
+    }
+
+    /// Reads once, or until a further piece of a record of TLS has come, and then gives `None`: who waits for content
+    /// can tell by that that some is on its way.
+    pub(crate) async fn read_piece(
+        &mut self, into: &mut Buffer, wait: Wait<'_>,
+    ) -> Result<Option<usize>, Broken> {
+        let begun = self.begun();
+        let read = poll_fn(|cx| match self.poll_read(cx, into) {
+            Poll::Ready(read) => Poll::Ready(read.map(Some).map_err(Broken::from)),
+            Poll::Pending if self.begun() > begun => Poll::Ready(Ok(None)),
+            Poll::Pending => wait.pending(cx).map_or(Poll::Pending, |b| Poll::Ready(Err(b))),
+        })
+        .await;
+        wait.over();
+        read
+    }
+
     /// Reads once, waiting as long as `wait` allows.
     pub(crate) async fn read(&mut self, into: &mut Buffer, wait: Wait<'_>) -> Result<usize, Broken> {
         let read = poll_fn(|cx| match self.poll_read(cx, into) {
@@ -196,16 +224,35 @@ impl WriteHalf<'_> {
         }
     }
 
+    /// What was taken is out.
+    fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self {
+            WriteHalf::Tcp(_) | WriteHalf::Unix(_) => Poll::Ready(Ok(())),
+            WriteHalf::Tls(s) => s.poll_flush(cx),
+        }
+    }
+
+    fn moved(&self) -> u32 {
+        if let WriteHalf::Tls(s) = self { s.moved() } else { 0 }
+    }
+
     /// Writes all parts, in one system call when the socket takes them. The deadline starts anew with each
-    /// piece that was taken. `written` counts what went out, also when the write fails.
+    /// piece that was taken. `written` counts what went out or may have, also when the write fails.
     pub(crate) async fn write_all(
         &mut self, parts: &mut [IoSlice<'_>], wait: Wait<'_>, written: &mut u64,
     ) -> Result<(), Broken> {
         let mut parts = parts;
         IoSlice::advance_slices(&mut parts, 0);
+        let mut moved = self.moved();
         let done = poll_fn(|cx| {
-            while !parts.is_empty() {
-                match self.poll_write(cx, parts) {
+            loop {
+                let polled = if parts.is_empty() {
+                    self.poll_flush(cx).map_ok(|()| 0)
+                } else {
+                    self.poll_write(cx, parts)
+                };
+                match polled {
+                    Poll::Ready(Ok(_)) if parts.is_empty() => return Poll::Ready(Ok(())),
                     Poll::Ready(Ok(0)) => {
                         return Poll::Ready(Err(io::Error::from(io::ErrorKind::WriteZero).into()));
                     }
@@ -216,11 +263,13 @@ impl WriteHalf<'_> {
                     }
                     Poll::Ready(Err(error)) => return Poll::Ready(Err(error.into())),
                     Poll::Pending => {
+                        if std::mem::replace(&mut moved, self.moved()) != moved {
+                            wait.over();
+                        }
                         return wait.pending(cx).map_or(Poll::Pending, |b| Poll::Ready(Err(b)));
                     }
                 }
             }
-            Poll::Ready(Ok(()))
         })
         .await;
         wait.over();

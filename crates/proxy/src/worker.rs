@@ -127,8 +127,6 @@ pub(crate) struct Worker {
     /// It ends: tunnels have until then to tell so, ms.
     farewell_until: Cell<Option<u64>>,
     pub(crate) tunnels: Cell<usize>,
-    /// Under way.
-    pub(crate) handshakes: Cell<u32>,
 }
 
 /// The thread's whole life.
@@ -179,7 +177,6 @@ impl Worker {
             end_at: Cell::new(None),
             farewell_until: Cell::new(None),
             tunnels: Cell::new(0),
-            handshakes: Cell::new(0),
         }
     }
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import ssl
 import threading
 from contextlib import suppress
 
@@ -32,6 +33,15 @@ class UpstreamConnection:
 
     thread: threading.Thread
     """Serves this connection; set by the upstream before it starts."""
+
+    def speak_tls(self, context: ssl.SSLContext) -> None:
+        """Answer the gateway's handshake; from here on all is encrypted. Raises ssl.SSLError where it fails."""
+        self._stream = ByteStream(context.wrap_socket(self._stream.socket, server_side=True))
+
+    @property
+    def tls(self) -> ssl.SSLSocket | None:
+        """What was agreed on; None without TLS."""
+        return self._stream.socket if isinstance(self._stream.socket, ssl.SSLSocket) else None
 
     @property
     def received(self) -> bytes:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import ssl
 from pathlib import Path
 
 from pylos.testing.connection import UpstreamConnection
@@ -18,8 +19,16 @@ class EchoUpstream(ScriptedUpstream):
     `body` (as Latin-1 text), `body_length`, `trailers`, `connection` (index of the upstream connection).
     """
 
-    def __init__(self, name: str = "echo", *, host: str = "127.0.0.1", port: int = 0, unix: Path | None = None) -> None:
-        super().__init__(serve=self._echo, host=host, port=port, unix=unix)
+    def __init__(
+        self,
+        name: str = "echo",
+        *,
+        host: str = "127.0.0.1",
+        port: int = 0,
+        unix: Path | None = None,
+        tls: ssl.SSLContext | None = None,
+    ) -> None:
+        super().__init__(serve=self._echo, host=host, port=port, unix=unix, tls=tls)
         self.name = name
 
     def _echo(self, connection: UpstreamConnection) -> None:

@@ -20,6 +20,7 @@ from __future__ import annotations
 
 import select
 import socket
+import ssl
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -41,7 +42,8 @@ class ScriptedUpstream:
 
     `replies`: the n-th request over all connections gets the n-th reply, the last reply serves all that follow; without
     any, every request gets 200 and the body "ok". A request is read whole before it is answered. `serve` takes whole
-    connections instead; when it returns, the connection is closed.
+    connections instead; when it returns, the connection is closed. With `tls` it speaks that; whoever
+    fails in the handshake has a connection without requests.
     """
 
     def __init__(
@@ -51,6 +53,7 @@ class ScriptedUpstream:
         host: str = "127.0.0.1",
         port: int = 0,
         unix: Path | None = None,
+        tls: ssl.SSLContext | None = None,
     ) -> None:
         self.address = ""
         """"127.0.0.1:40123" or "unix:/path", once started."""
@@ -63,6 +66,7 @@ class ScriptedUpstream:
         self._replying = threading.Lock()
         self._serve = serve or self._answer_all
         self._place = (host, port, unix)
+        self._tls = tls
         self._record = Record()
 
     # -- life ---------------------------------------------------------------------------------------------------------
@@ -113,8 +117,9 @@ class ScriptedUpstream:
 
     @property
     def url(self) -> str:
-        """The target as a configuration spells it: "http://127.0.0.1:40123" or "unix:/path"."""
-        return self.address if self.address.startswith("unix:") else f"http://{self.address}"
+        """The target as a configuration spells it: "http://127.0.0.1:40123", with TLS "https://…", or "unix:/path"."""
+        scheme = "http" if self._tls is None else "https"
+        return self.address if self.address.startswith("unix:") else f"{scheme}://{self.address}"
 
     @property
     def port(self) -> int:
@@ -177,6 +182,8 @@ class ScriptedUpstream:
 
     def _run(self, connection: UpstreamConnection) -> None:
         try:
+            if self._tls is not None:
+                connection.speak_tls(self._tls)
             self._serve(connection)
         except (OSError, IncompleteError, Stopped):
             pass  # the gateway left, or the test is over: both are the other side's story, not a failure of the script

@@ -11,6 +11,7 @@ use crate::timer::{Slot, Timer};
 use crate::tls::{Agreed, Configs, Failure};
 use crate::worker::Worker;
 use pylos_core::http1::Length;
+use std::cell::Cell;
 use std::future::poll_fn;
 use std::net::IpAddr;
 use std::rc::Rc;
@@ -29,7 +30,9 @@ pub(crate) struct Client {
     pub(crate) peer: Option<IpAddr>,
     pub(crate) socket: Rc<Socket>,
     pub(crate) worker: Rc<Worker>,
-    cells: Arc<ListenerCells>,
+    pub(crate) cells: Arc<ListenerCells>,
+    /// When it could say its first request: at the end of its handshake, where there is one.
+    ready_ms: Cell<u64>,
     /// A request has come on it.
     pub(crate) served: bool,
     /// The client has shut its sending side.
@@ -53,6 +56,7 @@ impl Client {
             socket,
             worker,
             cells,
+            ready_ms: Cell::new(0),
             served: false,
             eof: false,
         }
@@ -72,6 +76,7 @@ impl Client {
 
     pub(crate) fn handshake_done(&self, resumed: bool) {
         self.cells.handshakes.done(resumed);
+        self.ready_ms.set(self.worker.clock.ms());
     }
     pub(crate) fn handshake_failed(&self, failure: Failure) {
         self.cells.handshakes.failed(failure);
@@ -91,20 +96,24 @@ impl Client {
             return false;
         }
         let (timer, worker, stream, served) = (&self.timer, &self.worker, &self.stream, &self.served);
-        let socket = &self.socket;
+        let (socket, ready_ms) = (&self.socket, self.ready_ms.get());
         timer.idle.set(true);
         let wait = Wait { timer, clock: &worker.clock, slot: Slot::Client, ms };
         let readable = poll_fn(|cx| {
             if stream.poll_readable(cx).is_ready() {
                 return Poll::Ready(true);
             }
-            // A reload has dropped the listener.
-            if socket.listener().is_none() {
+            // A reload has dropped the listener, or wants TLS to be spoken here, or no more.
+            let secure = matches!(stream, Stream::Tls(_));
+            let snapshot = worker.snapshot();
+            let speaks = |index: usize| snapshot.table.listeners[index].tls.is_some() == secure;
+            if !socket.listener().is_some_and(speaks) {
                 return Poll::Ready(false);
             }
             if let Some(since) = worker.draining_since() {
                 // A request may be on its way on a connection that is new: it gets a moment.
-                timer.set(Slot::Client, since + if *served { 1 } else { DRAIN_GRACE_MS });
+                let until = if *served { since + 1 } else { since.max(ready_ms) + DRAIN_GRACE_MS };
+                timer.set(Slot::Client, until);
             }
             if wait.pending(cx).is_some() { Poll::Ready(false) } else { Poll::Pending }
         })

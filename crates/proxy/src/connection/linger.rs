@@ -14,7 +14,7 @@ const MOST_BYTES: usize = 64 << 20;
 
 pub(crate) async fn linger(mut client: Box<Client>) {
     if client.eof {
-        return;
+        return client.stream.say_goodbye();
     }
     client.stream.shut_writing();
     client.inbuf.clear();

@@ -22,16 +22,17 @@ use std::task::Poll;
 /// so that this future has one pointer of it, and all that a request needs in another that is gone by then.
 pub(crate) async fn serve(mut client: Box<Client>) {
     loop {
-        if client.inbuf.is_empty() {
-            let Some(index) = client.socket.listener() else { return };
+        if client.inbuf.is_empty() && !client.stream.is_within_record() {
+            let Some(index) = client.socket.listener() else { return client.stream.say_goodbye() };
             let ms = client.worker.snapshot().table.listeners[index].timeouts.idle;
             if !client.idle(ms).await {
-                return;
+                return client.stream.say_goodbye();
             }
         }
         match boxed(|| turn(&mut client)).await {
             End::Again => {}
-            End::Close => return,
+            End::Close => return client.stream.say_goodbye(),
+            End::Cut => return,
             End::Linger => return Box::pin(linger::linger(client)).await,
             End::Tunnel(tunnelled) => return Box::pin(tunnel::run(client, *tunnelled)).await,
         }
@@ -97,7 +98,7 @@ async fn tell_defect(client: &mut Client) -> End {
     let wait = Wait { timer: &client.timer, clock: &client.worker.clock, slot: Slot::Answer, ms: 1000 };
     let (_, mut to) = client.stream.split();
     let _ = to.write_all(&mut [std::io::IoSlice::new(text)], wait, &mut 0).await;
-    End::Close
+    End::Cut
 }
 
 async fn request_and_answer(x: &mut Exchange<'_>) -> End {
@@ -198,6 +199,8 @@ async fn read_more(x: &mut Exchange<'_>, listener: &Listener, most: usize) -> Re
     } else {
         match poll_fn(|cx| Poll::Ready(from.poll_read(cx, &mut client.inbuf))).await {
             Poll::Ready(read) => read.map_err(Broken::from),
+            // From its first byte on a record has the time of a head.
+            Poll::Pending if from.begun() > 0 => return Ok(Arrived::Head),
             Poll::Pending => return Ok(Arrived::Nothing),
         }
     };

@@ -172,7 +172,8 @@ impl<'q> Asked<'q> {
     fn outcome(&self, plan: &Plan, request: &Request) -> Outcome {
         let table = self.table;
         match plan {
-            Plan::Admin => Outcome::Admin,
+            // Challenges are answered by connections alone: no question comes to one.
+            Plan::Admin | Plan::Challenge(_) => Outcome::Admin,
             Plan::Answer(asked, reply) => {
                 let policy = table.policies[asked.policy.index()].name.to_string();
                 Outcome::Answer { status: reply.head.status, policy }

@@ -65,10 +65,15 @@ fn ask(q: &mut Inquiry<'_>, route: Option<RouteId>, from: usize) -> Result<Optio
         match (&policy.kind, part) {
             (_, Part::Rests) => {}
             (PolicyKind::RateLimit(own), _) => limit(q, (*id, own), route, part == Part::Watches)?,
-            (PolicyKind::Mtls, Part::Acts) => vouched(q)?,
-            (PolicyKind::Mtls, Part::Watches) => {
-                let refused = vouched(q).is_err();
-                q.record.would.extend(refused.then_some((*id, "client_certificate_required")));
+            (PolicyKind::Mtls, part) => {
+                let vouched = vouched(q);
+                if part == Part::Acts {
+                    vouched?;
+                } else if vouched.is_err() {
+                    q.record.would.push((*id, "client_certificate_required"));
+                }
+                // Those behind it may ask who it is.
+                q.decide_acting(route, place + 1);
             }
             (_, Part::Acts) => apply(policy, q.request)?,
             (_, Part::Watches) => q.record.would.extend(would(policy, q.request).map(|reason| (*id, reason))),

@@ -76,21 +76,24 @@ async fn read(x: &mut Exchange<'_>, pace: &mut Pace, wanted: usize) -> Result<()
     if client.inbuf.room().is_empty() {
         client.inbuf.grow(wanted.next_power_of_two());
     }
-    let received = client.inbuf.len() as u64;
-    let ms = pace.allowance(received, listener.limits.body_rate, listener.timeouts.body_idle);
-    let wait = Wait { timer: &client.timer, clock: &x.worker.clock, slot: Slot::Client, ms: ms.max(1) };
-    let began = x.worker.clock.ms();
     let (mut from, _) = client.stream.split();
-    let read = from.read(&mut client.inbuf, wait).await;
-    pace.waited += x.worker.clock.ms() - began;
-    match read {
-        Ok(0) => {
-            client.eof = true;
-            Err(broken_off())
-        }
-        Ok(_) => Ok(()),
-        Err(Broken::Timeout(_)) => Err(too_slow()),
-        Err(Broken::Failed(_)) => Err(broken_off()),
+    loop {
+        let received = (client.inbuf.len() + from.begun()) as u64;
+        let ms = pace.allowance(received, listener.limits.body_rate, listener.timeouts.body_idle);
+        let wait = Wait { timer: &client.timer, clock: &x.worker.clock, slot: Slot::Client, ms: ms.max(1) };
+        let began = x.worker.clock.ms();
+        let read = from.read_piece(&mut client.inbuf, wait).await;
+        pace.waited += x.worker.clock.ms() - began;
+        return match read {
+            Ok(None) => continue,
+            Ok(Some(0)) => {
+                client.eof = true;
+                Err(broken_off())
+            }
+            Ok(Some(_)) => Ok(()),
+            Err(Broken::Timeout(_)) => Err(too_slow()),
+            Err(Broken::Failed(_)) => Err(broken_off()),
+        };
     }
 }
 

@@ -139,12 +139,12 @@ async fn ended(x: &mut Exchange<'_>, outcome: Outcome) -> End {
         Outcome::Switched(tunnel) => End::Tunnel(tunnel),
         Outcome::Cut(ended) => {
             x.record.ended = Some(ended);
-            End::Close
+            End::Cut
         }
         Outcome::Reset(ended) => {
             x.record.ended = Some(ended);
             x.client.stream.reset_on_close();
-            End::Close
+            End::Cut
         }
         Outcome::NoAnswer(none) => refuse::refuse(x, &no_answer(&none.failure)).await,
     }
@@ -194,6 +194,9 @@ async fn connection(
         Err(failure) if !failure.is_targets() => Err(no_connection(&failure)),
         Err(failure) => {
             pool.cells.connect_failures.add(1);
+            if matches!(failure, NoConnection::Tls(_)) {
+                x.record.why = Some(failure.to_string().into());
+            }
             if let Some(ms) = pool.state.connect_failed(now) {
                 let (name, url) = (&settings.name, &settings.targets[target].url);
                 let why = failure.to_string();

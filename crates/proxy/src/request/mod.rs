@@ -36,6 +36,7 @@ use pylos_core::table::{Action, ListenerId, PolicyId, RouteId, Serve};
 use pylos_core::verdict::Reply;
 use record::Record;
 use std::rc::Rc;
+use std::sync::Arc;
 
 /// Everything that one request needs, reused by the next.
 #[derive(Default)]
@@ -79,6 +80,8 @@ pub(crate) enum End {
     Again,
     /// Closed now; whatever was sent is all there is.
     Close,
+    /// Closed now, and not all was sent: nothing may say that it was.
+    Cut,
     /// Closed once the client had the time to read what was sent: it may still be sending.
     Linger,
     /// Both sides speak another protocol from here on.
@@ -105,6 +108,8 @@ pub(crate) enum Plan {
     Refuse(Stage, Refusal),
     /// A policy answers.
     Answer(Asked, Box<Reply>),
+    /// An authority of ACME gets what it looks for.
+    Challenge(Arc<str>),
 }
 
 /// How far the deciding stages came.
@@ -160,6 +165,7 @@ pub(crate) async fn serve(x: &mut Exchange<'_>) -> End {
         Plan::Admin => admin::answer(x).await,
         Plan::Refuse(_, refusal) => refuse::refuse(x, &refusal).await,
         Plan::Answer(asked, reply) => respond::reply(x, asked.route, &reply).await,
+        Plan::Challenge(answer) => respond::challenge(x, &answer).await,
     };
     match end {
         End::Tunnel(mut tunnel) => {
@@ -211,10 +217,20 @@ fn decided(q: &mut Inquiry<'_>) -> Result<Step, Refused> {
     if let Serve::Admin { .. } = q.listener().serve {
         return at(Stage::Admit, admit::unrouted(q)).map(|()| Step::Decided(Plan::Admin));
     }
+    // Before all else: whoever has to renew a certificate must not be kept from it by policies, or for want of memory.
+    if let Some(answer) = challenged(q) {
+        return Ok(Step::Decided(Plan::Challenge(answer)));
+    }
     at(Stage::Guard, guard::memory(q))?;
     let route = route::route(q)?;
     admit::begin(q, route);
     admitted(q, route, 0)
+}
+
+fn challenged(q: &Inquiry<'_>) -> Option<Arc<str>> {
+    let challenges = q.metered.as_ref()?.shared.challenges()?;
+    let reads = matches!(q.request.method(), b"GET" | b"HEAD");
+    reads.then(|| challenges.answer(q.request.path())).flatten()
 }
 
 /// Goes on behind a policy that was waited for.

@@ -27,6 +27,8 @@ pub(crate) struct Record {
     pub(crate) would: Vec<(PolicyId, &'static str)>,
     /// Code of a refusal.
     pub(crate) reason: Option<Cow<'static, str>>,
+    /// Why no trusted connection to the target could be made.
+    pub(crate) why: Option<Box<str>>,
     /// Why it ended, when not well.
     pub(crate) ended: Option<&'static str>,
     /// Counted and logged.

@@ -391,7 +391,7 @@ pub(crate) async fn send_own(x: &mut Exchange<'_>, answer: OwnAnswer<'_>) -> End
     let parts = &mut [IoSlice::new(&x.scratch.reply), IoSlice::new(body)];
     if to.write_all(parts, wait, &mut x.record.bytes_out).await.is_err() {
         x.record.ended = Some("client_gone");
-        return End::Close;
+        return End::Cut;
     }
     if keep {
         End::Again
@@ -400,6 +400,19 @@ pub(crate) async fn send_own(x: &mut Exchange<'_>, answer: OwnAnswer<'_>) -> End
     } else {
         End::Close
     }
+}
+
+/// What an authority looks for (RFC 8555, 8.3).
+pub(crate) async fn challenge(x: &mut Exchange<'_>, answer: &str) -> End {
+    let own = OwnAnswer {
+        status: 200,
+        content_type: b"application/octet-stream",
+        fields: vec![(b"cache-control", b"no-store")],
+        body: answer.as_bytes(),
+        edited: &[],
+        close: false,
+    };
+    send_own(x, own).await
 }
 
 /// Writes the head of an own answer into `reply`.

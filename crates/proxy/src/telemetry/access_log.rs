@@ -4,6 +4,7 @@ use super::json::{write_ms, write_number, write_text};
 use crate::connection::tunnel::TunnelLog;
 use crate::request::Exchange;
 use crate::request::rewrite::write_ip;
+use crate::stream::Stream;
 use crate::worker::Worker;
 use pylos_core::message::head::Version;
 use pylos_core::message::names::Known;
@@ -40,6 +41,9 @@ pub(crate) fn begin(out: &mut Vec<u8>, x: &Exchange<'_>) {
     text(out, "path", request.path());
     optional(out, "query", request.query());
     text(out, "version", if request.version == Version::Http10 { b"1.0" } else { b"1.1" });
+    if let Stream::Tls(stream) = &x.client.stream {
+        text(out, "tls", stream.version().as_bytes());
+    }
     number(out, "status", u64::from(record.status));
     optional(out, "route", record.route.map(|r| table.routes[r.index()].name.as_bytes()));
     let upstream = record.upstream.map(|(u, t)| (&table.upstreams[u.index()], t));
@@ -49,6 +53,9 @@ pub(crate) fn begin(out: &mut Vec<u8>, x: &Exchange<'_>) {
     ms(out, "first_byte_ms", record.first_byte_us);
     number(out, "retries", u64::from(record.retries));
     optional(out, "reason", record.reason.as_deref().map(str::as_bytes));
+    if let Some(why) = &record.why {
+        text(out, "why", why.as_bytes());
+    }
     optional(out, "user_agent", request.first(Known::UserAgent));
     would(out, x);
 }

@@ -150,6 +150,8 @@ pub(crate) struct ListenerCells {
     pub(crate) accepted: Count,
     pub(crate) refused: Count,
     pub(crate) handshakes: Handshakes,
+    /// Handshakes that are going on; goes up and down.
+    pub(crate) under_way: Count,
 }
 
 /// TLS handshakes: by what came of them.

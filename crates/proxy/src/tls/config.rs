@@ -4,6 +4,8 @@ use super::keys::TicketKeys;
 use super::rules::Rules;
 use super::tickets::Tickets;
 use super::upstream::Secure;
+use crate::challenges::ALPN;
+use pylos_core::table::raw::RawCertificate;
 use pylos_core::table::{Certificate, Code, PathPart, Problem, Profile, Severity, Table, Tls, TlsId};
 use pylos_core::tls::Names;
 use rustls::crypto::{CryptoProvider, aws_lc_rs};
@@ -96,6 +98,20 @@ fn server_config(
     Ok((config, rules))
 }
 
+/// Rules for who only wants to see a certificate that says what an authority looks for (RFC 8737).
+pub(crate) fn challenge_config(certificate: &RawCertificate) -> Result<ServerConfig, String> {
+    let provider = Arc::new(aws_lc_rs::default_provider());
+    let builder = ServerConfig::builder_with_provider(provider);
+    let builder = builder.with_protocol_versions(&[&TLS13, &TLS12]).map_err(|error| error.to_string())?;
+    let (chain, key) = pem(&certificate.chain, &certificate.key)?;
+    let config = builder.with_no_client_auth().with_single_cert(chain, key);
+    let mut config = config.map_err(|error| error.to_string())?;
+    config.alpn_protocols = vec![ALPN.to_vec()];
+    config.session_storage = Arc::new(NoServerSessionStorage {});
+    config.send_tls13_tickets = 0;
+    Ok(config)
+}
+
 /// What a session was agreed on under: its tickets are for nobody else.
 fn terms(tls: &Tls, rules: &Rules) -> Vec<u8> {
     let profile = match tls.profile {
@@ -152,7 +168,8 @@ impl Resolver {
 
 impl ResolvesServerCert for Resolver {
     fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
-        let name = hello.server_name().map(str::to_ascii_lowercase);
+        let name =
+            hello.server_name().map(|name| name.strip_suffix('.').unwrap_or(name).to_ascii_lowercase());
         let named = name.and_then(|name| self.names.find(&name));
         let named = named.and_then(|indices| self.fitting(&mut indices.iter().copied(), &hello));
         // Who names nobody who is here gets the first one there is.
@@ -173,8 +190,12 @@ fn certified(certificate: &Certificate, provider: &CryptoProvider) -> Result<Cer
 pub(super) fn pair(
     certificate: &Certificate,
 ) -> Result<(Vec<CertificateDer<'static>>, PrivateKeyDer<'static>), String> {
-    let chain = CertificateDer::pem_slice_iter(certificate.chain.as_bytes()).collect::<Result<_, _>>();
+    pem(&certificate.chain, certificate.key.reveal())
+}
+
+fn pem(chain: &str, key: &str) -> Result<(Vec<CertificateDer<'static>>, PrivateKeyDer<'static>), String> {
+    let chain = CertificateDer::pem_slice_iter(chain.as_bytes()).collect::<Result<_, _>>();
     let chain = chain.map_err(|error| format!("the certificate cannot be read: {error}"))?;
-    let key = PrivateKeyDer::from_pem_slice(certificate.key.reveal().as_bytes());
+    let key = PrivateKeyDer::from_pem_slice(key.as_bytes());
     Ok((chain, key.map_err(|error| format!("the key cannot be read: {error}"))?))
 }

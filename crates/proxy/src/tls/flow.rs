@@ -30,8 +30,13 @@ pub(super) struct Flow {
     pub(super) outgoing: Vec<u8>,
     /// How much of it was.
     pub(super) sent: usize,
-    /// Content of `outgoing` whose writer still waits.
-    pub(super) accepted: usize,
+    /// A part of it is content of a writer.
+    pub(super) is_owed: bool,
+    /// Bytes that the socket has taken, counted round and round.
+    pub(super) moved: u32,
+    /// What has ended the session, until that is told: what came before it is given out first. Nothing behind it is
+    /// looked at.
+    failed: Option<rustls::Error>,
     /// The other side has said that it sends nothing more.
     pub(super) peer_closed: bool,
     pub(super) closed: bool,
@@ -72,6 +77,9 @@ impl Flow {
     pub(super) fn receive<C: Unbuffered>(
         &mut self, connection: &mut C, worker: &Worker, mut into: Option<&mut Buffer>,
     ) -> Result<usize, rustls::Error> {
+        if let Some(error) = &self.failed {
+            return Err(error.clone());
+        }
         let mut read = 0;
         loop {
             let UnbufferedStatus { mut discard, state } = connection.process(self.incoming.bytes_mut());
@@ -102,11 +110,12 @@ impl Flow {
                 On::Failed(error) => {
                     // The alert that belongs to it.
                     while let UnbufferedStatus { state: Ok(ConnectionState::EncodeTlsData(data)), .. } =
-                        connection.process(self.incoming.bytes_mut())
+                        connection.process(&mut [])
                     {
                         encode(data, &mut self.outgoing);
                     }
-                    return Err(error);
+                    self.failed = Some(error.clone());
+                    return if read > 0 { Ok(read) } else { Err(error) };
                 }
                 On::Again => {}
                 On::Wait => return Ok(read),
@@ -184,13 +193,26 @@ impl Flow {
     /// Sends what is encrypted.
     pub(super) fn poll_flush(&mut self, socket: &Socket, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         while self.sent < self.outgoing.len() {
-            self.sent += ready!(socket.poll_send(cx, &self.outgoing[self.sent..]))?;
+            let sent = ready!(socket.poll_send(cx, &self.outgoing[self.sent..]))?;
+            self.sent += sent;
+            self.moved = self.moved.wrapping_add(sent as u32);
         }
+        self.is_owed = false;
         if !self.outgoing.is_empty() {
             self.outgoing = Vec::new();
         }
         self.sent = 0;
         Poll::Ready(Ok(()))
+    }
+
+    /// Sends what the socket takes at once, without a word to the event loop: its fairness is not for last words.
+    pub(super) fn send_at_once(&mut self, socket: &Socket) {
+        while let Some(rest) = self.outgoing.get(self.sent..).filter(|rest| !rest.is_empty()) {
+            match socket.send_now(rest) {
+                Ok(sent) if sent > 0 => self.sent += sent,
+                _ => return,
+            }
+        }
     }
 
     /// Gives empty buffers back.

@@ -1,13 +1,16 @@
 //! From a new connection to an encrypted one: who is asked for, by which rules, within which time.
 
 use super::session::HandshakeError;
+use crate::challenges::ALPN;
 use crate::connection::Client;
 use crate::stream::{Stream, Wait};
+use crate::telemetry::cells::Count;
 use crate::timer::Slot;
-use crate::worker::Worker;
-use pylos_core::table::{ListenTls, TlsId};
+use pylos_core::table::{ListenTls, Listener, TlsId};
 use pylos_core::tls::ClientHello;
+use rustls::ServerConfig;
 use std::future::poll_fn;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 /// A fatal alert: there is nobody of that name (RFC 6066, 3).
@@ -43,10 +46,12 @@ pub(crate) enum Failure {
     /// There is no list of who has issued it.
     NoList,
     Malformed,
+    /// None was wanted: an authority of ACME has seen what it looked for.
+    Challenge,
 }
 
 impl Failure {
-    pub(crate) const ALL: [Failure; 13] = [
+    pub(crate) const ALL: [Failure; 14] = [
         Failure::TooMany,
         Failure::Timeout,
         Failure::Left,
@@ -60,6 +65,7 @@ impl Failure {
         Failure::ListExpired,
         Failure::NoList,
         Failure::Malformed,
+        Failure::Challenge,
     ];
 
     /// Whether one of both ends does not believe the other: somebody has to do something about that.
@@ -83,6 +89,7 @@ impl Failure {
             Failure::ListExpired => "crl_expired",
             Failure::NoList => "no_crl",
             Failure::Malformed => "malformed",
+            Failure::Challenge => "acme_challenge",
         }
     }
 }
@@ -97,17 +104,19 @@ pub(crate) async fn handshake(client: &mut Client) -> bool {
     let listener = &snapshot.table.listeners[index];
     let Some(tls) = &listener.tls else { return false };
     let worker = std::rc::Rc::clone(&client.worker);
-    let Some(_seat) = Seat::take(&worker, listener.limits.handshakes) else {
-        client.handshake_failed(Failure::TooMany);
-        return false;
-    };
-    client.timer.set(Slot::Whole, worker.clock.ms() + listener.timeouts.handshake);
-    let done = run(client, tls, &snapshot.tls).await;
+    let until = worker.clock.ms() + listener.timeouts.handshake;
+    client.timer.set(Slot::Whole, until);
+    let done = run(client, listener, tls, until).await;
     client.timer.clear_all();
     match done {
         Ok(resumed) => {
             client.handshake_done(resumed);
             true
+        }
+        Err(Failure::Challenge) => {
+            client.handshake_failed(Failure::Challenge);
+            client.stream.say_goodbye();
+            false
         }
         Err(failure) => {
             client.handshake_failed(failure);
@@ -117,10 +126,15 @@ pub(crate) async fn handshake(client: &mut Client) -> bool {
 }
 
 /// Whether a former session goes on.
-async fn run(client: &Client, tls: &ListenTls, configs: &super::Configs) -> Result<bool, Failure> {
+async fn run(client: &Client, listener: &Listener, tls: &ListenTls, until: u64) -> Result<bool, Failure> {
     let Stream::Tls(stream) = &client.stream else { return Ok(false) };
     let wait = Wait { timer: &client.timer, clock: &client.worker.clock, slot: Slot::Client, ms: 0 };
-    let hello = match within(wait, |cx| stream.poll_hello(cx)).await {
+    // Who has said nothing yet is not waited for when the gateway drains.
+    client.timer.idle.set(true);
+    let heard = within(wait, |cx| stream.poll_hello(cx)).await;
+    client.timer.idle.set(false);
+    client.timer.set(Slot::Whole, until);
+    let hello = match heard {
         Err(Failure::NotTls) => {
             if stream.began_with_http() {
                 stream.say_plainly(TLS_EXPECTED);
@@ -129,14 +143,29 @@ async fn run(client: &Client, tls: &ListenTls, configs: &super::Configs) -> Resu
         }
         hello => hello?,
     };
+    let _seat = Seat::take(&client.cells.under_way, listener.limits.handshakes).ok_or(Failure::TooMany)?;
+    if let Some(config) = challenged(client, &hello) {
+        stream.begin(config).map_err(|error| failure(&error))?;
+        within(wait, |cx| stream.poll_handshake(cx)).await?;
+        return Err(Failure::Challenge);
+    }
     let Some(id) = choose(tls, &hello) else {
         stream.say_plainly(&UNRECOGNIZED_NAME);
         return Err(Failure::UnknownName);
     };
+    let snapshot = client.worker.snapshot();
+    let configs = &snapshot.tls;
     stream.begin(configs.of(id)).map_err(|error| failure(&error))?;
     within(wait, |cx| stream.poll_handshake(cx)).await?;
     stream.settle(configs.rules(id)).map_err(|error| failure(&error))?;
     Ok(stream.is_resumed())
+}
+
+/// By what an authority is answered that looks for something.
+fn challenged(client: &Client, hello: &ClientHello) -> Option<Arc<ServerConfig>> {
+    let asks = hello.protocols.iter().any(|protocol| **protocol == *ALPN);
+    let challenges = asks.then(|| client.worker.shared.challenges()).flatten()?;
+    challenges.config(hello.name.as_deref()?)
 }
 
 /// Who answers: by name, else the one that is named as the default.
@@ -181,21 +210,20 @@ fn failure(error: &HandshakeError) -> Failure {
     }
 }
 
-/// A handshake that is under way.
-struct Seat<'w>(&'w Worker);
+/// A handshake that is under way, of a listener in a worker. Silent connections have none: they cost nothing.
+struct Seat<'c>(&'c Count);
 
-impl<'w> Seat<'w> {
-    fn take(worker: &'w Worker, most: u32) -> Option<Self> {
-        let taken = worker.handshakes.get();
-        (most == 0 || taken < most).then(|| {
-            worker.handshakes.set(taken + 1);
-            Seat(worker)
+impl<'c> Seat<'c> {
+    fn take(taken: &'c Count, most: u32) -> Option<Self> {
+        (most == 0 || taken.read() < u64::from(most)).then(|| {
+            taken.add(1);
+            Seat(taken)
         })
     }
 }
 
 impl Drop for Seat<'_> {
     fn drop(&mut self) {
-        self.0.handshakes.set(self.0.handshakes.get() - 1);
+        self.0.sub(1);
     }
 }

@@ -12,7 +12,7 @@ mod shown;
 mod tickets;
 mod upstream;
 
-pub(crate) use config::Configs;
+pub(crate) use config::{Configs, challenge_config};
 pub(crate) use handshake::{Failure, handshake};
 pub(crate) use keys::TicketKeys;
 pub(crate) use rules::Agreed;

@@ -5,23 +5,23 @@ use super::clients::Clients;
 use super::flow::{Flow, broken, transfer};
 use super::rules::Rules;
 use super::shown::Shown;
-use crate::buffer::Buffer;
+use crate::buffer::{Buffer, LARGE};
 use crate::socket::{has_nothing, poll_recv, poll_send};
 use crate::worker::Worker;
 use pylos_core::tls::{ClientHello, NotTls, peek};
-use rustls::HandshakeKind;
 use rustls::client::{ClientConfig, UnbufferedClientConnection};
 use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::server::{ServerConfig, UnbufferedServerConnection};
+use rustls::{HandshakeKind, ProtocolVersion};
 use std::cell::{OnceCell, RefCell};
 use std::io::{self, IoSlice};
 use std::rc::Rc;
 use std::sync::Arc;
-use std::task::{Context, Poll, Waker, ready};
+use std::task::{Context, Poll, ready};
 use tokio::net::{TcpStream, UnixStream};
 
-/// Bytes of a handshake that were not understood yet: more is no handshake.
-const MOST_UNREAD: usize = 64 * 1024 + 1024;
+/// Bytes of a handshake that were not understood yet, which is all that a buffer holds: more is no handshake.
+const MOST_UNREAD: usize = LARGE;
 
 thread_local! {
     /// What goes out in one call.
@@ -114,7 +114,7 @@ impl TlsStream {
 
     /// Says a last word as it is, as far as the socket takes it at once.
     pub(crate) fn say_plainly(&self, bytes: &[u8]) {
-        let _ = self.socket.poll_send(&mut Context::from_waker(Waker::noop()), bytes);
+        let _ = self.socket.send_now(bytes);
     }
 
     /// Goes on with the handshake; ready when it is done.
@@ -124,16 +124,15 @@ impl TlsStream {
             let received = state.receive(&self.worker, None);
             let flushed = state.flow.poll_flush(&self.socket, cx);
             received.map_err(HandshakeError::Tls)?;
-            if !state.side.is_handshaking() {
-                // What is left of it, tickets for the next time, goes out with the first answer.
-                state.flow.settle(&self.worker);
-                return Poll::Ready(Ok(()));
-            }
-            if state.flow.peer_closed {
+            if state.flow.peer_closed && state.side.is_handshaking() {
                 return Poll::Ready(Err(HandshakeError::Left));
             }
             ready!(flushed).map_err(|_| HandshakeError::Io)?;
-            if state.flow.incoming.len() > MOST_UNREAD {
+            if !state.side.is_handshaking() {
+                state.flow.settle(&self.worker);
+                return Poll::Ready(Ok(()));
+            }
+            if state.flow.incoming.len() >= MOST_UNREAD {
                 return Poll::Ready(Err(HandshakeError::Endless));
             }
             match ready!(state.flow.poll_fill(&self.socket, &self.worker, cx)) {
@@ -184,7 +183,9 @@ impl TlsStream {
 
     /// Ready when a read may give something; holds nothing meanwhile.
     pub(crate) fn poll_readable(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        if !self.state.borrow().flow.plain.is_empty() {
+        let state = self.state.borrow();
+        // What was said last may have come with what was read last: no socket tells of it again.
+        if !state.flow.plain.is_empty() || state.flow.peer_closed {
             return Poll::Ready(Ok(()));
         }
         match &self.socket {
@@ -193,14 +194,16 @@ impl TlsStream {
         }
     }
 
-    pub(crate) fn is_within_record(&self) -> bool {
-        !self.state.borrow().flow.incoming.is_empty()
+    /// Bytes of a record that is not whole yet.
+    pub(crate) fn begun(&self) -> usize {
+        self.state.borrow().flow.incoming.len()
     }
 
     pub(crate) fn is_quiet(&self) -> bool {
         let state = self.state.borrow();
         state.flow.plain.is_empty()
             && state.flow.incoming.is_empty()
+            && !state.flow.peer_closed
             && match &self.socket {
                 Socket::Tcp(s) => has_nothing(s),
                 Socket::Unix(s) => has_nothing(s),
@@ -244,38 +247,65 @@ impl TlsStream {
         }
     }
 
-    /// Writes some of the parts; ready when the socket has taken it.
+    /// Takes some of the parts, once what was taken before is out: what the socket does not take of it lies here until
+    /// [`Self::poll_flush`] or the next write has sent it. The error is of what could not begin to go out.
     pub(crate) fn poll_write(&self, cx: &mut Context<'_>, parts: &[IoSlice<'_>]) -> Poll<io::Result<usize>> {
         let state = &mut *self.state.borrow_mut();
-        if state.flow.accepted == 0 {
-            state.flow.accepted = OUT.with_borrow_mut(|out| {
-                out.clear();
-                out.extend_from_slice(&state.flow.outgoing[state.flow.sent..]);
-                let accepted = state.encrypt(&self.worker, parts, out)?;
-                state.flow.sent = 0;
-                // Most of the time all of it goes at once, and nothing is kept.
-                let sent = match self.socket.poll_send(cx, out) {
-                    Poll::Ready(sent) => sent?,
-                    Poll::Pending => 0,
-                };
-                state.flow.outgoing.clear();
-                state.flow.outgoing.extend_from_slice(&out[sent..]);
-                Ok::<_, io::Error>(accepted)
-            })?;
+        // What the protocol has to say goes along with it; what a writer has left goes before.
+        if state.flow.is_owed {
+            ready!(state.flow.poll_flush(&self.socket, cx))?;
         }
-        ready!(state.flow.poll_flush(&self.socket, cx))?;
-        Poll::Ready(Ok(std::mem::take(&mut state.flow.accepted)))
+        let accepted = OUT.with_borrow_mut(|out| {
+            out.clear();
+            out.extend_from_slice(&state.flow.outgoing[state.flow.sent..]);
+            let accepted = state.encrypt(&self.worker, parts, out)?;
+            state.flow.sent = 0;
+            // Most of the time all of it goes at once, and nothing is kept.
+            let sent = match self.socket.poll_send(cx, out) {
+                Poll::Ready(sent) => sent?,
+                Poll::Pending => 0,
+            };
+            state.flow.outgoing = out[sent..].to_vec();
+            state.flow.moved = state.flow.moved.wrapping_add(sent as u32);
+            state.flow.is_owed = sent < out.len();
+            Ok::<_, io::Error>(accepted)
+        })?;
+        Poll::Ready(Ok(accepted))
     }
 
-    /// Says that nothing more comes, and sends FIN.
-    pub(crate) fn shut(&self) {
-        let mut cx = Context::from_waker(Waker::noop());
+    /// As the log names it, "1.3"; empty before it is agreed on.
+    pub(crate) fn version(&self) -> &'static str {
+        match self.state.borrow().side.version() {
+            Some(ProtocolVersion::TLSv1_3) => "1.3",
+            Some(ProtocolVersion::TLSv1_2) => "1.2",
+            _ => "",
+        }
+    }
+
+    /// Ready when all that was taken is out.
+    pub(crate) fn poll_flush(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.state.borrow_mut().flow.poll_flush(&self.socket, cx)
+    }
+
+    /// Bytes that the socket has taken, counted round and round.
+    pub(crate) fn moved(&self) -> u32 {
+        self.state.borrow().flow.moved
+    }
+
+    /// Says that nothing more comes (RFC 8446, 6.1), as far as the socket takes it at once: who sees only the end of the
+    /// connection cannot know whether somebody on the way has cut it.
+    pub(crate) fn say_goodbye(&self) {
         let state = &mut *self.state.borrow_mut();
         if !state.flow.closed {
             state.flow.closed = true;
             let _ = state.close();
-            let _ = state.flow.poll_flush(&self.socket, &mut cx);
+            state.flow.send_at_once(&self.socket);
         }
+    }
+
+    /// Says that nothing more comes, and sends FIN.
+    pub(crate) fn shut(&self) {
+        self.say_goodbye();
         self.socket.shut_writing();
     }
 
@@ -301,6 +331,13 @@ impl Side {
             Side::Unknown => true,
             Side::Server(connection) => connection.is_handshaking(),
             Side::Client(connection) => connection.is_handshaking(),
+        }
+    }
+    fn version(&self) -> Option<ProtocolVersion> {
+        match self {
+            Side::Unknown => None,
+            Side::Server(connection) => connection.protocol_version(),
+            Side::Client(connection) => connection.protocol_version(),
         }
     }
     /// The certificates of the other end, its own first.
@@ -366,6 +403,13 @@ impl Socket {
             Socket::Tcp(s) => poll_send(s, cx, bytes),
             Socket::Unix(s) => poll_send(s, cx, bytes),
         }
+    }
+    pub(super) fn send_now(&self, bytes: &[u8]) -> io::Result<usize> {
+        let flags = rustix::net::SendFlags::DONTWAIT | rustix::net::SendFlags::NOSIGNAL;
+        Ok(match self {
+            Socket::Tcp(s) => rustix::net::send(s, bytes, flags)?,
+            Socket::Unix(s) => rustix::net::send(s, bytes, flags)?,
+        })
     }
     fn shut_writing(&self) {
         // An error means that it is shut already.

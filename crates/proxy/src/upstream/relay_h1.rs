@@ -382,6 +382,7 @@ impl Relay<'_, '_> {
     /// may take its time.
     async fn read(&mut self, ms: u64) -> Result<usize, Stop> {
         let wait = self.course.wait(Slot::Answer, ms);
+        let mut begun = self.from.begun();
         let read = poll_fn(|cx| {
             if let Poll::Ready(read) = self.from.poll_read(cx, self.read) {
                 return Poll::Ready(read.map_err(|e| Stop::Upstream(e.into())));
@@ -390,6 +391,11 @@ impl Relay<'_, '_> {
                 && watch.poll_gone(cx, self.course)
             {
                 return Poll::Ready(Err(Stop::ClientGone));
+            }
+            // A record of the body that comes in pieces is on its way; the head has its time as a whole.
+            if self.begun && self.from.begun() > begun {
+                begun = self.from.begun();
+                wait.over();
             }
             let uploading = self.course.progress.get() == Progress::Running;
             let wait = if uploading { wait.with_ms(0) } else { wait };

@@ -162,23 +162,26 @@ impl<'a> Upload<'a> {
         if self.held.room().is_empty() && !self.held.grow(listener.limits.header_bytes as usize + SMALL) {
             return Err(Uploaded::Refused(bad_chunk()));
         }
-        let ms = pace.allowance(
-            self.course.received.get(),
-            listener.limits.body_rate,
-            listener.timeouts.body_idle,
-        );
-        let wait = self.course.wait(Slot::Client, ms.max(1));
-        let began = worker.clock.ms();
-        let read = self.from.read(self.held, wait).await;
-        pace.waited += worker.clock.ms() - began;
-        match read {
-            Ok(0) => {
-                *self.eof = true;
-                Err(Uploaded::ClientGone)
-            }
-            Ok(_) => Ok(()),
-            Err(Broken::Timeout(_)) => Err(Uploaded::TimedOut),
-            Err(Broken::Failed(_)) => Err(Uploaded::ClientGone),
+        loop {
+            let ms = pace.allowance(
+                self.course.received.get() + self.from.begun() as u64,
+                listener.limits.body_rate,
+                listener.timeouts.body_idle,
+            );
+            let wait = self.course.wait(Slot::Client, ms.max(1));
+            let began = worker.clock.ms();
+            let read = self.from.read_piece(self.held, wait).await;
+            pace.waited += worker.clock.ms() - began;
+            return match read {
+                Ok(None) => continue,
+                Ok(Some(0)) => {
+                    *self.eof = true;
+                    Err(Uploaded::ClientGone)
+                }
+                Ok(Some(_)) => Ok(()),
+                Err(Broken::Timeout(_)) => Err(Uploaded::TimedOut),
+                Err(Broken::Failed(_)) => Err(Uploaded::ClientGone),
+            };
         }
     }
 }

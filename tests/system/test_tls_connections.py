@@ -1,0 +1,229 @@
+"""What becomes of connections by TLS: redirects to them, their ends, and records that come in pieces."""
+
+from __future__ import annotations
+
+import socket
+import ssl
+import threading
+from pathlib import Path
+
+import pytest
+from certificates import Issued, authority, issue, trusting
+
+from pylos.testing import GatewayUnderTest, RawClient, ScriptedUpstream, UpstreamConnection
+from pylos.testing.plugin import GatewayFactory
+
+NAME = "shop.example.com"
+DOCUMENT = """\
+[pylos]
+access_log = false
+[listen.https]
+bind = "127.0.0.1:0"
+tls = "shop"
+%s
+[tls.shop]
+cert = "shop.pem"
+key = "shop.key"
+[upstream.web]
+targets = ["10.0.0.1:80"]
+[route.hello]
+match = "/hello"
+respond = { text = "hello" }
+[route.all]
+match = "/{rest:path}"
+to = "web"
+"""
+
+
+@pytest.fixture(scope="module")
+def root() -> Issued:
+    return authority()
+
+
+def started(
+    gateway: GatewayFactory, folder: Path, root: Issued, lines: str = "", **upstreams: ScriptedUpstream
+) -> GatewayUnderTest:
+    issue(NAME, issuer=root).save(folder, "shop")
+    file = folder / "gateway.toml"
+    file.write_text(DOCUMENT % lines)
+    return gateway(file, upstreams=upstreams)
+
+
+def raw(running: GatewayUnderTest) -> socket.socket:
+    host, _, port = running.address("https").rpartition(":")
+    return socket.create_connection((host, int(port)), 10)
+
+
+def spoken(running: GatewayUnderTest, root: Issued) -> ssl.SSLSocket:
+    """A connection on which an end without a word is an error."""
+    return trusting(root).wrap_socket(raw(running), server_hostname=NAME, suppress_ragged_eofs=False)
+
+
+def read_all(sock: ssl.SSLSocket) -> bytes:
+    """Read to the end; raises ssl.SSLEOFError where that is not told."""
+    data = b""
+    while piece := sock.recv(65536):
+        data += piece
+    return data
+
+
+# -- from http to https -----------------------------------------------------------------------------------------------
+
+
+def test_everything_is_sent_on_to_https(gateway: GatewayFactory, tmp_path: Path, root: Issued):
+    more = '[listen.http]\nbind = "127.0.0.1:0"\nredirect = "https%s"\n'
+    for said, port in (("", ""), (":8443", ":8443")):
+        with ScriptedUpstream() as web:
+            running = started(gateway, tmp_path, root, more % said, web=web)
+            with RawClient(running.address("http")) as client:
+                client.send(b"POST /app/x?q=%20&r HTTP/1.1\r\nHost: shop.example.com:8080\r\nContent-Length: 0\r\n\r\n")
+                answer = client.read_response()
+        assert (answer.status, answer.header("location")) == (308, f"https://shop.example.com{port}/app/x?q=%20&r")
+        assert web.requests == []
+
+
+# -- ends -------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("lines", ["", 'timeouts = { idle = "100ms" }'])
+def test_an_end_in_order_is_told(gateway: GatewayFactory, tmp_path: Path, root: Issued, lines: str):
+    running = started(gateway, tmp_path, root, lines)
+    with spoken(running, root) as sock:
+        close = "" if lines else "Connection: close\r\n"
+        sock.sendall(f"GET /hello HTTP/1.1\r\nHost: {NAME}\r\n{close}\r\n".encode())
+        assert read_all(sock).endswith(b"\r\n\r\nhello")
+
+
+def test_a_body_that_ends_with_the_connection_is_told_to_be_whole(
+    gateway: GatewayFactory, tmp_path: Path, root: Issued
+):
+    def story(connection: UpstreamConnection) -> None:
+        connection.read_request()
+        connection.send(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n")
+
+    with ScriptedUpstream(serve=story) as web, spoken(started(gateway, tmp_path, root, web=web), root) as sock:
+        sock.sendall(f"GET / HTTP/1.0\r\nHost: {NAME}\r\n\r\n".encode())
+        assert read_all(sock).endswith(b"\r\n\r\nhello")
+
+
+def test_an_answer_that_breaks_off_is_not(gateway: GatewayFactory, tmp_path: Path, root: Issued):
+    def story(connection: UpstreamConnection) -> None:
+        connection.read_request()
+        connection.send(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n")
+
+    with ScriptedUpstream(serve=story) as web, spoken(started(gateway, tmp_path, root, web=web), root) as sock:
+        sock.sendall(f"GET / HTTP/1.0\r\nHost: {NAME}\r\n\r\n".encode())
+        with pytest.raises((ssl.SSLError, ConnectionError)):
+            read_all(sock)
+
+
+def test_a_client_that_says_goodbye_with_its_request_is_served_and_let_go(
+    gateway: GatewayFactory, tmp_path: Path, root: Issued
+):
+    running = started(gateway, tmp_path, root, 'timeouts = { idle = "1h" }')
+    incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+    session = trusting(root).wrap_bio(incoming, outgoing, server_hostname=NAME)
+    with raw(running) as sock:
+        shake_hands(session, incoming, outgoing, sock)
+        session.write(f"GET /hello HTTP/1.1\r\nHost: {NAME}\r\n\r\n".encode())
+        with pytest.raises(ssl.SSLWantReadError):
+            session.unwrap()
+        sock.sendall(outgoing.read())  # both in one segment, and no FIN behind it
+        data = b""
+        while piece := sock.recv(65536):
+            data += piece
+    assert data
+
+
+def shake_hands(session: ssl.SSLObject, incoming: ssl.MemoryBIO, outgoing: ssl.MemoryBIO, sock: socket.socket) -> None:
+    while True:
+        try:
+            session.do_handshake()
+        except ssl.SSLWantReadError:
+            sock.sendall(outgoing.read())
+            incoming.write(sock.recv(65536))
+        else:
+            sock.sendall(outgoing.read())
+            return
+
+
+# -- records ----------------------------------------------------------------------------------------------------------
+
+
+def records(root: Issued, sock: socket.socket, data: bytes) -> bytes:
+    """Shake hands, and give the records of some text without sending them."""
+    incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+    session = trusting(root).wrap_bio(incoming, outgoing, server_hostname=NAME)
+    shake_hands(session, incoming, outgoing, sock)
+    session.write(data)
+    return outgoing.read()
+
+
+def test_a_record_that_trickles_has_the_time_of_a_head(gateway: GatewayFactory, tmp_path: Path, root: Issued):
+    running = started(gateway, tmp_path, root, 'timeouts = { header = "500ms", idle = "1h" }')
+    with raw(running) as sock:
+        record = records(root, sock, f"GET /hello HTTP/1.1\r\nHost: {NAME}\r\n\r\n".encode())
+        sock.sendall(record[:1])
+        while sock.recv(65536):
+            pass  # tickets, then 408, then the end
+
+
+def test_a_slow_body_in_large_records_is_waited_for(gateway: GatewayFactory, tmp_path: Path, root: Issued):
+    body = b"x" * 16000
+    head = f"POST / HTTP/1.1\r\nHost: {NAME}\r\nContent-Length: {len(body)}\r\nConnection: close\r\n\r\n".encode()
+    with ScriptedUpstream() as web:
+        running = started(
+            gateway, tmp_path, root, 'timeouts = { body_idle = "400ms" }\nlimits = { body_rate = "1KiB" }', web=web
+        )
+        with raw(running) as sock:
+            incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+            session = trusting(root).wrap_bio(incoming, outgoing, server_hostname=NAME)
+            shake_hands(session, incoming, outgoing, sock)
+            session.write(head)
+            sock.sendall(outgoing.read())
+            session.write(body)
+            record = outgoing.read()
+            pause = threading.Event()
+            for at in range(0, len(record), 2000):  # longer in all than `body_idle`, and never that slow
+                pause.wait(0.1)
+                sock.sendall(record[at : at + 2000])
+            (request,) = web.wait_for_requests(1)
+    assert request.body == body
+
+
+def test_a_slow_reader_takes_its_answer_in_its_time(gateway: GatewayFactory, tmp_path: Path, root: Issued):
+    """It takes less in the time of `send_idle` than the gateway gives at once, and always something."""
+    body = bytes(range(256)) * 4096
+
+    def story(connection: UpstreamConnection) -> None:
+        connection.read_request()
+        connection.send(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(body) + body)
+
+    with ScriptedUpstream(serve=story) as web:
+        running = started(gateway, tmp_path, root, 'timeouts = { send_idle = "1s" }', web=web)
+        host, _, port = running.address("https").rpartition(":")
+        sock = socket.socket()
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        sock.settimeout(10)
+        sock.connect((host, int(port)))
+        with trusting(root).wrap_socket(sock, server_hostname=NAME) as slow:
+            slow.sendall(f"GET / HTTP/1.1\r\nHost: {NAME}\r\nConnection: close\r\n\r\n".encode())
+            pause, got = threading.Event(), b""
+            for _ in range(25):  # 2.5 s in all
+                pause.wait(0.1)
+                got += slow.recv(16384)
+            while piece := slow.recv(65536):
+                got += piece
+    assert got.partition(b"\r\n\r\n")[2] == body
+
+
+def test_who_speaks_in_clear_where_tls_is_wanted_now_is_let_go(gateway: GatewayFactory, tmp_path: Path, root: Issued):
+    issue(NAME, issuer=root).save(tmp_path, "shop")
+    file = tmp_path / "gateway.toml"
+    file.write_text((DOCUMENT % "").replace('tls = "shop"\n', "").replace("[listen.https]", "[listen.web]", 1))
+    running = gateway(file, upstreams={})
+    with RawClient(running.address("web")) as client:
+        assert client.get("/hello").status == 200
+        file.write_text((DOCUMENT % "").replace("[listen.https]", "[listen.web]", 1))
+        running.reload()
+        client.expect_eof()
