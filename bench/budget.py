@@ -35,7 +35,7 @@ class Verdict:
 
 def judge(results: Results) -> list[Verdict]:
     """Every bound that the results can answer."""
-    return [*_against_peers(results), *_absolute(results), *_against_itself(results)]
+    return [*_against_peers(results), *_tls(results), *_absolute(results), *_against_itself(results)]
 
 
 def _against_peers(results: Results) -> Iterator[Verdict]:
@@ -48,6 +48,16 @@ def _against_peers(results: Results) -> Iterator[Verdict]:
         for other in others:
             if cell in results and (ratio := results[cell].ratio("pylos", other)) is not None:
                 yield Verdict(f"total CPU, {what}, against {other}", ratio, limit, " x")
+
+
+def _tls(results: Results) -> Iterator[Verdict]:
+    bounds = (("tls-small-1h-c64", "CPU per request by TLS", 0.85), ("tls-handshakes", "CPU per full handshake", 0.5))
+    for cell, what, limit in bounds:
+        if cell in results and (ratio := results[cell].ratio("pylos", "nginx")) is not None:
+            yield Verdict(f"{what}, against nginx", ratio, limit, " x")
+    row = results["tls-idle"].row("pylos") if "tls-idle" in results else None
+    if row is not None:
+        yield Verdict("memory per idle connection by TLS", row.median, 8192, " B")
 
 
 def _absolute(results: Results) -> Iterator[Verdict]:

@@ -5,11 +5,19 @@ from typing import Literal
 
 from bench.job import NUISANCES, TOGETHER, Contestant, Job, Load, Nuisance
 
-Kind = Literal["cpu", "syscalls", "rest", "idle", "calls", "p99"]
+Kind = Literal["cpu", "syscalls", "rest", "idle", "handshakes", "calls", "p99"]
 
 CORE_PEERS = ("nginx", "haproxy", "pylos")
 ALL_PEERS = ("nginx", "haproxy", "haproxy-tcp", "envoy", "caddy", "asyncio", "pylos")
-UNITS: dict[Kind, str] = {"cpu": "us", "syscalls": "calls", "rest": "MiB", "idle": "B", "calls": "us", "p99": "ms"}
+UNITS: dict[Kind, str] = {
+    "cpu": "us",
+    "syscalls": "calls",
+    "rest": "MiB",
+    "idle": "B",
+    "handshakes": "us",
+    "calls": "us",
+    "p99": "ms",
+}
 
 
 @dataclass(frozen=True)
@@ -75,7 +83,13 @@ def _other_cells() -> list[Cell]:
         Cell("log", log, "cpu", of(CORE_PEERS, Job(access_log=True)), Load(script="browser.lua")),
         Cell("syscalls", "system calls per request, small body, 1 header, 64 connections", "syscalls", of(CORE_PEERS)),
         Cell("rest", "resident memory at rest", "rest", of(CORE_PEERS)),
-        Cell("idle", "memory per idle connection (9,000 kept, one request each)", "idle", of(CORE_PEERS, many)),
+        Cell(
+            "idle",
+            "memory per idle connection (9,000 kept, one request each)",
+            "idle",
+            of(CORE_PEERS, many),
+            Load(connections=9000),
+        ),
         Cell(
             "routes",
             "CPU per request, requests to 1,000 paths, 64 connections",
@@ -91,6 +105,28 @@ def _other_cells() -> list[Cell]:
             "CPU per request, two workers on both cores, small body, 1 header, 64 connections",
             "cpu",
             tuple(contestant for peer in CORE_PEERS for contestant in _one_and_two_workers(peer)),
+        ),
+    ]
+
+
+def _tls_cells() -> list[Cell]:
+    """TLS 1.3 with one certificate, its key on P-256."""
+    tls = Job(tls=True, connections=4000)
+    return [
+        Cell(
+            "tls-small-1h-c64",
+            "CPU per request by TLS, small body, 1 header, 64 connections",
+            "cpu",
+            of(CORE_PEERS, tls),
+            Load(tls=True),
+        ),
+        Cell("tls-handshakes", "CPU per full handshake, ECDSA on P-256", "handshakes", of(CORE_PEERS, tls)),
+        Cell(
+            "tls-idle",
+            "memory per idle connection by TLS (3,000 kept, one request each)",
+            "idle",
+            of(CORE_PEERS, tls),
+            Load(connections=3000),
         ),
     ]
 
@@ -147,7 +183,8 @@ def _one_and_two_workers(peer: str) -> tuple[Contestant, Contestant]:
 
 
 CELLS: dict[str, Cell] = {
-    cell.name: cell for cell in [*_load_cells(), *_field_cells(), *_other_cells(), *_policy_cells(), *_lane_cells()]
+    cell.name: cell
+    for cell in [*_load_cells(), *_field_cells(), *_other_cells(), *_tls_cells(), *_policy_cells(), *_lane_cells()]
 }
 
 CORE = ("small-1h-c64", "small-13h-c64", "100k-c64")
@@ -159,6 +196,7 @@ GROUPS: dict[str, tuple[str, ...]] = {
     "field": tuple(name for name in CELLS if name.startswith("field-")),
     "memory": ("rest", "idle"),
     "budget": (*CORE, "syscalls", "idle", "routes", "workers"),
+    "tls": tuple(name for name in CELLS if name.startswith("tls-")),
     "policies": ("policies-c16", "policies-c64"),
     "lanes": ("calls", *(name for name in CELLS if name.startswith("beside-"))),
     "all": tuple(CELLS),

@@ -2,20 +2,25 @@
 
 import select
 import socket
+import ssl
 from contextlib import ExitStack
 
-from bench.process import BenchError
+from bench.process import BenchError, believing
 
 REQUEST = b"GET / HTTP/1.1\r\nHost: bench.example\r\n\r\n"
 
 
-def open_connections(stack: ExitStack, port: int, count: int) -> list[socket.socket]:
+def open_connections(stack: ExitStack, port: int, count: int, *, tls: bool = False) -> list[socket.socket]:
     """One after the other; the stack closes them."""
-    return [_open_one(stack, port) for _ in range(count)]
+    context = believing() if tls else None
+    return [_open_one(stack, port, context) for _ in range(count)]
 
 
-def _open_one(stack: ExitStack, port: int) -> socket.socket:
-    connection = stack.enter_context(socket.create_connection(("127.0.0.1", port), timeout=10))
+def _open_one(stack: ExitStack, port: int, context: ssl.SSLContext | None) -> socket.socket:
+    connection = socket.create_connection(("127.0.0.1", port), timeout=10)
+    if context is not None:
+        connection = context.wrap_socket(connection, server_hostname="localhost")
+    stack.enter_context(connection)
     connection.sendall(REQUEST)
     answer = b""
     while (missing := missing_bytes(answer)) != 0:

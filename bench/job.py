@@ -6,6 +6,7 @@ from pathlib import Path
 BENCH = Path(__file__).resolve().parent
 ROOT = BENCH.parent
 WORK = BENCH / "work"
+CERTIFICATE, KEY = "bench.pem", "bench.key"
 
 
 @dataclass(frozen=True)
@@ -20,6 +21,8 @@ class Job:
     """Pylos only: the other peers have one route."""
     metrics: bool = False
     """Pylos only: an admin listener with metrics, scraped once in each run."""
+    tls: bool = False
+    """Clients speak TLS, to a certificate with a key on P-256."""
     lanes: int = 1
     policy: str | None = None
     """Pylos only: the policy that all requests meet, one of those in peers/pylos.py."""
@@ -50,6 +53,7 @@ class Load:
     connections: int = 64
     script: str | None = None
     """A file in bench/lua."""
+    tls: bool = False
 
 
 @dataclass(frozen=True)
@@ -94,6 +98,8 @@ class Site:
     admin_port: int
     backend_port: int
     cpus: tuple[int, ...]
+    tls: bool = False
+    """Clients speak TLS on `port`; certificate and key lie in the folder as `CERTIFICATE` and `KEY`."""
 
     def write(self, name: str, text: str) -> Path:
         path = self.folder / name

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from statistics import median
 from typing import TypeVar
 
-from bench import driver, idle, procfs, strace, wrk
+from bench import driver, handshake, idle, procfs, strace, wrk
 from bench.cells import Cell, Kind
 from bench.foreign import Watch
 from bench.job import Contestant, Load
@@ -17,7 +17,6 @@ from bench.stage import Proxy, Stage, disturbed
 T = TypeVar("T")
 
 NS_PER_US = 1000
-IDLE_CONNECTIONS = 9000
 SETTLE_SECONDS = 2.0
 SYSCALL_SECONDS = 8
 """Long enough that what only a new connection costs no longer shows."""
@@ -159,23 +158,52 @@ def idle_memory(cell: Cell, stage: Stage, effort: Effort) -> list[Row]:
         grown = []
         for _ in range(effort.repeats):
             with stage.proxy(contestant, cell.load.path) as proxy:
-                grown.append(_growth_per_connection(proxy))
+                grown.append(_growth_per_connection(proxy, cell.load.connections))
         rows.append(Row.of(contestant, grown))
     return rows
 
 
-def _growth_per_connection(proxy: Proxy) -> float:
+def _growth_per_connection(proxy: Proxy, count: int) -> float:
+    tls = proxy.site.tls
     with ExitStack() as stack:
-        idle.open_connections(stack, proxy.site.port, 10)
+        idle.open_connections(stack, proxy.site.port, 10, tls=tls)
         time.sleep(SETTLE_SECONDS)
         pids = proxy.process.pids()
         before = procfs.memory_kib(pids, "RssAnon")
-        kept = idle.open_connections(stack, proxy.site.port, IDLE_CONNECTIONS)
+        kept = idle.open_connections(stack, proxy.site.port, count, tls=tls)
         time.sleep(SETTLE_SECONDS)
         after = procfs.memory_kib(pids, "RssAnon")
-        if (still := idle.still_open(kept)) != IDLE_CONNECTIONS:
-            raise proxy.process.fail(f"closed {IDLE_CONNECTIONS - still} of {IDLE_CONNECTIONS} idle connections")
-    return (after - before) * 1024 / IDLE_CONNECTIONS
+        if (still := idle.still_open(kept)) != count:
+            raise proxy.process.fail(f"closed {count - still} of {count} idle connections")
+    return (after - before) * 1024 / count
+
+
+def handshakes(cell: Cell, stage: Stage, effort: Effort) -> list[Row]:
+    """CPU time of a connection on which nothing is said but the handshake, without a session from before."""
+    with ExitStack() as stack:
+        proxies = [stack.enter_context(stage.proxy(each, cell.load.path)) for each in cell.contestants]
+        runs: dict[str, list[Run]] = {each.key: [] for each in cell.contestants}
+        for turn in range(effort.rounds):
+            for proxy in rotated(proxies, turn):
+                runs[proxy.contestant.key].append(_shake_hands(stage, proxy, effort.seconds))
+    return [
+        replace(
+            Row.of(each, [one.cpu_us for one in runs[each.key]]),
+            per_second=[1e6 / one.cpu_us for one in runs[each.key]],
+            foreign=max(one.foreign for one in runs[each.key]),
+            detail="a second: of the proxy's CPU",
+        )
+        for each in cell.contestants
+    ]
+
+
+def _shake_hands(stage: Stage, proxy: Proxy, seconds: int) -> Run:
+    placement = proxy.contestant.placement
+    pids = proxy.process.pids()
+    watch = Watch([*pids, *stage.backend.pids()])
+    cpu = procfs.cpu_ns(pids)
+    count = handshake.run(proxy.site.port, seconds, placement.load)
+    return Run((procfs.cpu_ns(pids) - cpu) / NS_PER_US / count, 0.0, count / seconds, watch.share())
 
 
 def calls_of_lanes(cell: Cell, _: Stage, effort: Effort) -> list[Row]:
@@ -212,6 +240,7 @@ MEASUREMENTS: dict[Kind, Callable[[Cell, Stage, Effort], list[Row]]] = {
     "syscalls": system_calls,
     "rest": memory_at_rest,
     "idle": idle_memory,
+    "handshakes": handshakes,
     "calls": calls_of_lanes,
     "p99": slowest,
 }

@@ -4,6 +4,7 @@ import http.client
 import os
 import signal
 import socket
+import ssl
 import subprocess
 import time
 from collections.abc import Mapping, Sequence
@@ -84,13 +85,13 @@ def pinned(cpus: tuple[int, ...]) -> list[str]:
     return ["taskset", "-c", ",".join(map(str, cpus))]
 
 
-def wait_until_answering(process: Process, port: int) -> None:
+def wait_until_answering(process: Process, port: int, *, tls: bool = False) -> None:
     deadline = time.monotonic() + START_DEADLINE
     while time.monotonic() < deadline:
         if process.popen.poll() is not None:
             raise process.fail(f"ended with {process.popen.returncode} before it answered")
         with suppress(OSError, http.client.HTTPException):
-            status, _ = get(port, "/")
+            status, _ = get(port, "/", tls=tls)
             if status == http.client.OK:
                 return
         time.sleep(0.05)
@@ -106,14 +107,23 @@ def wait_until_begun(process: Process) -> None:
         time.sleep(0.05)
 
 
-def get(port: int, path: str) -> tuple[int, bytes]:
+def get(port: int, path: str, *, tls: bool = False) -> tuple[int, bytes]:
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+    if tls:
+        connection = http.client.HTTPSConnection("127.0.0.1", port, timeout=10, context=believing())
     try:
         connection.request("GET", path)
         answer = connection.getresponse()
         return answer.status, answer.read()
     finally:
         connection.close()
+
+
+def believing() -> ssl.SSLContext:
+    """Give what a client has that believes whoever answers: here it is known who that is."""
+    context = ssl.create_default_context()
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    return context
 
 
 def free_ports(count: int) -> list[int]:

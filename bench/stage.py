@@ -2,13 +2,14 @@
 
 import http.client
 import shutil
+import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from bench import process
-from bench.job import APART, BENCH, WORK, Contestant, Site
+from bench.job import APART, BENCH, CERTIFICATE, KEY, WORK, Contestant, Site
 from bench.peers import PEERS, backend, pylos
 from bench.process import BenchError, Process
 
@@ -42,10 +43,13 @@ class Stage:
     def proxy(self, contestant: Contestant, path: str) -> Iterator[Proxy]:
         """Start it, wait for an answer, check that it does the job for `path`; end it afterwards."""
         site = _site(self.folder / contestant.key.replace(" ", "-"), self.port, contestant.placement.proxy)
+        if contestant.job.tls:
+            site = replace(site, tls=True)
+            _make_certificate(site.folder)
         peer = PEERS[contestant.peer]
         started = peer.start(contestant.job, site)
         try:
-            process.wait_until_answering(started, site.port)
+            process.wait_until_answering(started, site.port, tls=site.tls)
             _check_body(started, site, path)
             if peer.FORWARDS_FIELDS:
                 _check_fields(started, site)
@@ -97,26 +101,35 @@ def _site(folder: Path, backend_port: int, cpus: tuple[int, ...]) -> Site:
     return Site(folder, port, admin_port, backend_port, cpus)
 
 
+def _make_certificate(folder: Path) -> None:
+    """Make what all contestants show: one that signs itself, with a key on P-256."""
+    files = ["-keyout", folder / KEY, "-out", folder / CERTIFICATE]
+    kind = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-noenc", "-days", "2"]
+    names = ["-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1"]
+    plain = ["-addext", "basicConstraints=critical,CA:FALSE"]
+    subprocess.run(["openssl", "req", "-x509", *kind, *names, *plain, *files], check=True, capture_output=True)
+
+
 def _check_body(started: Process, site: Site, path: str) -> None:
     """Refuse a proxy that gives other bytes than the backend itself."""
-    if process.get(site.port, path) != process.get(site.backend_port, path):
+    if process.get(site.port, path, tls=site.tls) != process.get(site.backend_port, path):
         raise started.fail(f"answers {path} differently from the backend")
 
 
 def _check_fields(started: Process, site: Site) -> None:
     """Ask the backend what it was told: Host as the client sent it, and the five fields of the job."""
     authority = f"127.0.0.1:{site.port}"
-    _, said = process.get(site.port, "/echo")
-    if problems := field_problems(said.decode(), authority):
+    _, said = process.get(site.port, "/echo", tls=site.tls)
+    if problems := field_problems(said.decode(), authority, "https" if site.tls else "http"):
         raise started.fail("does not do the job: " + "; ".join(problems))
 
 
-def field_problems(echo: str, authority: str) -> list[str]:
+def field_problems(echo: str, authority: str, scheme: str = "http") -> list[str]:
     values = echo.splitlines()
     names = ("Host", "X-Forwarded-For", "X-Forwarded-Proto", "X-Forwarded-Host", "X-Request-Id", "Via")
     if len(values) != len(names):
         raise BenchError(f"the backend's echo has {len(values)} lines:\n{echo}")
     said = dict(zip(names, values, strict=True))
-    wanted = {"Host": authority, "X-Forwarded-Proto": "http", "X-Forwarded-Host": authority}
+    wanted = {"Host": authority, "X-Forwarded-Proto": scheme, "X-Forwarded-Host": authority}
     wrong = [f"{name} is {said[name]!r}, not {value!r}" for name, value in wanted.items() if said[name] != value]
     return wrong + [f"{name} is not set" for name in names if name not in wanted and not said[name]]

@@ -29,7 +29,7 @@ def run(load: Load, port: int, seconds: int, cpus: tuple[int, ...]) -> Count:
     script = [] if load.script is None else ["-s", str(BENCH / "lua" / load.script)]
     command = ["wrk", "--latency", "-t1", f"-c{load.connections}", f"-d{seconds}s", "--timeout", TIMEOUT, *script]
     done = subprocess.run(
-        [*pinned(cpus), *command, f"http://127.0.0.1:{port}{load.path}"],
+        [*pinned(cpus), *command, f"{'https' if load.tls else 'http'}://127.0.0.1:{port}{load.path}"],
         capture_output=True,
         text=True,
         check=False,

@@ -5,7 +5,7 @@ import shutil
 import subprocess
 
 from bench import process
-from bench.job import Job, Site
+from bench.job import CERTIFICATE, KEY, Job, Site
 from bench.peers.templates import fill
 from bench.process import Process
 
@@ -23,9 +23,12 @@ def version() -> str | None:
 
 def start(job: Job, site: Site) -> Process:
     # It cannot write a file itself: its log goes to standard output, which is a file here, one write a line.
-    return start_with(
-        "haproxy.cfg", job, site, {"ACCESS_LOG": "log global\n    option httplog" if job.access_log else ""}
-    )
+    more = {"ACCESS_LOG": "log global\n    option httplog" if job.access_log else "", "TLS": "", "SCHEME": "http"}
+    if site.tls:
+        # It wants both in one file.
+        both = site.write("both.pem", (site.folder / CERTIFICATE).read_text() + (site.folder / KEY).read_text())
+        more |= {"TLS": f"ssl crt {both} alpn http/1.1", "SCHEME": "https"}
+    return start_with("haproxy.cfg", job, site, more)
 
 
 def start_with(template: str, job: Job, site: Site, more: dict[str, str]) -> Process:

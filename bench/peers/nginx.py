@@ -5,11 +5,16 @@ import shutil
 import subprocess
 
 from bench import process
-from bench.job import Job, Site
+from bench.job import CERTIFICATE, KEY, Job, Site
 from bench.peers.templates import fill
 from bench.process import Process
 
 NAME = "nginx"
+TLS = f"""\
+ssl_certificate {{folder}}/{CERTIFICATE};
+        ssl_certificate_key {{folder}}/{KEY};
+        ssl_protocols TLSv1.2 TLSv1.3;
+        ssl_session_cache shared:sessions:10m;"""
 FORWARDS_FIELDS = True
 
 
@@ -32,6 +37,8 @@ def start(job: Job, site: Site) -> Process:
         "ACCESS_LOG": f"{site.folder}/access.log json buffer=64k flush=1s" if job.access_log else "off",
         "BACKEND": site.backend_port,
         "PORT": site.port,
+        "TLS": "ssl" if site.tls else "",
+        "CERTIFICATE": TLS.format(folder=site.folder) if site.tls else "",
     }
     config = site.write("nginx.conf", fill("nginx.conf", values))
     return process.start(NAME, ["nginx", "-p", site.folder, "-c", config], site)

@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 
 from bench import process
-from bench.job import BENCH, ROOT, Job, Site
+from bench.job import BENCH, CERTIFICATE, KEY, ROOT, Job, Site
 from bench.process import START_DEADLINE, Process
 
 NAME = "Pylos"
@@ -53,6 +53,10 @@ def start(job: Job, site: Site) -> Process:
     return started
 
 
+def _tls() -> str:
+    return f'tls = "bench"\n\n[tls.bench]\ncert = "{CERTIFICATE}"\nkey = "{KEY}"\n'
+
+
 def document(job: Job, site: Site) -> str:
     log = f'{{ path = "{site.folder}/access.log" }}' if job.access_log else "false"
     head = f"""\
@@ -63,7 +67,7 @@ access_log = {log}
 
 [listen.http]
 bind = "127.0.0.1:{site.port}"
-
+{_tls() if site.tls else ""}
 [upstream.backend]
 targets = ["http://127.0.0.1:{site.backend_port}"]
 
