@@ -90,8 +90,8 @@ def kept_out(running: GatewayUnderTest, context: ssl.SSLContext) -> None:
 def counted(running: GatewayUnderTest, result: str) -> int:
     with RawClient(running.address("ops")) as client:
         page = client.get("/metrics").body.decode()
-    line = f'pylos_tls_handshakes_total{{listener="https",result="{result}"}} '
-    return sum(int(found.removeprefix(line)) for found in page.splitlines() if found.startswith(line))
+    line = f'pylos_tls_handshakes_total{{listener="https",result="{result}",'
+    return sum(int(found.rpartition(" ")[2]) for found in page.splitlines() if found.startswith(line))
 
 
 # -- who is let in ----------------------------------------------------------------------------------------------------

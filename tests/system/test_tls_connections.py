@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from certificates import Issued, authority, issue, trusting
+from cryptography import x509
 
 from pylos.testing import GatewayUnderTest, RawClient, ScriptedUpstream, UpstreamConnection
 from pylos.testing.plugin import GatewayFactory
@@ -80,6 +81,30 @@ def test_everything_is_sent_on_to_https(gateway: GatewayFactory, tmp_path: Path,
                 answer = client.read_response()
         assert (answer.status, answer.header("location")) == (308, f"https://shop.example.com{port}/app/x?q=%20&r")
         assert web.requests == []
+
+
+def test_metrics_tell_versions_and_the_end_of_certificates(gateway: GatewayFactory, tmp_path: Path, root: Issued):
+    running = started(gateway, tmp_path, root, '[listen.ops]\nbind = "127.0.0.1:0"\nserve = ["metrics"]\n')
+    for version in (ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3, ssl.TLSVersion.TLSv1_3):
+        context = trusting(root)
+        context.maximum_version = version
+        with RawClient(running.address("https"), tls=context, server_name=NAME) as client:
+            assert client.get("/hello").status == 200
+    with RawClient(running.address("ops")) as client:
+        page = client.get("/metrics").body.decode()
+
+    shown = x509.load_pem_x509_certificate((tmp_path / "shop.pem").read_bytes())
+    for version, count in (("1.2", 1), ("1.3", 2)):
+        labels = f'listener="https",result="full",version="{version}"'
+        assert f"pylos_tls_handshakes_total{{{labels}}} {count}\n" in page
+    labels = f'tls="shop",name="{NAME}",serial="{shown.serial_number:x}"'
+    ends = int(shown.not_valid_after_utc.timestamp())
+    found = [
+        line for line in page.splitlines() if line.startswith("pylos_tls_certificate_not_after_timestamp_seconds{")
+    ]
+    assert [line.replace('serial="0', 'serial="') for line in found] == [
+        f"pylos_tls_certificate_not_after_timestamp_seconds{{{labels}}} {ends}"
+    ]
 
 
 # -- ends -------------------------------------------------------------------------------------------------------------

@@ -75,7 +75,9 @@ impl Client {
     }
 
     pub(crate) fn handshake_done(&self, resumed: bool) {
-        self.cells.handshakes.done(resumed);
+        if let Stream::Tls(stream) = &self.stream {
+            self.cells.handshakes.done(resumed, stream.version());
+        }
         self.ready_ms.set(self.worker.clock.ms());
     }
     pub(crate) fn handshake_failed(&self, failure: Failure) {

@@ -6,6 +6,7 @@ use crate::error::Refusal;
 use crate::request::respond::{OwnAnswer, send_own};
 use crate::request::{End, Exchange, refuse};
 use crate::shared::Shared;
+use crate::tls::Configs;
 use pylos_core::table::Serve;
 use std::sync::atomic::Ordering::Relaxed;
 
@@ -15,9 +16,11 @@ pub(crate) async fn answer(x: &mut Exchange<'_>) -> End {
     };
     let shared = &x.worker.shared;
     let found = match x.scratch.request.path() {
-        b"/metrics" if metrics => {
-            Some((200, &b"text/plain; version=0.0.4; charset=utf-8"[..], page(shared, x.worker.clock.ms())))
-        }
+        b"/metrics" if metrics => Some((
+            200,
+            &b"text/plain; version=0.0.4; charset=utf-8"[..],
+            page(shared, &x.snapshot.tls, x.worker.clock.ms()),
+        )),
         b"/livez" if health => Some((200, TEXT, "ok\n".to_owned())),
         b"/readyz" if health => {
             let (status, text) = readiness(shared);
@@ -51,7 +54,7 @@ fn readiness(shared: &Shared) -> (u16, &'static str) {
     }
 }
 
-fn page(shared: &Shared, now_ms: u64) -> String {
+fn page(shared: &Shared, tls: &Configs, now_ms: u64) -> String {
     let process = Process {
         generation: shared.generation.load(Relaxed),
         workers: shared.workers().len(),
@@ -61,5 +64,5 @@ fn page(shared: &Shared, now_ms: u64) -> String {
         memory: (shared.memory.used(), shared.memory.is_tight()),
         limited_keys: shared.limited_keys(),
     };
-    exposition::render(&shared.registry.lock(), &shared.states(), &process, now_ms)
+    exposition::render(&shared.registry.lock(), &shared.states(), tls.expiries(), &process, now_ms)
 }

@@ -156,19 +156,23 @@ pub(crate) struct ListenerCells {
 
 /// TLS handshakes: by what came of them.
 #[derive(Default)]
-pub(crate) struct Handshakes([Count; Failure::ALL.len() + 2]);
+pub(crate) struct Handshakes([Count; Failure::ALL.len() + DONE.len()]);
+
+/// Results of handshakes that came to their end, and the version of TLS.
+const DONE: [(&str, &str); 4] = [("full", "1.2"), ("full", "1.3"), ("resumed", "1.2"), ("resumed", "1.3")];
 
 impl Handshakes {
-    pub(crate) fn done(&self, resumed: bool) {
-        self.0[usize::from(resumed)].add(1);
+    pub(crate) fn done(&self, resumed: bool, version: &str) {
+        self.0[2 * usize::from(resumed) + usize::from(version == "1.3")].add(1);
     }
     pub(crate) fn failed(&self, failure: Failure) {
-        self.0[2 + failure as usize].add(1);
+        self.0[DONE.len() + failure as usize].add(1);
     }
-    /// What came of them, and how often.
-    pub(crate) fn read(&self) -> impl Iterator<Item = (&'static str, u64)> {
-        let names = ["full", "resumed"].into_iter().chain(Failure::ALL.iter().map(|failure| failure.name()));
-        names.zip(self.0.iter().map(Count::read))
+    /// What came of them, the version where one was agreed on, and how often.
+    pub(crate) fn read(&self) -> impl Iterator<Item = (&'static str, &'static str, u64)> {
+        let failed = Failure::ALL.iter().map(|failure| (failure.name(), ""));
+        let results = DONE.into_iter().chain(failed);
+        results.zip(&self.0).map(|((result, version), count)| (result, version, count.read()))
     }
 }
 

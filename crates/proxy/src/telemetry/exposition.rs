@@ -3,6 +3,7 @@
 use super::cells::{BUCKETS, CAME, CLASSES, bucket_bound};
 use super::names::{self, Metric};
 use super::registry::{Known, NO_ROUTE, Pair};
+use crate::tls::Expiry;
 use crate::upstream::target::TargetState;
 use std::fmt::Write;
 use std::sync::Arc;
@@ -22,12 +23,13 @@ pub(crate) struct Process {
 
 /// The whole page.
 pub(crate) fn render(
-    known: &Known, states: &[(Pair, Arc<TargetState>)], process: &Process, now_ms: u64,
+    known: &Known, states: &[(Pair, Arc<TargetState>)], shown: &[Expiry], process: &Process, now_ms: u64,
 ) -> String {
     let mut page = String::with_capacity(16 * 1024);
     routes(&mut page, known);
     targets(&mut page, known, states, now_ms);
     listeners(&mut page, known);
+    certificates(&mut page, shown);
     policies(&mut page, known);
     asked(&mut page, known);
     limits(&mut page, known, &process.limited_keys);
@@ -191,21 +193,31 @@ fn listeners(page: &mut String, known: &Known) {
     }
     head(page, &names::HANDSHAKES);
     for (listener, cells) in &known.listeners {
-        let mut sums: Vec<(&str, u64)> = Vec::new();
+        let mut sums: Vec<(&str, &str, u64)> = Vec::new();
         for cells in cells.iter() {
-            for (index, (result, count)) in cells.handshakes.read().enumerate() {
+            for (index, (result, version, count)) in cells.handshakes.read().enumerate() {
                 match sums.get_mut(index) {
-                    Some(sum) => sum.1 += count,
-                    None => sums.push((result, count)),
+                    Some(sum) => sum.2 += count,
+                    None => sums.push((result, version, count)),
                 }
             }
         }
         // A listener on which nobody speaks TLS has no series.
-        let any = sums.iter().any(|(_, count)| *count > 0);
-        for (result, sum) in sums.into_iter().filter(|_| any) {
+        let any = sums.iter().any(|(.., count)| *count > 0);
+        for (result, version, sum) in sums.into_iter().filter(|_| any) {
             let (name, listener) = (names::HANDSHAKES.name, escaped(listener));
-            let _ = writeln!(page, "{name}{{listener=\"{listener}\",result=\"{result}\"}} {sum}");
+            let labels = format!("listener=\"{listener}\",result=\"{result}\",version=\"{version}\"");
+            let _ = writeln!(page, "{name}{{{labels}}} {sum}");
         }
+    }
+}
+
+fn certificates(page: &mut String, shown: &[Expiry]) {
+    head(page, &names::CERTIFICATE_ENDS);
+    for one in shown {
+        let (tls, name, serial) = (escaped(&one.tls), escaped(&one.name), &one.serial);
+        let labels = format!("tls=\"{tls}\",name=\"{name}\",serial=\"{serial}\"");
+        let _ = writeln!(page, "{}{{{labels}}} {}", names::CERTIFICATE_ENDS.name, one.ends);
     }
 }
 

@@ -43,6 +43,10 @@ pub(crate) const REFUSED: Metric = counter(
 );
 pub(crate) const HANDSHAKES: Metric =
     counter("pylos_tls_handshakes_total", "TLS handshakes of clients, by what came of them.");
+pub(crate) const CERTIFICATE_ENDS: Metric = gauge(
+    "pylos_tls_certificate_not_after_timestamp_seconds",
+    "The end of a certificate that clients are shown, in seconds since 1970.",
+);
 pub(crate) const POLICY_WOULD: Metric = counter(
     "pylos_policy_would_total",
     "Requests on which a policy would have acted, had it been enforced for them.",

@@ -1,5 +1,6 @@
 //! The rules of each `[tls.NAME]`, made into what rustls answers by. Made once for a table, and shared by all workers.
 
+use super::expiry::{Expiry, expiries};
 use super::keys::TicketKeys;
 use super::rules::Rules;
 use super::tickets::Tickets;
@@ -23,6 +24,7 @@ pub(super) const HTTP1: &[u8] = b"http/1.1";
 #[derive(Default)]
 pub(crate) struct Configs {
     listeners: Vec<(Arc<ServerConfig>, Arc<Rules>)>,
+    expiries: Vec<Expiry>,
     /// By upstream, then by target.
     upstreams: Vec<Vec<Option<Secure>>>,
 }
@@ -53,7 +55,19 @@ impl Configs {
                 Err(message) => problems.push(problem(["upstream", &upstream.name, "tls"], &message)),
             }
         }
-        if problems.is_empty() { Ok(Configs { listeners: configs, upstreams }) } else { Err(problems) }
+        if problems.is_empty() {
+            Ok(Configs {
+                listeners: configs,
+                expiries: table.tls.iter().flat_map(expiries).collect(),
+                upstreams,
+            })
+        } else {
+            Err(problems)
+        }
+    }
+
+    pub(crate) fn expiries(&self) -> &[Expiry] {
+        &self.expiries
     }
 
     pub(crate) fn to(&self, upstream: usize, target: usize) -> Option<&Secure> {

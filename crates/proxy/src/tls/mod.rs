@@ -3,6 +3,7 @@
 
 mod clients;
 mod config;
+mod expiry;
 mod flow;
 mod handshake;
 mod keys;
@@ -13,6 +14,7 @@ mod tickets;
 mod upstream;
 
 pub(crate) use config::{Configs, challenge_config};
+pub(crate) use expiry::Expiry;
 pub(crate) use handshake::{Failure, handshake};
 pub(crate) use keys::TicketKeys;
 pub(crate) use rules::Agreed;
