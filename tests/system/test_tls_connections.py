@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import signal
 import socket
 import ssl
 import threading
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from certificates import Issued, authority, issue, trusting
+from certificates import Issued, authority, issue, rsa_key, trusting
 from cryptography import x509
+from system.serving import Serve
 
 from pylos.testing import GatewayUnderTest, RawClient, ScriptedUpstream, UpstreamConnection
 from pylos.testing.plugin import GatewayFactory
@@ -36,6 +39,14 @@ to = "web"
 """
 
 
+@dataclass
+class Resumable:
+    """What is left of a connection."""
+
+    session: ssl.SSLSession | None
+    reused: bool
+
+
 @pytest.fixture(scope="module")
 def root() -> Issued:
     return authority()
@@ -51,7 +62,11 @@ def started(
 
 
 def raw(running: GatewayUnderTest) -> socket.socket:
-    host, _, port = running.address("https").rpartition(":")
+    return connected(running.address("https"))
+
+
+def connected(address: str) -> socket.socket:
+    host, _, port = address.rpartition(":")
     return socket.create_connection((host, int(port)), 10)
 
 
@@ -66,6 +81,113 @@ def read_all(sock: ssl.SSLSocket) -> bytes:
     while piece := sock.recv(65536):
         data += piece
     return data
+
+
+# -- handshakes -------------------------------------------------------------------------------------------------------
+
+
+def session_of(address: str, context: ssl.SSLContext, former: ssl.SSLSession | None = None) -> Resumable:
+    """Ask once, going on with a former session if there is one."""
+    with context.wrap_socket(connected(address), server_hostname=NAME, session=former) as sock:
+        sock.sendall(f"GET /hello HTTP/1.1\r\nHost: {NAME}\r\n\r\n".encode())
+        assert sock.recv(65536).startswith(b"HTTP/1.1 200 ")
+        return Resumable(sock.session, bool(sock.session_reused))
+
+
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+@pytest.mark.parametrize("tickets", [True, False])
+def test_sessions_are_resumed_where_there_are_tickets(
+    gateway: GatewayFactory, tmp_path: Path, root: Issued, version: ssl.TLSVersion, *, tickets: bool
+):
+    context = trusting(root)
+    context.maximum_version = version
+    issue(NAME, issuer=root).save(tmp_path, "shop")
+    file = tmp_path / "gateway.toml"
+    said = "" if tickets else "tickets = false\n"
+    file.write_text((DOCUMENT % "").replace("[tls.shop]\n", f"[tls.shop]\n{said}"))
+    running = gateway(file)
+
+    first = session_of(running.address("https"), context)
+    second = session_of(running.address("https"), context, first.session)
+
+    assert (first.reused, second.reused) == (False, tickets)
+
+
+def test_the_process_after_an_upgrade_takes_tickets_of_the_one_before(
+    serve: Serve, tmp_path: Path, root: Issued, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
+    issue(NAME, issuer=root).save(tmp_path, "shop")
+    file = tmp_path / "gateway.toml"
+    file.write_text((DOCUMENT % "").replace("access_log = false", f'access_log = false\nstate = "{tmp_path}/state"'))
+    served, context = serve(file), trusting(root)
+    address = str(served.ready["listen"]["https"][0])
+    first = session_of(address, context)
+    served.signal(signal.SIGUSR2)
+    served.hears("upgraded")
+
+    assert session_of(address, context, first.session).reused
+
+
+@pytest.mark.parametrize("said", [b"", b"\x16", b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc"])
+def test_a_handshake_has_its_time(gateway: GatewayFactory, tmp_path: Path, root: Issued, said: bytes):
+    running = started(gateway, tmp_path, root, 'timeouts = { handshake = "200ms" }')
+    with raw(running) as sock:
+        sock.sendall(said)
+        assert sock.recv(65536) == b""
+
+
+def test_so_many_handshakes_are_under_way(gateway: GatewayFactory, tmp_path: Path, root: Issued):
+    """One that has said whom it wants has a seat, until it is done; silent ones have none."""
+    issue(NAME, issuer=root).save(tmp_path, "shop")
+    file = tmp_path / "gateway.toml"
+    file.write_text((DOCUMENT % "limits = { handshakes = 1 }").replace("false", "false\nworkers = 1", 1))
+    running = gateway(file)
+    incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+    half = trusting(root).wrap_bio(incoming, outgoing, server_hostname=NAME)
+    with pytest.raises(ssl.SSLWantReadError):
+        half.do_handshake()
+    with raw(running), raw(running), raw(running) as seated:
+        with spoken(running, root):
+            pass  # beside silent ones
+        seated.sendall(outgoing.read())
+        assert seated.recv(65536)
+        with pytest.raises((ssl.SSLError, ConnectionError)):
+            spoken(running, root)
+    with spoken(running, root):
+        pass
+
+
+def test_who_can_verify_both_is_shown_the_one_on_p_256(gateway: GatewayFactory, tmp_path: Path, root: Issued):
+    issue(NAME, issuer=root).save(tmp_path, "ec")
+    issue(NAME, issuer=root, key=rsa_key()).save(tmp_path, "rsa")
+    file = tmp_path / "gateway.toml"
+    both = 'cert = ["rsa.pem", "ec.pem"]\nkey = ["rsa.key", "ec.key"]\n'
+    file.write_text((DOCUMENT % "").replace('cert = "shop.pem"\nkey = "shop.key"\n', both))
+    running = gateway(file)
+
+    def kind(ciphers: str) -> str:
+        context = trusting(root)
+        context.maximum_version = ssl.TLSVersion.TLSv1_2
+        context.set_ciphers(ciphers)
+        with context.wrap_socket(raw(running), server_hostname=NAME) as sock:
+            agreed = sock.cipher()
+        assert agreed
+        return agreed[0]
+
+    assert "ECDSA" in kind("ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256")
+    assert "RSA" in kind("ECDHE-RSA-AES128-GCM-SHA256")
+
+
+def test_a_protocol_is_agreed_on_or_the_handshake_refused(gateway: GatewayFactory, tmp_path: Path, root: Issued):
+    running = started(gateway, tmp_path, root)
+    context = trusting(root)
+    context.set_alpn_protocols(["x", "http/1.1"])
+    with context.wrap_socket(raw(running), server_hostname=NAME) as sock:
+        assert sock.selected_alpn_protocol() == "http/1.1"
+    context.set_alpn_protocols(["x"])
+    with pytest.raises(ssl.SSLError):
+        context.wrap_socket(raw(running), server_hostname=NAME)
 
 
 # -- from http to https -----------------------------------------------------------------------------------------------
