@@ -133,7 +133,8 @@ def test_the_gateway_shows_a_certificate(
     assert told
     assert told["subject"] == ((("commonName", "gateway"),),)
     without = client(gateway(document(tmp_path, upstream, believed(tmp_path, root)))).get()
-    assert without.status == 502
+    # With TLS 1.3 a server refuses when the client has gone on already: a reset may overtake what it says.
+    assert (without.status, without.header("pylos-reason")) in {(502, "upstream_tls_failed"), (502, "upstream_closed")}
 
 
 WRONG = [

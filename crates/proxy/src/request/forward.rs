@@ -8,6 +8,7 @@ use crate::stream::{Broken, Wait};
 use crate::telemetry::cells::TargetCells;
 use crate::telemetry::events;
 use crate::timer::Slot;
+use crate::tls::HandshakeError;
 use crate::upstream::answer_h1::AnswerFailure;
 use crate::upstream::connect::{NoConnection, connect};
 use crate::upstream::exchange_h1::{NoAnswer, Outcome, exchange};
@@ -146,7 +147,14 @@ async fn ended(x: &mut Exchange<'_>, outcome: Outcome) -> End {
             x.client.stream.reset_on_close();
             End::Cut
         }
-        Outcome::NoAnswer(none) => refuse::refuse(x, &no_answer(&none.failure)).await,
+        Outcome::NoAnswer(none) => {
+            x.record.why = why_not_trusted(&none.failure).map(Into::into);
+            let refusal = match &x.record.why {
+                Some(_) => not_trusted(),
+                None => no_answer(&none.failure),
+            };
+            refuse::refuse(x, &refusal).await
+        }
     }
 }
 
@@ -245,12 +253,20 @@ fn no_connection(failure: &NoConnection) -> Refusal {
         NoConnection::Broken(Broken::Failed(_)) => {
             Refusal::upstream(502, "upstream_connect_failed", "The service could not be reached.")
         }
-        NoConnection::Tls(_) => Refusal::upstream(
-            502,
-            "upstream_tls_failed",
-            "No trusted connection to the service could be made.",
-        ),
+        NoConnection::Tls(_) => not_trusted(),
     }
+}
+
+fn not_trusted() -> Refusal {
+    Refusal::upstream(502, "upstream_tls_failed", "No trusted connection to the service could be made.")
+}
+
+/// What TLS says that ended a connection. In TLS 1.3 a server refuses our certificate only when we believe that all is
+/// agreed on (RFC 8446, 4.4.2).
+fn why_not_trusted(failure: &AnswerFailure) -> Option<String> {
+    let AnswerFailure::Broken(Broken::Failed(error)) = failure else { return None };
+    let error = error.get_ref()?.downcast_ref::<rustls::Error>()?;
+    Some(HandshakeError::Tls(error.clone()).to_string())
 }
 
 fn no_answer(failure: &AnswerFailure) -> Refusal {
