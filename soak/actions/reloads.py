@@ -78,7 +78,7 @@ async def broken_file(site: Site) -> str:
         else:
             raise AssertionError(f"a wrong file was taken: {wrong!r}")
         _expect(await page(site.document.port, "/number"), (200, str(site.document.number)))
-        # The port stays taken until nobody has the wrong file in hand any more: with a free port it would be a right one.
+        # The port stays taken until nobody has the wrong file in hand any more: when it is free, that is a right one.
         site.served.write(site.document.text())
         await site.served.ask({"type": "reload"})
     return f"refused: {wrong.splitlines()[0]}"
