@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from pylos.pasted import without_keys
+
 Severity = Literal["error", "warning"]
 KeyPath = tuple[str | int, ...]
 """Where in the document something stands: `("route", "site", "match", 0)`."""
@@ -115,7 +117,10 @@ class Place:
     """From 1, in characters; 0 = the line as a whole."""
     length: int = 0
     source: str = ""
-    """The line's text."""
+    """The line's text; what may be a private key in it is not."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "source", without_keys(self.source))
 
     @classmethod
     def from_json(cls, plain: Mapping[str, Any]) -> Place:

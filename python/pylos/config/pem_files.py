@@ -60,12 +60,12 @@ class Files:
 
     @property
     def named(self) -> list[Path]:
-        """All files that were asked for and can be files."""
+        """All files that were asked for."""
         return list(self._named)
 
     def know(self, *sources: Source) -> None:
         """Remember which files are named."""
-        self._named |= {source.file: None for source in sources if source.file is not None and can_be(source.file)}
+        self._named |= {source.file: None for source in sources if source.file is not None}
 
     def blocks(self, source: Source, most: int = MOST_BYTES) -> list[Block]:
         """Give the blocks of a file or of a secret. Raises PemError."""
@@ -82,15 +82,10 @@ class Files:
         return found
 
 
-def can_be(file: Path) -> bool:
-    """Whether a file can have this name."""
-    return "\0" not in str(file)
-
-
 def text_of(file: Path, most: int) -> str:
     """Read a file as text; what is no ASCII in it is no part of PEM. Raises PemError."""
     try:
-        if not can_be(file) or (file.exists() and not file.is_file()):
+        if file.exists() and not file.is_file():
             raise PemError("is no file")  # a pipe would be waited for
         with file.open("rb") as opened:
             data = opened.read(most + 1)

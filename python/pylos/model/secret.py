@@ -9,6 +9,7 @@ from typing import Annotated, Any
 from pydantic import Field, PrivateAttr, SecretStr, model_validator
 
 from pylos.model.base import Table, wrong
+from pylos.pasted import is_pasted
 
 SHOWN = "***"
 """What stands in the place of a secret wherever it would be printed."""
@@ -39,6 +40,10 @@ class Secret(Table):
     @model_validator(mode="after")
     def read(self) -> Secret:
         """Read the value; raises P105, P108 or P114."""
+        for key, said in (("file", self.file), ("env", self.env)):
+            if said is not None and ("\n" in said or is_pasted(said)):
+                hint = "name the file or the variable that has it"
+                raise wrong("P114", "the secret itself stands where its place is named", hint=hint, keys=[key])
         if self.file is not None and self.env is not None:
             raise wrong("P108", "cannot stand beside `file`: a secret comes from one place", keys=["env"])
         if self.file is not None:
