@@ -18,6 +18,7 @@ from typing import Any, Protocol
 from pylos.config.parse import parse
 from pylos.config.problems import Part, described
 from pylos.config.variables import Variables
+from pylos.contents import is_file, is_folder, is_there
 from pylos.errors import ConfigError, KeyPath, Place, Problem
 
 KEY = "include"
@@ -144,7 +145,7 @@ class Gathered:
         if glob.has_magic(pattern):
             start = folder / folder_of(Path(pattern))
             self.watch += [start, *folders_searched(folder, pattern)]
-            if not start.is_dir():
+            if not is_folder(start):
                 self.missing = True
                 hint = "a pattern may find nothing, but in a folder that is there"
                 self.wrong("P112", at, f"there is no folder `{start}`", places, hint)
@@ -164,7 +165,7 @@ class Gathered:
         """Take in one included file."""
         self.seen.add(real(path))
         self.watch.append(path)
-        if path.exists() and not path.is_file():
+        if is_there(path) and not is_file(path):
             self.missing = True  # a pipe would be waited for
             self.wrong("P112", at, f"`{path}` is no file", places)
             return
@@ -185,7 +186,7 @@ def matches(folder: Path, pattern: str) -> Iterator[Path]:
     """List the files that a pattern finds, by name. Brackets in the folder's own name are no wildcards."""
     whole = str(Path(glob.escape(str(folder))) / pattern)
     found = sorted(glob.glob(whole, recursive=True))  # noqa: PTH207 - Path.glob has no absolute patterns
-    yield from (path for path in map(Path, found) if not path.is_dir())
+    yield from (path for path in map(Path, found) if not is_folder(path))
 
 
 def folders_searched(folder: Path, pattern: str) -> list[Path]:
@@ -195,7 +196,7 @@ def folders_searched(folder: Path, pattern: str) -> list[Path]:
     whole = Path(glob.escape(str(folder)))
     ways = (str(whole / Path(*parts[:length])) for length in range(first + 1, len(parts)))
     found = {path for way in ways for path in glob.glob(way, recursive=True)}  # noqa: PTH207 - as below
-    return [path for path in map(Path, sorted(found)) if path.is_dir()]
+    return [path for path in map(Path, sorted(found)) if is_folder(path)]
 
 
 def folder_of(pattern: Path) -> Path:

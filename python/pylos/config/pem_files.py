@@ -13,6 +13,7 @@ from pathlib import Path
 
 from pylos.config.pem import Block, PemError, blocks_of
 from pylos.config.problems import Report
+from pylos.contents import is_file, is_there
 from pylos.errors import KeyPath, Place
 from pylos.model import Secret
 
@@ -85,7 +86,7 @@ class Files:
 def text_of(file: Path, most: int) -> str:
     """Read a file as text; what is no ASCII in it is no part of PEM. Raises PemError."""
     try:
-        if file.exists() and not file.is_file():
+        if is_there(file) and not is_file(file):
             raise PemError("is no file")  # a pipe would be waited for
         with file.open("rb") as opened:
             data = opened.read(most + 1)

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 from pydantic import Field, PrivateAttr, SecretStr, model_validator
 
+from pylos.contents import is_file, is_there
 from pylos.model.base import Table, wrong
 from pylos.pasted import is_pasted
 
@@ -76,7 +77,7 @@ class Secret(Table):
 
 def from_file(file: str) -> str:
     """Read a secret from a file."""
-    if "\0" not in file and Path(file).exists() and not Path(file).is_file():
+    if is_there(Path(file)) and not is_file(Path(file)):
         raise wrong("P114", f"`{file}` is no file", keys=["file"])  # a pipe would be waited for
     try:
         value = Path(file).read_bytes().decode().rstrip("\r\n")

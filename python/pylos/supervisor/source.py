@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 
 from pylos.config import Config, Loaded, load
 from pylos.config.secrets import with_stand_ins
+from pylos.contents import is_file
 from pylos.errors import ConfigError, Place, Problem, PylosError
 from pylos.supervisor.watch import contents
 
@@ -94,7 +95,7 @@ def named_files(error: PylosError) -> list[Path]:
     if not isinstance(error, ConfigError):
         return []
     files = {Path(problem.place.file) for problem in error.problems}
-    return [*sorted(file for file in files if file.is_file()), *error.files]
+    return [*sorted(file for file in files if is_file(file)), *error.files]
 
 
 async def read_aside(source: Source) -> Checked:

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import Callable, Iterable
+import os
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
 from watchfiles import awatch
 
+from pylos.contents import is_folder, is_link
 from pylos.supervisor import log
 
 QUIET_MS = 100
@@ -32,13 +34,23 @@ class Watcher:
         self._task: asyncio.Task[None] | None = None
 
     async def follow(self, files: Iterable[Path], known: bytes = b"") -> None:
-        """Watch these files from now on. `known` is the digest of their contents when they were read, if they were."""
-        files = tuple(files)
+        """Watch these files from now on. `known` is the digest of their contents when they were read, if they were.
+
+        Where that cannot be done it is told: what serves does not depend on it.
+        """
+        try:
+            await self._follow(tuple(files), known)
+        except (OSError, RuntimeError, ValueError) as error:
+            tell_of_a_failure(str(error))
+
+    async def _follow(self, files: tuple[Path, ...], known: bytes) -> None:
         if files == self._files and folders_to_watch(files) == self._folders:
             return  # and what changed since the last look is still to be reported
         known = self._contents if files == self._files else known or contents(files)
         await self.close()
         self._files, self._folders, self._contents = files, folders_to_watch(files), known
+        if closed := sorted(str(folder) for folder in self._folders if not can_be_watched(folder)):
+            tell_of_a_failure("they may not be listed", closed)
         if self._folders:
             self._task = asyncio.create_task(self._watch(self._folders), name="watch configuration files")
             await asyncio.sleep(0)  # the task's first step sets up the watch
@@ -55,15 +67,26 @@ class Watcher:
 
     async def _watch(self, folders: frozenset[Path]) -> None:
         try:
-            async for _ in awatch(*folders, recursive=False, step=QUIET_MS):
+            async for _ in awatch(*filter(can_be_watched, folders), recursive=False, step=QUIET_MS):
                 self._look()
         except (OSError, RuntimeError) as error:
-            log.warning("watch_failed", f"configuration files are not watched ({error}); reload with SIGHUP")
+            tell_of_a_failure(str(error))
 
     def _look(self) -> None:
         if (found := contents(self._files)) != self._contents:
             self._contents = found
             self._changed()
+
+
+def can_be_watched(folder: Path) -> bool:
+    """Whether changes in a folder are told: to enter it is enough to read its files, but not for that."""
+    return os.access(folder, os.R_OK, effective_ids=True)
+
+
+def tell_of_a_failure(why: str, folders: Sequence[str] = ()) -> None:
+    """Say that files are not watched: all, or those in some folders."""
+    files = f"files in {', '.join(folders)}" if folders else "configuration files"
+    log.warning("watch_failed", f"{files} are not watched ({why}); reload with SIGHUP", folders=folders)
 
 
 def contents(files: Iterable[Path]) -> bytes:
@@ -94,17 +117,20 @@ def folders_to_watch(files: Iterable[Path]) -> frozenset[Path]:
     """Give the folder of each file, and of everything that a symbolic link on the way to it points at."""
     folders: set[Path] = set()
     for file in files:
-        if file.is_dir():
+        if is_folder(file):
             folders.add(file.absolute())
         folders.update(_folders_on_the_way(file.absolute()))
-    return frozenset(folder for folder in folders if folder.is_dir())
+    return frozenset(folder for folder in folders if is_folder(folder))
 
 
 def _folders_on_the_way(path: Path) -> Iterable[Path]:
     for _ in range(LONGEST_LINK_CHAIN):
         yield path.parent
-        link = next((part for part in (path, *path.parents) if part.is_symlink()), None)
+        link = next((part for part in (path, *path.parents) if is_link(part)), None)
         if link is None:
             return
         yield link.parent
-        path = link.parent / link.readlink() / path.relative_to(link)
+        try:
+            path = link.parent / link.readlink() / path.relative_to(link)
+        except OSError:  # it is gone since
+            return

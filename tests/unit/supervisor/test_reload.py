@@ -229,6 +229,26 @@ def test_a_file_that_a_refused_one_names_is_watched(tell: Tell, file: Path) -> N
     tell(program, story)
 
 
+@pytest.mark.parametrize("odd", ["x" * 300 + ".pem", "x" * 300 + "/shop.pem"])
+def test_a_name_that_no_file_can_have_refuses_a_reload_and_ends_nothing(tell: Tell, file: Path, odd: str) -> None:
+    async def story(running: Supervised) -> None:
+        for more in (TLS.format(cert=odd), TLS.format(cert="a.pem") + KEY.format(odd), INCLUDE.format(odd)):
+            write(file, more + TEXT.format(name="two"))
+            error = await running.reload()
+            assert isinstance(error, ConfigError)
+            assert "File name too long" in str(error)
+        write(file, TEXT.format(name="two"))
+        assert await running.reload() is None
+        assert (await running.get())["generation"] == 2
+
+    tell(file, story)
+
+
+TLS = '[tls.shop]\ncert = "{cert}"\n'
+KEY = 'key = {{ file = "{}" }}\n'
+INCLUDE = 'include = ["{}"]\n'
+
+
 # -- rollback --------------------------------------------------------------------------------------------------------
 
 

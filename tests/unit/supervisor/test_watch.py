@@ -1,10 +1,12 @@
 import asyncio
+import json
 import os
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import pytest
 
+from pylos.supervisor import watch
 from pylos.supervisor.watch import Watcher, contents, folders_to_watch
 
 
@@ -137,6 +139,53 @@ def test_a_folder_in_which_a_pattern_looks(tmp_path: Path) -> None:
         await changes.next()
 
     assert watching([folder], story) == 2
+
+
+@pytest.mark.parametrize("odd", ["x" * 300, "x" * 300 + "/shop.pem", "pylos.toml/shop.pem", "none/shop.pem", "loop/a"])
+def test_a_name_that_cannot_be_keeps_no_other_from_being_watched(
+    tmp_path: Path, odd: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "pylos.toml"
+    file.write_text("a")
+    (tmp_path / "loop").symlink_to("loop")
+
+    async def story(changes: Changes, _: Watcher) -> None:
+        file.write_text("b")
+        await changes.next()
+
+    assert watching([file, tmp_path / odd], story) == 1
+    assert "watch_failed" not in capsys.readouterr().err
+
+
+def test_a_folder_that_may_not_be_listed_is_told_and_the_others_are_watched(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file, closed = tmp_path / "pylos.toml", tmp_path / "closed"
+    file.write_text("a")
+    closed.mkdir()
+    monkeypatch.setattr(watch, "can_be_watched", lambda folder: folder != closed)
+
+    async def story(changes: Changes, _: Watcher) -> None:
+        file.write_text("b")
+        await changes.next()
+
+    assert watching([file, closed / "shop.pem"], story) == 1
+    (told,) = [json.loads(line) for line in capsys.readouterr().err.splitlines()]
+    assert (told["event"], told["folders"]) == ("watch_failed", [str(closed)])
+
+
+def test_what_cannot_be_watched_is_told_and_raises_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fails(_: object) -> frozenset[Path]:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(watch, "folders_to_watch", fails)
+
+    async def story(_: Changes, __: Watcher) -> None: ...
+
+    assert watching([tmp_path / "pylos.toml"], story) == 0
+    assert "watch_failed" in capsys.readouterr().err
 
 
 def test_nothing_to_watch() -> None:
