@@ -11,9 +11,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from pylos import contents
 from pylos.config.pem import Block, PemError, blocks_of
 from pylos.config.problems import Report
-from pylos.contents import is_file, is_there
 from pylos.errors import KeyPath, Place
 from pylos.model import Secret
 
@@ -86,10 +86,9 @@ class Files:
 def text_of(file: Path, most: int) -> str:
     """Read a file as text; what is no ASCII in it is no part of PEM. Raises PemError."""
     try:
-        if is_there(file) and not is_file(file):
-            raise PemError("is no file")  # a pipe would be waited for
-        with file.open("rb") as opened:
-            data = opened.read(most + 1)
+        data = contents.read(file, most)
+    except contents.NoFileError:
+        raise PemError("is no file") from None
     except OSError as error:
         hints = {
             errno.ENOENT: "a relative path starts at the folder of the configuration",

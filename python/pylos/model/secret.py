@@ -8,12 +8,16 @@ from typing import Annotated, Any
 
 from pydantic import Field, PrivateAttr, SecretStr, model_validator
 
-from pylos.contents import is_file, is_there
+from pylos.contents import NoFileError, read
 from pylos.model.base import Table, wrong
 from pylos.pasted import is_pasted
 
 SHOWN = "***"
 """What stands in the place of a secret wherever it would be printed."""
+
+
+MOST_BYTES = 1 << 20
+"""A larger file holds something else."""
 
 
 class Secret(Table):
@@ -77,16 +81,19 @@ class Secret(Table):
 
 def from_file(file: str) -> str:
     """Read a secret from a file."""
-    if is_there(Path(file)) and not is_file(Path(file)):
-        raise wrong("P114", f"`{file}` is no file", keys=["file"])  # a pipe would be waited for
     try:
-        value = Path(file).read_bytes().decode().rstrip("\r\n")
+        data = read(Path(file), MOST_BYTES)
+        value = data.decode().rstrip("\r\n")
+    except NoFileError:
+        raise wrong("P114", f"`{file}` is no file", keys=["file"]) from None
     except OSError as error:
         raise wrong("P114", f"`{file}` cannot be read: {error.strerror}", keys=["file"]) from None
     except (UnicodeDecodeError, ValueError):
         raise wrong("P114", f"`{file}` holds no text in UTF-8", keys=["file"]) from None
     if not value:
         raise wrong("P114", f"`{file}` is empty", keys=["file"])
+    if len(data) > MOST_BYTES:
+        raise wrong("P114", f"`{file}` is larger than {MOST_BYTES >> 20} MiB", keys=["file"])
     return value
 
 

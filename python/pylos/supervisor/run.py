@@ -481,9 +481,8 @@ class Supervisor:
         """Who serves where."""
         return {"pid": os.getpid(), "gateway": self.gateway_pid, "listen": self._applier.listen}
 
-    @property
-    def running(self) -> dict[str, Any]:
-        """What runs, in the words of the supervisor: pids, addresses, and the configuration in use."""
+    async def running(self) -> dict[str, Any]:
+        """Tell what runs, in the words of the supervisor: pids, addresses, and the configuration in use."""
         source = self._source
         return {
             **self.ready,
@@ -491,7 +490,7 @@ class Supervisor:
             "source": str(source) if isinstance(source, Path) else None,
             "generation": self.number,
             "digest": self._applier.checked.digest,
-            "drift": self._drift or unread(self._written),
+            "drift": self._drift or await unread(self._written),
         }
 
     @property

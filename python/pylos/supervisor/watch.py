@@ -7,7 +7,6 @@ link somewhere on the way to it. Whatever happens in a folder on the way, the fi
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import os
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
@@ -15,8 +14,9 @@ from pathlib import Path
 
 from watchfiles import awatch
 
-from pylos.contents import is_folder, is_link
+from pylos.contents import digest, is_folder, is_link
 from pylos.supervisor import log
+from pylos.supervisor.aside import in_thread
 
 QUIET_MS = 100
 """A change counts when nothing has happened for so long: a file is often written in several steps."""
@@ -32,6 +32,7 @@ class Watcher:
         self._folders: frozenset[Path] = frozenset()
         self._contents = b""
         self._task: asyncio.Task[None] | None = None
+        self._looking = asyncio.Lock()
 
     async def follow(self, files: Iterable[Path], known: bytes = b"") -> None:
         """Watch these files from now on. `known` is the digest of their contents when they were read, if they were.
@@ -44,17 +45,18 @@ class Watcher:
             tell_of_a_failure(str(error))
 
     async def _follow(self, files: tuple[Path, ...], known: bytes) -> None:
-        if files == self._files and folders_to_watch(files) == self._folders:
+        folders = folders_to_watch(files)
+        if files == self._files and folders == self._folders:
             return  # and what changed since the last look is still to be reported
-        known = self._contents if files == self._files else known or contents(files)
+        known = self._contents if files == self._files else known or await in_thread(lambda: digest(files))
         await self.close()
-        self._files, self._folders, self._contents = files, folders_to_watch(files), known
-        if closed := sorted(str(folder) for folder in self._folders if not can_be_watched(folder)):
+        self._files, self._folders, self._contents = files, folders, known
+        if closed := sorted(str(folder) for folder in folders if not can_be_watched(folder)):
             tell_of_a_failure("they may not be listed", closed)
-        if self._folders:
-            self._task = asyncio.create_task(self._watch(self._folders), name="watch configuration files")
+        if folders:
+            self._task = asyncio.create_task(self._watch(folders), name="watch configuration files")
             await asyncio.sleep(0)  # the task's first step sets up the watch
-        self._look()  # from here on no change is missed, so this is the time to look for earlier ones
+        await self._look()  # from here on no change is missed, so this is the time to look for earlier ones
 
     async def close(self) -> None:
         """Stop watching."""
@@ -68,14 +70,15 @@ class Watcher:
     async def _watch(self, folders: frozenset[Path]) -> None:
         try:
             async for _ in awatch(*filter(can_be_watched, folders), recursive=False, step=QUIET_MS):
-                self._look()
+                await self._look()
         except (OSError, RuntimeError) as error:
             tell_of_a_failure(str(error))
 
-    def _look(self) -> None:
-        if (found := contents(self._files)) != self._contents:
-            self._contents = found
-            self._changed()
+    async def _look(self) -> None:
+        async with self._looking:  # an earlier look must not end after a later one
+            if (found := await in_thread(lambda: digest(self._files))) != self._contents:
+                self._contents = found
+                self._changed()
 
 
 def can_be_watched(folder: Path) -> bool:
@@ -87,30 +90,6 @@ def tell_of_a_failure(why: str, folders: Sequence[str] = ()) -> None:
     """Say that files are not watched: all, or those in some folders."""
     files = f"files in {', '.join(folders)}" if folders else "configuration files"
     log.warning("watch_failed", f"{files} are not watched ({why}); reload with SIGHUP", folders=folders)
-
-
-def contents(files: Iterable[Path]) -> bytes:
-    """Give a digest of the files' contents; a file that cannot be read counts as another content.
-
-    Of a folder, in which a pattern looks for files, the names count.
-    """
-    digest = hashlib.sha256()
-    for file in files:
-        try:
-            data = names_in(file) if file.is_dir() else file.read_bytes()
-        except OSError as error:
-            digest.update(f"!{error.errno}".encode())
-        else:
-            digest.update(len(data).to_bytes(8, "big") + data)
-    return digest.digest()
-
-
-def names_in(folder: Path) -> bytes:
-    """List a folder, without what editors leave there while they write."""
-    names = (path.name for path in folder.iterdir())
-    return "\0".join(sorted(name for name in names if not name.startswith(".") and not name.endswith("~"))).encode(
-        errors="surrogateescape"
-    )
 
 
 def folders_to_watch(files: Iterable[Path]) -> frozenset[Path]:

@@ -12,12 +12,12 @@ import pytest
 
 from pylos.config.diff import Change, changes
 from pylos.config.meaning import Meaning
+from pylos.contents import digest
 from pylos.errors import ConfigError, PylosError
 from pylos.supervisor import history
 from pylos.supervisor import source as sources
 from pylos.supervisor.events import Reload, Rollback
 from pylos.supervisor.source import Checked, Source, read
-from pylos.supervisor.watch import contents
 
 Supervised = Any  # of conftest.py
 Tell = Callable[[Source, Callable[[Supervised], Awaitable[None]]], None]
@@ -45,8 +45,8 @@ def write(file: Path, text: str) -> None:
     file.write_text(text)
 
 
-def drift(running: Supervised) -> str | None:
-    told: str | None = running.supervisor.running["drift"]
+async def drift(running: Supervised) -> str | None:
+    told: str | None = (await running.supervisor.running())["drift"]
     return told
 
 
@@ -83,10 +83,10 @@ def test_a_refused_one_is_told_whole(tell: Tell, file: Path) -> None:
         with pytest.raises(ConfigError) as caught:
             await running.taken(reload())
         assert [problem.code for problem in caught.value.problems] == ["P103", "P105"]
-        assert "the file" in (drift(running) or "")
+        assert "the file" in (await drift(running) or "")
         write(file, TEXT.format(name="one"))
         assert (await running.taken(reload())).changes == []
-        assert drift(running) is None
+        assert await drift(running) is None
 
     tell(file, story)
 
@@ -186,7 +186,7 @@ def test_a_defect_of_the_comparison_refuses_and_ends_nothing(
 
     async def story(running: Supervised) -> None:
         taken = await running.taken(reload(table("two")))
-        assert (taken.number, taken.changes, drift(running)) == (2, None, None)
+        assert (taken.number, taken.changes, await drift(running)) == (2, None, None)
         taken = await running.taken(rollback())
         assert (taken.number, taken.changes) == (3, None)
         assert (await running.get())["generation"] == 3
@@ -227,6 +227,22 @@ def test_a_file_that_a_refused_one_names_is_watched(tell: Tell, file: Path) -> N
                 await asyncio.sleep(0.01)
 
     tell(program, story)
+
+
+def test_a_certificate_that_is_a_pipe_refuses_a_reload_and_holds_nothing_up(tell: Tell, file: Path) -> None:
+    os.mkfifo(file.parent / "shop.pem")
+
+    async def story(running: Supervised) -> None:
+        for more in (TLS.format(cert="shop.pem"), TLS.format(cert="a") + KEY.format(file.parent / "shop.pem")):
+            write(file, more + TEXT.format(name="two"))
+            error = await running.reload()
+            assert isinstance(error, ConfigError)
+            assert "shop.pem` is no file" in str(error)
+            assert await drift(running) == "what the file says now was refused"
+        write(file, TEXT.format(name="two"))
+        assert await running.reload() is None
+
+    tell(file, story)
 
 
 @pytest.mark.parametrize("odd", ["x" * 300 + ".pem", "x" * 300 + "/shop.pem"])
@@ -271,21 +287,21 @@ def test_a_rollback_puts_the_one_before_into_use(tell: Tell, table: Table) -> No
 def test_a_rollback_touches_no_file_and_the_file_wins_again(tell: Tell, file: Path) -> None:
     async def story(running: Supervised) -> None:
         write(file, TEXT.format(name="two"))
-        contents_before = contents([file])
+        contents_before = digest([file])
         await running.taken(reload())
-        assert drift(running) is None
+        assert await drift(running) is None
         await running.taken(rollback())
-        assert drift(running) == "configuration 1 was put back by a rollback"
-        assert contents([file]) == contents_before, "the file is as it was"
+        assert await drift(running) == "configuration 1 was put back by a rollback"
+        assert digest([file]) == contents_before, "the file is as it was"
         await asyncio.sleep(0.3)  # more than the watcher takes to hear of a change: an old one undoes no rollback
-        assert drift(running) == "configuration 1 was put back by a rollback"
+        assert await drift(running) == "configuration 1 was put back by a rollback"
         taken = await running.taken(reload())
         assert len(taken.changes) == 2
-        assert drift(running) is None
+        assert await drift(running) is None
         await running.taken(rollback(1))
         write(file, TEXT.format(name="three"))
         async with asyncio.timeout(10):
-            while drift(running):  # noqa: ASYNC110 - as above
+            while await drift(running):  # noqa: ASYNC110 - as above
                 await asyncio.sleep(0.01)
         assert running.supervisor.history.document(None)["document"]["route"].keys() == {"three"}
 
@@ -298,7 +314,7 @@ def test_a_rollback_to_what_the_file_says_is_no_drift(tell: Tell, file: Path) ->
         await running.taken(reload())
         await running.taken(rollback())
         await running.taken(rollback(2))
-        assert drift(running) is None
+        assert await drift(running) is None
 
     tell(file, story)
 

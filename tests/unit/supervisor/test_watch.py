@@ -1,13 +1,15 @@
 import asyncio
 import json
 import os
-from collections.abc import Awaitable, Callable
+import threading
+from collections.abc import Awaitable, Callable, Iterable
 from pathlib import Path
 
 import pytest
 
+from pylos.contents import digest
 from pylos.supervisor import watch
-from pylos.supervisor.watch import Watcher, contents, folders_to_watch
+from pylos.supervisor.watch import Watcher, folders_to_watch
 
 
 class Changes:
@@ -188,6 +190,40 @@ def test_what_cannot_be_watched_is_told_and_raises_nothing(
     assert "watch_failed" in capsys.readouterr().err
 
 
+def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
+    """Nor is it read when it has something."""
+    file, pipe = tmp_path / "pylos.toml", tmp_path / "shop.pem"
+    file.write_text("a")
+    os.mkfifo(pipe)
+
+    async def story(changes: Changes, _: Watcher) -> None:
+        file.write_text("b")
+        await changes.next()
+        pipe.unlink()
+        pipe.write_text("c")
+        await changes.next()
+
+    assert watching([file, pipe], story) == 2
+
+
+def test_files_are_read_aside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Those on a slow disk hold nothing up."""
+    file, threads = tmp_path / "pylos.toml", []
+
+    def noted(files: Iterable[Path]) -> bytes:
+        threads.append(threading.current_thread())
+        return digest(files)
+
+    monkeypatch.setattr(watch, "digest", noted)
+
+    async def story(changes: Changes, _: Watcher) -> None:
+        file.write_text("b")
+        await changes.next()
+
+    assert watching([file], story) == 1
+    assert threading.main_thread() not in threads
+
+
 def test_nothing_to_watch() -> None:
     async def story(_: Changes, __: Watcher) -> None: ...
 
@@ -209,10 +245,3 @@ def test_a_loop_of_links_ends(tmp_path: Path) -> None:
     (tmp_path / "a").symlink_to("b")
     (tmp_path / "b").symlink_to("a")
     assert folders_to_watch([tmp_path / "a"])
-
-
-def test_contents_tell_two_files_from_one(tmp_path: Path) -> None:
-    for name, text in {"ab": "ab", "a": "a", "b": "b", "": ""}.items():
-        (tmp_path / f"{name}.toml").write_text(text)
-    one = contents([tmp_path / "ab.toml", tmp_path / ".toml"])
-    assert one != contents([tmp_path / "a.toml", tmp_path / "b.toml"])
