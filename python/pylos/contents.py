@@ -9,8 +9,9 @@ import errno
 import hashlib
 import os
 import stat
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, MutableMapping
 from pathlib import Path
+from types import MappingProxyType
 
 MOST_BYTES = 64 << 20
 """Of a larger file not what is in it is looked at, but its size and when it was written."""
@@ -20,8 +21,31 @@ class NoFileError(OSError):
     """There is something, and it is no regular file."""
 
 
-def read(path: Path, most: int) -> bytes:
-    """Read a regular file, and one byte more than `most` of one that is larger. Raises OSError, NoFileError."""
+Held = MutableMapping[Path, bytes]
+"""What files held when they were read, by their digests."""
+
+
+def read(path: Path, most: int, held: Held | None = None) -> bytes:
+    """Read a regular file, and one byte more than `most` of one that is larger. Raises OSError, NoFileError.
+
+    What it held is noted, also that it could not be read.
+    """
+    found = digest_of_data(b"", LARGE)
+    try:
+        data = from_disk(path, most)
+        if len(data) <= min(most, MOST_BYTES):
+            found = digest_of_data(data)
+    except OSError as error:
+        found = digest_of_failure(error)
+        raise
+    finally:
+        if held is not None:
+            held.setdefault(path, found)
+    return data
+
+
+def from_disk(path: Path, most: int) -> bytes:
+    """Read a regular file, so much of it at most and a byte."""
     if is_there(path) and not is_file(path):  # to open a device may do something already
         raise NoFileError(errno.EINVAL, "is no file")
     try:
@@ -32,18 +56,33 @@ def read(path: Path, most: int) -> bytes:
         os.close(descriptor)
         raise NoFileError(errno.EINVAL, "is no file")
     with os.fdopen(descriptor, "rb") as file:
-        return file.read(most + 1)
+        pieces, left = [], most + 1
+        while left > 0 and (piece := file.read(min(left, PIECE))):
+            pieces.append(piece)
+            left -= len(piece)
+        return b"".join(pieces)
 
 
-def digest(files: Iterable[Path]) -> bytes:
-    """Give a digest of what is in files; one that cannot be read counts as another content.
+PIECE = 1 << 20
+"""For a file that is short no more than this is taken from memory."""
 
-    Of a folder, in which a pattern looks for files, the names count.
+
+def digest(files: Iterable[Path], held: Mapping[Path, bytes] = MappingProxyType({})) -> bytes:
+    """Give a digest of what is in files, or was in those of which it was noted when they were read.
+
+    One that cannot be read counts as another content. Of a folder, in which a pattern looks for files, the names count.
     """
     whole = hashlib.sha256()
     for file in files:
-        whole.update(digest_of(file))
+        whole.update(held.get(file) or digest_of(file))
     return whole.digest()
+
+
+def note(files: Iterable[Path], held: Held) -> None:
+    """Note what is in files of which that is not known."""
+    for file in files:
+        if file not in held:
+            held[file] = digest_of(file)
 
 
 def digest_of(file: Path) -> bytes:
@@ -51,18 +90,27 @@ def digest_of(file: Path) -> bytes:
     try:
         if is_folder(file):
             return digest_of_data(names_in(file))
-        data = read(file, MOST_BYTES)
+        data = from_disk(file, MOST_BYTES)
         if len(data) <= MOST_BYTES:
             return digest_of_data(data)
         found = file.stat()
     except OSError as error:
-        return digest_of_data(str(error.errno).encode(), b"unreadable")
-    return digest_of_data(f"{found.st_size} {found.st_mtime_ns}".encode(), b"large")
+        return digest_of_failure(error)
+    return digest_of_data(f"{found.st_size} {found.st_mtime_ns}".encode(), LARGE)
+
+
+def digest_of_failure(error: OSError) -> bytes:
+    """Give the digest of what cannot be read."""
+    return digest_of_data(str(error.errno).encode(), b"unreadable")
 
 
 def digest_of_data(data: bytes, kind: bytes = b"") -> bytes:
     """Give the digest of what was read already."""
     return hashlib.sha256(kind + data).digest()
+
+
+LARGE = b"large"
+"""Put before what counts of a file that is not read whole."""
 
 
 def names_in(folder: Path) -> bytes:

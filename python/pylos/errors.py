@@ -27,8 +27,12 @@ class PylosError(Exception):
 class ConfigError(PylosError):
     """The configuration is wrong. `str()` is the full report, one paragraph a problem, in the order of the file."""
 
-    def __init__(self, problems: Iterable[Problem], files: Iterable[Path] = ()) -> None:
+    def __init__(
+        self, problems: Iterable[Problem], files: Iterable[Path] = (), held: Mapping[Path, bytes] | None = None
+    ) -> None:
         self.problems = list(problems)
+        self.held = dict(held or {})
+        """Digests of what files held when they were read, as far as that is known."""
         self.files = list(files)
         """What was read or looked for: a change of one of them is a reason to look again."""
         super().__init__("\n\n".join(rendered(self.problems)))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import errno
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -55,7 +56,8 @@ def found(path: KeyPath, said: str | Secret, report: Report) -> Source:
 class Files:
     """Reads files of PEM, each once."""
 
-    def __init__(self) -> None:
+    def __init__(self, held: contents.Held | None = None) -> None:
+        self._held: contents.Held = {} if held is None else held
         self._blocks: dict[Path, list[Block] | PemError] = {}
         self._named: dict[Path, None] = {}
 
@@ -66,7 +68,11 @@ class Files:
 
     def know(self, *sources: Source) -> None:
         """Remember which files are named."""
-        self._named |= {source.file: None for source in sources if source.file is not None}
+        for source in sources:
+            if source.file is not None:
+                self._named[source.file] = None
+                if source.text is not None:
+                    self._held.setdefault(source.file, digest_of_secret(source.file, source.text))
 
     def blocks(self, source: Source, most: int = MOST_BYTES) -> list[Block]:
         """Give the blocks of a file or of a secret. Raises PemError."""
@@ -74,7 +80,7 @@ class Files:
             return blocks_of(source.text or "")
         if source.file not in self._blocks:
             try:
-                self._blocks[source.file] = blocks_of(text_of(source.file, most))
+                self._blocks[source.file] = blocks_of(text_of(source.file, most, self._held))
             except PemError as error:
                 self._blocks[source.file] = error
         found = self._blocks[source.file]
@@ -83,10 +89,19 @@ class Files:
         return found
 
 
-def text_of(file: Path, most: int) -> str:
+def digest_of_secret(file: Path, text: str) -> bytes:
+    """Give the digest of a secret's file, or another one where it does not hold any more what was read."""
+    held: contents.Held = {}
+    with suppress(OSError):
+        if contents.read(file, MOST_BYTES, held).rstrip(b"\r\n") != text.encode(errors="replace").rstrip(b"\r\n"):
+            return contents.digest_of_data(b"", b"changed")
+    return held[file]
+
+
+def text_of(file: Path, most: int, held: contents.Held) -> str:
     """Read a file as text; what is no ASCII in it is no part of PEM. Raises PemError."""
     try:
-        data = contents.read(file, most)
+        data = contents.read(file, most, held)
     except contents.NoFileError:
         raise PemError("is no file") from None
     except OSError as error:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import secrets
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -72,8 +72,9 @@ def read(source: Source) -> Checked:
         return source
     loaded = source if isinstance(source, Loaded) else load(source)
     name = str(source) if isinstance(source, Path) else Checked.name
-    held = digest(loaded.watch)
-    return Checked(loaded.table, name, loaded.warnings, loaded.watch, loaded.tests, loaded.secrets, held, loaded.folder)
+    files = list(dict.fromkeys(loaded.watch))
+    held = digest(files, loaded.held)
+    return Checked(loaded.table, name, loaded.warnings, files, loaded.tests, loaded.secrets, held, loaded.folder)
 
 
 async def unread(checked: Checked) -> str | None:
@@ -83,12 +84,21 @@ async def unread(checked: Checked) -> str | None:
     return "the file has changed and has not been read yet"
 
 
-def named_files(error: PylosError) -> list[Path]:
-    """Give the files that a refusal is about: to mend one of them is a reason to read again."""
+async def refused_files(error: PylosError, in_use: Sequence[Path]) -> tuple[list[Path], bytes]:
+    """Give the files that a refusal is about, to mend one of which is a reason to read again, behind those in use.
+
+    And the digest of what they held when it was found out.
+    """
     if not isinstance(error, ConfigError):
-        return []
-    files = {Path(problem.place.file) for problem in error.problems}
-    return [*sorted(file for file in files if is_file(file)), *error.files]
+        return [*in_use], b""
+    return await in_thread(lambda: named_files(error, in_use))
+
+
+def named_files(error: ConfigError, in_use: Sequence[Path]) -> tuple[list[Path], bytes]:
+    """Give the same of what the checks have refused."""
+    named = sorted({Path(problem.place.file) for problem in error.problems})
+    files = list(dict.fromkeys([*in_use, *filter(is_file, named), *error.files]))
+    return files, digest(files, error.held)
 
 
 async def read_aside(source: Source) -> Checked:

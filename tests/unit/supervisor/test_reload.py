@@ -1,6 +1,7 @@
 """Reload and rollback: what they tell, what they keep, and when they do nothing."""
 
 import asyncio
+import json
 import os
 import signal
 import threading
@@ -9,7 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from certificates import issue
 
+from pylos.config import check
 from pylos.config.diff import Change, changes
 from pylos.config.meaning import Meaning
 from pylos.contents import digest
@@ -17,7 +20,7 @@ from pylos.errors import ConfigError, PylosError
 from pylos.supervisor import history
 from pylos.supervisor import source as sources
 from pylos.supervisor.events import Reload, Rollback
-from pylos.supervisor.source import Checked, Source, read
+from pylos.supervisor.source import Checked, Source, named_files, read
 
 Supervised = Any  # of conftest.py
 Tell = Callable[[Source, Callable[[Supervised], Awaitable[None]]], None]
@@ -227,6 +230,83 @@ def test_a_file_that_a_refused_one_names_is_watched(tell: Tell, file: Path) -> N
                 await asyncio.sleep(0.01)
 
     tell(program, story)
+
+
+CERTIFIED = '[listen.https]\nbind = "127.0.0.1:0"\ntls = "shop"\n' + '[tls.shop]\ncert = "shop.pem"\nkey = "shop.key"\n'
+
+
+@pytest.mark.parametrize("mistake", ["", "more = 1\n"])
+@pytest.mark.parametrize("what", ["pylos.toml", "more.toml", "conf.d", "shop.pem", "secret"])
+def test_what_changes_while_it_is_read_is_no_part_of_what_was_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, what: str, mistake: str
+) -> None:
+    """It is changed behind the last of the reading: the watcher then sees another content than the one noted."""
+    issue("shop.example.com").save(tmp_path, "shop")
+    (tmp_path / "conf.d").mkdir()
+    (tmp_path / "more.toml").write_text("")
+    (tmp_path / "secret").write_text((tmp_path / "shop.key").read_text())
+    secret = json.dumps(str(tmp_path / "secret"))
+    text = f'include = ["more.toml", "conf.d/*.toml"]\n{CERTIFIED}'.replace('"shop.key"', f"{{ file = {secret} }}")
+    write(tmp_path / "pylos.toml", text + TEXT.format(name="one") + mistake)
+    silenced = check.Silenced
+
+    def changes_a_file(*arguments: Any) -> Any:  # noqa: ANN401 - those of the class
+        path = tmp_path / what
+        (path / "new.toml" if path.is_dir() else path).write_text("another")
+        return silenced(*arguments)
+
+    monkeypatch.setattr(check, "Silenced", changes_a_file)
+    try:
+        checked = read(tmp_path / "pylos.toml")
+        files, held = checked.files, checked.contents
+    except ConfigError as error:
+        assert mistake
+        files, held = named_files(error, [])
+    monkeypatch.undo()
+
+    assert tmp_path / what in files
+    assert held != digest(files)
+    path = tmp_path / what
+    if what == "conf.d":
+        (path / "new.toml").unlink()
+        assert held == digest(files)
+
+
+def test_a_file_that_comes_while_it_is_missed(tmp_path: Path) -> None:
+    """One that an `include` names, and a certificate."""
+    for more, name in (('include = ["more.toml"]\n', "more.toml"), (CERTIFIED, "shop.pem")):
+        write(tmp_path / "pylos.toml", more + TEXT.format(name="one"))
+        with pytest.raises(ConfigError) as caught:
+            read(tmp_path / "pylos.toml")
+        (tmp_path / name).write_text("")
+        files, held = named_files(caught.value, [])
+        assert tmp_path / name in files
+        assert held != digest(files)
+
+
+def test_what_changes_behind_the_reading_is_read_again(tell: Tell, file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also where the list of files is a new one, and nothing has been watched yet of what changes."""
+    more, silenced = file.with_name("more.toml"), check.Silenced
+
+    def changes_a_file(*arguments: Any) -> Any:  # noqa: ANN401 - those of the class
+        if more.exists() and not changed:
+            changed.append(write(more, TEXT_OF_A_ROUTE.format(name="two")))
+        return silenced(*arguments)
+
+    changed: list[None] = []
+    monkeypatch.setattr(check, "Silenced", changes_a_file)
+
+    async def story(running: Supervised) -> None:
+        write(more, "")
+        write(file, 'include = ["more.toml"]\n' + TEXT.format(name="one"))
+        async with asyncio.timeout(10):
+            while "two" not in running.supervisor.table["route"]:  # noqa: ASYNC110 - as above
+                await asyncio.sleep(0.01)
+
+    tell(file, story)
+
+
+TEXT_OF_A_ROUTE = '[route.{name}]\nmatch = "/{name}"\nrespond = {{ status = 204 }}\n'
 
 
 def test_a_certificate_that_is_a_pipe_refuses_a_reload_and_holds_nothing_up(tell: Tell, file: Path) -> None:
