@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Callable, Iterable, Sequence
-from contextlib import suppress
+import stat
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import aclosing, suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 from watchfiles import awatch
@@ -21,6 +23,8 @@ from pylos.supervisor.aside import in_thread
 QUIET_MS = 100
 """A change counts when nothing has happened for so long: a file is often written in several steps."""
 LONGEST_LINK_CHAIN = 40
+PAUSE_SECONDS = 0.5
+"""After so long it is tried again where a folder has gone that was just found."""
 
 
 class Watcher:
@@ -29,7 +33,6 @@ class Watcher:
     def __init__(self, changed: Callable[[], None]) -> None:
         self._changed = changed
         self._files: tuple[Path, ...] = ()
-        self._folders: frozenset[Path] = frozenset()
         self._contents = b""
         self._task: asyncio.Task[None] | None = None
         self._looking = asyncio.Lock()
@@ -39,40 +42,57 @@ class Watcher:
 
         Where that cannot be done it is told: what serves does not depend on it.
         """
-        try:
-            await self._follow(tuple(files), known)
-        except (OSError, RuntimeError, ValueError) as error:
-            tell_of_a_failure(str(error))
-
-    async def _follow(self, files: tuple[Path, ...], known: bytes) -> None:
-        folders = folders_to_watch(files)
-        if files == self._files and folders == self._folders:
+        files = tuple(files)
+        if files == self._files and self._task is not None and not self._task.done():
             return  # and what changed since the last look is still to be reported
         known = self._contents if files == self._files else known or await in_thread(lambda: digest(files))
         await self.close()
-        self._files, self._folders, self._contents = files, folders, known
-        if closed := sorted(str(folder) for folder in folders if not can_be_watched(folder)):
-            tell_of_a_failure("they may not be listed", closed)
-        if folders:
-            self._task = asyncio.create_task(self._watch(folders), name="watch configuration files")
-            await asyncio.sleep(0)  # the task's first step sets up the watch
-        await self._look()  # from here on no change is missed, so this is the time to look for earlier ones
+        self._files, self._contents = files, known
+        if files:
+            self._task = asyncio.create_task(self._watch(files), name="watch configuration files")
 
     async def close(self) -> None:
         """Stop watching."""
-        self._folders = frozenset()
         if self._task is not None:
             self._task.cancel()
             with suppress(asyncio.CancelledError):
                 await self._task
             self._task = None
 
-    async def _watch(self, folders: frozenset[Path]) -> None:
+    async def _watch(self, files: tuple[Path, ...]) -> None:
+        """Watch the folders that there are, and begin anew when these are others."""
+        told: list[str] = []
         try:
-            async for _ in awatch(*filter(can_be_watched, folders), recursive=False, step=QUIET_MS):
-                await self._look()
-        except (OSError, RuntimeError) as error:
+            while True:
+                folders = await in_thread(lambda: folders_to_watch(files))
+                if folders.closed and folders.closed != told:
+                    tell_of_a_failure("they may not be listed", folders.closed)
+                told = folders.closed
+                try:
+                    await self._watch_while(folders, files)
+                except FileNotFoundError:  # one has gone since
+                    await asyncio.sleep(PAUSE_SECONDS)
+        except (OSError, RuntimeError, ValueError) as error:
             tell_of_a_failure(str(error))
+
+    async def _watch_while(self, folders: Folders, files: tuple[Path, ...]) -> None:
+        """Watch folders as long as they are those of the files."""
+        others = asyncio.Event()
+
+        async def look() -> None:
+            await self._look()
+            if await in_thread(lambda: folders_to_watch(files)) != folders:
+                others.set()
+
+        # From when the watch is set up no change is missed. This look, which begins then, is for earlier ones.
+        earlier = asyncio.create_task(look(), name="look for earlier changes")
+        try:
+            watching = awatch(*folders.open, recursive=False, step=QUIET_MS, stop_event=others)
+            async with aclosing(watching) as changes:
+                async for _ in changes:
+                    await look()
+        finally:
+            earlier.cancel()
 
     async def _look(self) -> None:
         async with self._looking:  # an earlier look must not end after a later one
@@ -81,9 +101,22 @@ class Watcher:
                 self._changed()
 
 
-def can_be_watched(folder: Path) -> bool:
-    """Whether changes in a folder are told: to enter it is enough to read its files, but not for that."""
-    return os.access(folder, os.R_OK, effective_ids=True)
+@dataclass(frozen=True)
+class Folders:
+    """Those in which something can happen to files: each with what tells it from another one of its name."""
+
+    found: Mapping[Path, tuple[int, int, bool]]
+    """Device and number, and whether changes in it are told: to read its files it is enough to enter it."""
+
+    @property
+    def open(self) -> list[Path]:
+        """Those that can be watched."""
+        return [folder for folder, (*_, told) in self.found.items() if told]
+
+    @property
+    def closed(self) -> list[str]:
+        """The others."""
+        return sorted(str(folder) for folder, (*_, told) in self.found.items() if not told)
 
 
 def tell_of_a_failure(why: str, folders: Sequence[str] = ()) -> None:
@@ -92,14 +125,33 @@ def tell_of_a_failure(why: str, folders: Sequence[str] = ()) -> None:
     log.warning("watch_failed", f"{files} are not watched ({why}); reload with SIGHUP", folders=folders)
 
 
-def folders_to_watch(files: Iterable[Path]) -> frozenset[Path]:
-    """Give the folder of each file, and of everything that a symbolic link on the way to it points at."""
-    folders: set[Path] = set()
+def folders_to_watch(files: Iterable[Path]) -> Folders:
+    """Give the folder of each file, and of everything that a symbolic link on the way to it points at.
+
+    In the place of one that is not there, the nearest one in which it may come to be; above one that may not be listed,
+    the nearest one in which it can be seen that it may.
+    """
+    found: dict[Path, tuple[int, int, bool]] = {}
     for file in files:
-        if is_folder(file):
-            folders.add(file.absolute())
-        folders.update(_folders_on_the_way(file.absolute()))
-    return frozenset(folder for folder in folders if is_folder(folder))
+        path = file.absolute()
+        for folder in (*([path] if is_folder(path) else []), *_folders_on_the_way(path)):
+            for nearest in (folder, *folder.parents):
+                if nearest not in found and (identity := identity_of(nearest)) is not None:
+                    found[nearest] = identity
+                if nearest in found and found[nearest][-1]:
+                    break
+    return Folders(found)
+
+
+def identity_of(folder: Path) -> tuple[int, int, bool] | None:
+    """Tell a folder from another one of its name; None where there is none."""
+    try:
+        status = folder.stat()
+    except OSError:
+        return None
+    if not stat.S_ISDIR(status.st_mode):
+        return None
+    return status.st_dev, status.st_ino, os.access(folder, os.R_OK, effective_ids=True)
 
 
 def _folders_on_the_way(path: Path) -> Iterable[Path]:

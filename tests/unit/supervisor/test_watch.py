@@ -1,6 +1,7 @@
 import asyncio
 import json
 import os
+import shutil
 import threading
 from collections.abc import Awaitable, Callable, Iterable
 from pathlib import Path
@@ -165,7 +166,13 @@ def test_a_folder_that_may_not_be_listed_is_told_and_the_others_are_watched(
     file, closed = tmp_path / "pylos.toml", tmp_path / "closed"
     file.write_text("a")
     closed.mkdir()
-    monkeypatch.setattr(watch, "can_be_watched", lambda folder: folder != closed)
+    real = watch.identity_of
+
+    def not_listed(folder: Path) -> tuple[int, int, bool] | None:
+        found = real(folder)
+        return (*found[:2], False) if found and folder == closed else found
+
+    monkeypatch.setattr(watch, "identity_of", not_listed)
 
     async def story(changes: Changes, _: Watcher) -> None:
         file.write_text("b")
@@ -179,15 +186,88 @@ def test_a_folder_that_may_not_be_listed_is_told_and_the_others_are_watched(
 def test_what_cannot_be_watched_is_told_and_raises_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def fails(_: object) -> frozenset[Path]:
+    def fails(_: object) -> None:
         raise PermissionError(13, "Permission denied")
 
     monkeypatch.setattr(watch, "folders_to_watch", fails)
 
-    async def story(_: Changes, __: Watcher) -> None: ...
+    async def story(_: Changes, watcher: Watcher) -> None:
+        assert watcher._task
+        await watcher._task
 
     assert watching([tmp_path / "pylos.toml"], story) == 0
     assert "watch_failed" in capsys.readouterr().err
+
+
+def test_folders_that_are_missing_still(tmp_path: Path) -> None:
+    """One after the other comes to be, then the file; and all of it again."""
+    file = tmp_path / "a" / "b" / "c" / "shop.pem"
+
+    async def story(changes: Changes, _: Watcher) -> None:
+        for _ in range(2):
+            file.parent.parent.mkdir(parents=True)
+            await asyncio.sleep(0.3)  # so long that each of them has to be noticed by itself
+            file.parent.mkdir()
+            await asyncio.sleep(0.3)
+            file.write_text("a")
+            await changes.next()
+            shutil.rmtree(tmp_path / "a")
+            await changes.next()
+
+    assert watching([file], story) == 4
+
+
+@pytest.mark.parametrize("others", [["pylos.toml"], []])
+def test_a_folder_with_all_in_it_is_put_in_the_place_of_another(tmp_path: Path, others: list[str]) -> None:
+    """Also where the files in it are the same: later changes are those of the new one."""
+    also = [tmp_path / name for name in others]
+    file = tmp_path / "certs" / "shop.pem"
+    file.parent.mkdir()
+    file.write_text("a")
+    for other in also:
+        other.write_text("a")
+
+    async def story(changes: Changes, _: Watcher) -> None:
+        shutil.copytree(file.parent, tmp_path / "new")
+        file.parent.rename(tmp_path / "old")
+        (tmp_path / "new").rename(file.parent)
+        await asyncio.sleep(0.3)
+        before = changes.count
+        file.write_text("b")
+        while changes.count == before:
+            await changes.next()
+
+    watching([file, *also], story)
+
+
+def test_a_folder_that_comes_before_the_watch_is_set_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file, real = tmp_path / "a" / "shop.pem", watch.folders_to_watch
+
+    def late(files: Iterable[Path]) -> watch.Folders:
+        found = real(files)
+        file.parent.mkdir(exist_ok=True)
+        return found
+
+    monkeypatch.setattr(watch, "folders_to_watch", late)
+
+    async def story(changes: Changes, _: Watcher) -> None:
+        await asyncio.sleep(0.5)
+        file.write_text("a")
+        await changes.next()
+
+    assert watching([file], story) == 1
+
+
+def test_a_link_that_points_nowhere_yet(tmp_path: Path) -> None:
+    (tmp_path / "shop.pem").symlink_to("live/shop/cert.pem")
+
+    async def story(changes: Changes, _: Watcher) -> None:
+        (tmp_path / "live" / "shop").mkdir(parents=True)
+        await asyncio.sleep(0.3)
+        (tmp_path / "live" / "shop" / "cert.pem").write_text("a")
+        await changes.next()
+
+    assert watching([tmp_path / "shop.pem"], story) == 1
 
 
 def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
@@ -237,11 +317,11 @@ def test_the_folders_of_links_are_watched_too(tmp_path: Path) -> None:
     link = tmp_path / "etc" / "pylos.toml"
     link.parent.mkdir()
     link.symlink_to(Path("..") / "real" / "pylos.toml")
-    found = {folder.resolve() for folder in folders_to_watch([link])}
+    found = {folder.resolve() for folder in folders_to_watch([link]).open}
     assert found >= {link.parent.resolve(), target.parent.resolve()}
 
 
 def test_a_loop_of_links_ends(tmp_path: Path) -> None:
     (tmp_path / "a").symlink_to("b")
     (tmp_path / "b").symlink_to("a")
-    assert folders_to_watch([tmp_path / "a"])
+    assert folders_to_watch([tmp_path / "a"]).open == [tmp_path]
