@@ -14,7 +14,8 @@ from pathlib import Path
 import pytest
 from certificates import Issued, authority, ecdsa, issue, rsa_key
 from cryptography.hazmat.primitives.asymmetric import dsa, ec, ed448, ed25519
-from cryptography.hazmat.primitives.serialization import Encoding, PrivateFormat
+from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
+from cryptography.hazmat.primitives.serialization import Encoding, PrivateFormat, load_pem_private_key
 from cryptography.x509.oid import ExtendedKeyUsageOID
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -119,6 +120,38 @@ def test_a_key_is_the_same_in_whatever_form(folder: Path, large: Issued):
     parameters = "-----BEGIN EC PARAMETERS-----\nBggqhkjOPQMBBw==\n-----END EC PARAMETERS-----\n"
     (folder / "shop.key").write_text(parameters + small.written(PrivateFormat.TraditionalOpenSSL))
     assert certificates(loaded()) == first
+
+
+def test_whether_a_key_is_sound_is_found_out_once(folder: Path, large: Issued, monkeypatch: pytest.MonkeyPatch):
+    """And of one that is not, each time."""
+    asked: list[bool] = []
+
+    def load_key(data: bytes, password: None, *, unsafe_skip_rsa_key_validation: bool) -> PrivateKeyTypes:
+        asked.append(unsafe_skip_rsa_key_validation)
+        if unsound:
+            raise ValueError
+        return load_pem_private_key(data, password, unsafe_skip_rsa_key_validation=unsafe_skip_rsa_key_validation)
+
+    known: dict[bytes, None] = {}
+    monkeypatch.setattr(x509, "load_pem_private_key", load_key)
+    monkeypatch.setattr(x509, "SOUND_KEYS", known)
+    large.save(folder, "shop")
+    unsound = [True]
+    assert ([one.code for one in problems()], known) == (["P122"], {})
+    unsound.clear()
+    first = certificates(loaded())
+    assert certificates(loaded()) == first
+    issue("shop.example.com").save(folder, "shop")
+    loaded()
+    assert asked == [False, False, True, False]
+    assert [len(digest) for digest in known] == [32, 32]
+
+    monkeypatch.setattr(x509, "MOST_SOUND_KEYS", 2)
+    issue("shop.example.com").save(folder, "shop")
+    before = list(known)
+    loaded()
+    assert list(known)[:1] == before[1:]
+    assert len(known) == 2
 
 
 @pytest.mark.parametrize("order", ["cert first", "key first"])
