@@ -256,7 +256,9 @@ def test_a_file_that_no_reload_could_read(serve: Serve, folder: Path):
     file.chmod(0o600)
     served = serve(file, before=[str(PYTHON)])
 
-    assert served.hears("not_readable")["files"] == [str(file)]
+    told = served.hears("not_readable")
+    assert told["files"] == [str(file)]
+    assert told["message"].endswith("every reload, upgrade and adoption will fail")
     assert served.get() == 200
 
 
