@@ -466,6 +466,15 @@ def test_a_key_of_another_certificate(folder: Path):
     assert problem.message == "`shop.pem` has a certificate and a key that do not belong together"
 
 
+def test_a_name_that_would_mean_something_else(folder: Path):
+    issue("shop.example.com").save(folder, "shop")
+    found = problems(PAIR.replace("tls.shop", "tls.strict"), LISTEN.replace('"shop"', '"strict"'))
+
+    assert [(one.code, one.path, one.message) for one in found] == [
+        ("P104", ("tls", "strict"), "`strict` cannot be a name")
+    ]
+
+
 def test_one_mistake_is_told_once(folder: Path):
     """Whatever else depends on it: listeners that show it, what `sni` names, a key that the file would have too."""
     issue("a.example").save(folder, "a")
