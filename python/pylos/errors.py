@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from pylos.pasted import without_keys
+
 Severity = Literal["error", "warning"]
 KeyPath = tuple[str | int, ...]
 """Where in the document something stands: `("route", "site", "match", 0)`."""
@@ -25,8 +27,12 @@ class PylosError(Exception):
 class ConfigError(PylosError):
     """The configuration is wrong. `str()` is the full report, one paragraph a problem, in the order of the file."""
 
-    def __init__(self, problems: Iterable[Problem], files: Iterable[Path] = ()) -> None:
+    def __init__(
+        self, problems: Iterable[Problem], files: Iterable[Path] = (), held: Mapping[Path, bytes] | None = None
+    ) -> None:
         self.problems = list(problems)
+        self.held = dict(held or {})
+        """Digests of what files held when they were read, as far as that is known."""
         self.files = list(files)
         """What was read or looked for: a change of one of them is a reason to look again."""
         super().__init__("\n\n".join(rendered(self.problems)))
@@ -115,7 +121,10 @@ class Place:
     """From 1, in characters; 0 = the line as a whole."""
     length: int = 0
     source: str = ""
-    """The line's text."""
+    """The line's text; what may be a private key in it is not."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "source", without_keys(self.source))
 
     @classmethod
     def from_json(cls, plain: Mapping[str, Any]) -> Place:

@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from certificates import issue
 from system.serving import Serve, Serving, configuration
 
 import pylos
@@ -255,8 +256,84 @@ def test_a_file_that_no_reload_could_read(serve: Serve, folder: Path):
     file.chmod(0o600)
     served = serve(file, before=[str(PYTHON)])
 
-    assert served.hears("not_readable")["files"] == [str(file)]
+    told = served.hears("not_readable")
+    assert told["files"] == [str(file)]
+    assert told["message"].endswith("every reload, upgrade and adoption will fail")
     assert served.get() == 200
+
+
+@pytest.fixture
+def closed(folder: Path) -> Path:
+    """A folder with a certificate that only root may enter."""
+    made = folder / "certs"
+    made.mkdir(mode=0o700)
+    issue("shop.example.com").save(made, "shop")
+    (made / "shop.key").chmod(0o600)
+    return made
+
+
+CERTIFICATES = """
+[listen.https]
+bind = "127.0.0.1:0"
+tls = "shop"
+[tls.shop]
+cert = "certs/shop.pem"
+key = "certs/shop.key"
+"""
+
+
+def with_certificates(folder: Path) -> Path:
+    file = folder / "pylos.toml"
+    file.write_text(configuration(f'user = "{USER}"') + CERTIFICATES)
+    return file
+
+
+def test_certificates_in_a_folder_that_it_may_not_enter(serve: Serve, folder: Path, closed: Path):
+    """They are read once, as root; what fails then is told, and the file itself is still watched."""
+    file = with_certificates(folder)
+    served = serve(file, before=[str(PYTHON)])
+    assert served.get() == 200
+
+    served.signal(signal.SIGHUP)
+    assert "certs/shop.pem` cannot be read: Permission denied" in served.hears("reload_refused")["message"]
+    served.signal(signal.SIGUSR2)
+    assert "Permission denied" in served.hears("upgrade_refused")["message"]
+    assert served.get() == 200
+    file.write_text(configuration(f'user = "{USER}"'))
+    served.hears("reloaded")
+    with_certificates(folder)
+    served.hears("reload_refused")
+    assert served.get() == 200
+    (closed / "shop.key").chmod(0o644)
+    closed.chmod(0o755)
+    served.hears("reloaded")  # by itself
+    issue("shop.example.com").save(closed, "shop")
+    served.hears("reloaded")
+
+
+def test_such_certificates_after_another_supervisor(serve: Serve, folder: Path, closed: Path):
+    first = serve(with_certificates(folder), before=[str(PYTHON)])
+    first.process.kill()
+    first.process.wait()
+    second = serve(folder / "pylos.toml", before=[str(PYTHON)])
+
+    assert closed.stat().st_mode & 0o777 == 0o700
+    assert second.ready["gateway"] == first.ready["gateway"]
+    assert second.get() == 200
+    second.signal(signal.SIGHUP)
+    second.hears("reload_refused")
+
+
+def test_a_folder_that_may_be_entered_and_not_listed(serve: Serve, folder: Path, closed: Path):
+    """Changes there are not told; those of the configuration are."""
+    closed.chmod(0o711)
+    (closed / "shop.key").chmod(0o644)
+    file = with_certificates(folder)
+    served = serve(file, before=[str(PYTHON)])
+
+    assert served.hears("watch_failed")["folders"] == [str(closed)]
+    file.write_text(configuration(f'user = "{USER}"'))
+    served.hears("reloaded")
 
 
 def test_a_unix_listener_has_the_mode_that_was_asked_for(serve: Serve, folder: Path):

@@ -19,6 +19,7 @@ from pylos.config.pem import Pair, PemError, blocks_of
 from pylos.config.pem_files import Files, Source, named, report_fault, report_worry
 from pylos.config.problems import Report
 from pylos.config.trust import read_authorities, read_trusted
+from pylos.contents import Held
 from pylos.errors import KeyPath
 from pylos.model import Document, Tls, UpstreamTls
 
@@ -54,9 +55,9 @@ class Entry:
         return Pair(names, x509.chain_text(self.chain), x509.key_text(self.private), str(self.cert.file))
 
 
-def read_material(document: Document, report: Report) -> Material:
-    """Read what all tables name, and report what cannot be used."""
-    files = Files()
+def read_material(document: Document, report: Report, held: Held | None = None) -> Material:
+    """Read what all tables name, and report what cannot be used. What files held is noted in `held`."""
+    files = Files(held)
     upstreams = {name: one.tls for name, one in document.upstream.items() if one.tls is not None}
     shown = {name: list(entries_of(("tls", name), table, report)) for name, table in document.tls.items()}
     outward = {name: list(entries_of(("upstream", name, "tls"), tls, report)) for name, tls in upstreams.items()}

@@ -27,6 +27,7 @@ from pylos.config.problems import WARNINGS, Part, Report, closest, did_you_mean,
 from pylos.config.secrets import secrets_of
 from pylos.config.shape import shape
 from pylos.config.testing import check_given, run_tests
+from pylos.contents import Held, note
 from pylos.errors import ConfigError, KeyPath, Problem
 from pylos.model import Document, Table, Upstream
 from pylos.model.document import KINDS
@@ -51,6 +52,8 @@ class Loaded:
     """The folder of the configuration, in which its policies in Python are looked for first."""
     pairs: Mapping[str, Sequence[Pair]] = field(default_factory=dict, repr=False, compare=False)
     """The certificates, by name of `tls`."""
+    held: Mapping[Path, bytes] = field(default_factory=dict, repr=False, compare=False)
+    """Digests of what the files held when they were read, or before that."""
 
     @property
     def without(self) -> dict[str, list[str]]:
@@ -87,6 +90,7 @@ def check(document: Mapping[str, Any], places: Findable, watch: list[Path], foun
     if found is not None:
         gathered.problems += found.problems
         gathered.spoiled |= found.spoiled
+    note(watch, gathered.held)
     gathered.part(document, places, Path(places.place((), "key").file), ())
     return check_gathered(gathered)
 
@@ -94,7 +98,8 @@ def check(document: Mapping[str, Any], places: Findable, watch: list[Path], foun
 def check_gathered(gathered: Gathered) -> Loaded:
     """Check what all files of a document say together."""
     if gathered.missing:  # what is missing with a file would only be told as many other mistakes
-        raise ConfigError(sorted(gathered.problems, key=lambda problem: problem.place.order))
+        told = sorted(gathered.problems, key=lambda problem: problem.place.order)
+        raise ConfigError(told, gathered.watch, gathered.held)
     document, report = gathered.document, Report(gathered)
     for problem in gathered.problems:
         report.note(problem)
@@ -108,7 +113,8 @@ def check_gathered(gathered: Gathered) -> Loaded:
     check_ways_out(present.document, report)
     folder = Path(gathered.place((), "key").file).parent
     inspected = inspect(config, folder, report)
-    material = read_material(config, report)
+    note([*gathered.watch, *inspected.files], gathered.held)
+    material = read_material(config, report, gathered.held)
     table = lower(config, inspected.traits, material)
     secrets = secrets_of(config, table)
     watch = [*gathered.watch, *inspected.files, *material.files]
@@ -125,17 +131,18 @@ def check_gathered(gathered: Gathered) -> Loaded:
         check_given(tests, config.policy, report)
         run_tests(tests, compiled, table, secrets, report)
     if compiled is None or report.wrong:
-        raise ConfigError(report.without(silenced), watch)
-    return Loaded(config, table, compiled, report.without(silenced), watch, secrets, folder, material.pairs)
+        raise ConfigError(report.without(silenced), watch, gathered.held)
+    told = report.without(silenced)
+    return Loaded(config, table, compiled, told, watch, secrets, folder, material.pairs, gathered.held)
 
 
-def read_material(config: Document, report: Report) -> Material:
-    """Read the certificates that a document names."""
+def read_material(config: Document, report: Report, held: Held) -> Material:
+    """Read the certificates that a document names, and note what their files held."""
     if not config.tls and not any(upstream.tls for upstream in config.upstream.values()):
         return NOTHING
     from pylos.config import certificates  # noqa: PLC0415 - what it needs takes long to import
 
-    return certificates.read_material(config, report)
+    return certificates.read_material(config, report, held)
 
 
 def is_wrong_beside_tests(report: Report) -> bool:

@@ -18,9 +18,12 @@ from typing import Any, Protocol
 from pylos.config.parse import parse
 from pylos.config.problems import Part, described
 from pylos.config.variables import Variables
+from pylos.contents import Held, NoFileError, is_folder, note, read
 from pylos.errors import ConfigError, KeyPath, Place, Problem
 
 KEY = "include"
+MOST_BYTES = 1 << 40
+"""Of an included file: all."""
 
 
 class Findable(Protocol):
@@ -46,6 +49,8 @@ class Gathered:
     """Values with variables that could not be replaced."""
     watch: list[Path] = field(default_factory=list)
     """The files, and the folders in which patterns look."""
+    held: Held = field(default_factory=dict)
+    """Digests of what those held when they were read, or before they were looked through."""
     missing: bool = False
     """A file could not be read, so that all that it holds is missing."""
     owners: dict[KeyPath, Findable] = field(default_factory=dict)
@@ -143,8 +148,10 @@ class Gathered:
         folder = chain[-1].parent
         if glob.has_magic(pattern):
             start = folder / folder_of(Path(pattern))
-            self.watch += [start, *folders_searched(folder, pattern)]
-            if not start.is_dir():
+            searched = [start, *folders_searched(folder, pattern)]
+            self.watch += searched
+            note(searched, self.held)
+            if not is_folder(start):
                 self.missing = True
                 hint = "a pattern may find nothing, but in a folder that is there"
                 self.wrong("P112", at, f"there is no folder `{start}`", places, hint)
@@ -164,12 +171,10 @@ class Gathered:
         """Take in one included file."""
         self.seen.add(real(path))
         self.watch.append(path)
-        if path.exists() and not path.is_file():
-            self.missing = True  # a pipe would be waited for
-            self.wrong("P112", at, f"`{path}` is no file", places)
-            return
         try:
-            self.file(path, path.read_bytes().decode("utf-8-sig"), str(path), chain)
+            self.file(path, read(path, MOST_BYTES, self.held).decode("utf-8-sig"), str(path), chain)
+        except NoFileError:  # a pipe would be waited for
+            self.wrong("P112", at, f"`{path}` is no file", places)
         except OSError as error:
             self.wrong("P112", at, f"`{path}` cannot be read: {error.strerror}", places)
         except UnicodeDecodeError:
@@ -185,7 +190,7 @@ def matches(folder: Path, pattern: str) -> Iterator[Path]:
     """List the files that a pattern finds, by name. Brackets in the folder's own name are no wildcards."""
     whole = str(Path(glob.escape(str(folder))) / pattern)
     found = sorted(glob.glob(whole, recursive=True))  # noqa: PTH207 - Path.glob has no absolute patterns
-    yield from (path for path in map(Path, found) if not path.is_dir())
+    yield from (path for path in map(Path, found) if not is_folder(path))
 
 
 def folders_searched(folder: Path, pattern: str) -> list[Path]:
@@ -195,7 +200,7 @@ def folders_searched(folder: Path, pattern: str) -> list[Path]:
     whole = Path(glob.escape(str(folder)))
     ways = (str(whole / Path(*parts[:length])) for length in range(first + 1, len(parts)))
     found = {path for way in ways for path in glob.glob(way, recursive=True)}  # noqa: PTH207 - as below
-    return [path for path in map(Path, sorted(found)) if path.is_dir()]
+    return [path for path in map(Path, sorted(found)) if is_folder(path)]
 
 
 def folder_of(pattern: Path) -> Path:

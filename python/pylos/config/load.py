@@ -12,6 +12,7 @@ from pylos.config.check import Loaded, check_gathered
 from pylos.config.include import Gathered
 from pylos.config.program import is_program, load_program
 from pylos.config.twin import Config
+from pylos.contents import digest_of
 from pylos.errors import ConfigError, Place, Problem
 
 __all__ = ["Loaded", "load", "load_text"]
@@ -28,14 +29,27 @@ def load(source: Path | str | Config, *, environ: Mapping[str, str] | None = Non
     if is_program(str(source)):
         return load_program(str(source))
     path = Path(source)
-    return load_text(read(path), str(path), watch=[path], environ=environ)
+    held = {path: digest_of(path)}  # before it is read: what changes from now on is a change
+    try:
+        return load_text(read(path), str(path), watch=[path], environ=environ, held=held)
+    except ConfigError as error:
+        error.held = held | error.held
+        raise
 
 
 def load_text(
-    text: str, name: str, *, watch: list[Path] | None = None, environ: Mapping[str, str] | None = None
+    text: str,
+    name: str,
+    *,
+    watch: list[Path] | None = None,
+    environ: Mapping[str, str] | None = None,
+    held: Mapping[Path, bytes] | None = None,
 ) -> Loaded:
-    """Load a document given as text; `name` stands for the file in problems, and includes start in its folder."""
-    gathered = Gathered(os.environ if environ is None else environ, watch=list(watch or []))
+    """Load a document given as text; `name` stands for the file in problems, and includes start in its folder.
+
+    `held` are digests of what the files to `watch` held when they were read.
+    """
+    gathered = Gathered(os.environ if environ is None else environ, watch=list(watch or []), held=dict(held or {}))
     with collector_at_rest():
         gathered.file(Path(name), text, name)
         return check_gathered(gathered)

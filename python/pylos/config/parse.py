@@ -10,6 +10,7 @@ from pylos.config.parse_json import JsonError, Position, parse_json
 from pylos.config.problems import Part, described
 from pylos.config.variables import TOKEN
 from pylos.errors import ConfigError, KeyPath, Place, Problem
+from pylos.pasted import without_blocks
 
 
 def parse(text: str, name: str) -> tuple[dict[str, Any], FilePlaces]:
@@ -22,7 +23,7 @@ def parse(text: str, name: str) -> tuple[dict[str, Any], FilePlaces]:
 
 def parsed_toml(text: str, name: str) -> tuple[dict[str, Any], FilePlaces]:
     """Parse TOML."""
-    lines = text.split("\n")
+    lines = without_blocks(text).split("\n")
     try:
         document, positions = parse_toml(text)
     except TomlError as error:
@@ -32,7 +33,7 @@ def parsed_toml(text: str, name: str) -> tuple[dict[str, Any], FilePlaces]:
 
 def parsed_json(text: str, name: str) -> tuple[dict[str, Any], FilePlaces]:
     """Parse JSON: an object of kinds."""
-    lines = text.split("\n")
+    lines = without_blocks(text).split("\n")
     try:
         document, positions = parse_json(text)
     except JsonError as error:

@@ -98,15 +98,15 @@ def unended(label: str, line: int) -> PemError:
 def block(label: str, first: int, lines: list[str]) -> Block:
     """Check one block's lines. Raises PemError."""
     found = Block(label, first, "\n".join(line.strip() for line in lines) + "\n")
-    data = b""
+    data: list[bytes] = []
     for number, line in enumerate(lines[1:-1], first + 1):
         if HEADER.fullmatch(line) and found.is_encrypted:
             continue
         if not BASE64.fullmatch(line.strip()):
             raise PemError("no line of PEM: it has letters, digits, `+`, `/` and at the end `=`", number, CUT_OFF)
-        data += line.strip().encode()
+        data.append(line.strip().encode())
     try:
-        binascii.a2b_base64(data, strict_mode=True)
+        binascii.a2b_base64(b"".join(data), strict_mode=True)
     except binascii.Error:
         raise PemError(f"a part of the block `{label}` that begins here is missing", first, CUT_OFF) from None
     return found

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import errno
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from pylos import contents
 from pylos.config.pem import Block, PemError, blocks_of
 from pylos.config.problems import Report
 from pylos.errors import KeyPath, Place
@@ -54,18 +56,23 @@ def found(path: KeyPath, said: str | Secret, report: Report) -> Source:
 class Files:
     """Reads files of PEM, each once."""
 
-    def __init__(self) -> None:
+    def __init__(self, held: contents.Held | None = None) -> None:
+        self._held: contents.Held = {} if held is None else held
         self._blocks: dict[Path, list[Block] | PemError] = {}
         self._named: dict[Path, None] = {}
 
     @property
     def named(self) -> list[Path]:
-        """All files that were asked for and can be files."""
+        """All files that were asked for."""
         return list(self._named)
 
     def know(self, *sources: Source) -> None:
         """Remember which files are named."""
-        self._named |= {source.file: None for source in sources if source.file is not None and can_be(source.file)}
+        for source in sources:
+            if source.file is not None:
+                self._named[source.file] = None
+                if source.text is not None:
+                    self._held.setdefault(source.file, digest_of_secret(source.file, source.text))
 
     def blocks(self, source: Source, most: int = MOST_BYTES) -> list[Block]:
         """Give the blocks of a file or of a secret. Raises PemError."""
@@ -73,7 +80,7 @@ class Files:
             return blocks_of(source.text or "")
         if source.file not in self._blocks:
             try:
-                self._blocks[source.file] = blocks_of(text_of(source.file, most))
+                self._blocks[source.file] = blocks_of(text_of(source.file, most, self._held))
             except PemError as error:
                 self._blocks[source.file] = error
         found = self._blocks[source.file]
@@ -82,18 +89,21 @@ class Files:
         return found
 
 
-def can_be(file: Path) -> bool:
-    """Whether a file can have this name."""
-    return "\0" not in str(file)
+def digest_of_secret(file: Path, text: str) -> bytes:
+    """Give the digest of a secret's file, or another one where it does not hold any more what was read."""
+    held: contents.Held = {}
+    with suppress(OSError):
+        if contents.read(file, MOST_BYTES, held).rstrip(b"\r\n") != text.encode(errors="replace").rstrip(b"\r\n"):
+            return contents.digest_of_data(b"", b"changed")
+    return held[file]
 
 
-def text_of(file: Path, most: int) -> str:
+def text_of(file: Path, most: int, held: contents.Held) -> str:
     """Read a file as text; what is no ASCII in it is no part of PEM. Raises PemError."""
     try:
-        if not can_be(file) or (file.exists() and not file.is_file()):
-            raise PemError("is no file")  # a pipe would be waited for
-        with file.open("rb") as opened:
-            data = opened.read(most + 1)
+        data = contents.read(file, most, held)
+    except contents.NoFileError:
+        raise PemError("is no file") from None
     except OSError as error:
         hints = {
             errno.ENOENT: "a relative path starts at the folder of the configuration",

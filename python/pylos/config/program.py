@@ -25,6 +25,7 @@ from typing import IO, Any
 from pylos.config.check import Loaded, check
 from pylos.config.problems import Report
 from pylos.config.twin import CallPlaces
+from pylos.contents import is_there
 from pylos.errors import ConfigError, Place, Problem
 
 SECONDS = 10.0
@@ -39,7 +40,7 @@ MOST_WORDS = 64 << 10
 
 def is_module(source: str) -> bool:
     """Whether a source is written "module:name"."""
-    return MODULE.fullmatch(source) is not None and not Path(source).exists()
+    return MODULE.fullmatch(source) is not None and not is_there(Path(source))
 
 
 def is_program(source: str) -> bool:

@@ -34,6 +34,8 @@ from pylos.model.policy import POLICIES
 NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]{0,63}")
 TOP = (*KINDS, "defaults", "include")
 """What can stand at the top of a file."""
+NO_NAME = ("tls", "strict")
+"""A word with a meaning of its own where the name would be used."""
 Settled = Mapping[KeyPath, set[KeyPath]]
 """By table: keys, from the table on, of which it is no news that they are missing."""
 
@@ -76,6 +78,9 @@ def named_tables(kind: str, tables: Mapping[str, Any], report: Report, settled: 
             continue
         if not NAME.fullmatch(name):
             hint = "a name has letters, digits, `_` and `-`, and at most 64 of them"
+            report.add("P104", path, f"`{name}` cannot be a name", hint=hint, part="key")
+        if path == NO_NAME:
+            hint = 'give it another name: `sni = "strict"` of a listener would mean both'
             report.add("P104", path, f"`{name}` cannot be a name", hint=hint, part="key")
         model = policy_model(value, path, report) if kind == "policy" else KINDS[kind][0]
         table = Reader(report, path, value, settled.get(path)).read(model) if model else None
@@ -167,7 +172,7 @@ class Reader:
                 return path[:-1] or None
             case "P105" | "P108" | "P114" as code:
                 return self.note_contradiction(model, code, path, error)
-            case "P109" as code:
+            case "P109" | "P122" as code:
                 self._report.add(code, self._path + written, message_of(error), hint=hint_of(error))
             case _:
                 self._report.add("P104", self._path + written, message_of(error), hint=hint_of(error))

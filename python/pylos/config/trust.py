@@ -19,7 +19,7 @@ from pylos.config.pem_files import MOST_BYTES_OF_LISTS, Files, Source, named, re
 from pylos.config.problems import Report
 from pylos.errors import KeyPath
 from pylos.model import Tls, UpstreamTls
-from pylos.model.base import OneOrMany
+from pylos.model.tls import Files as Named
 
 NOT_BELIEVED = "who is vouched for by it is refused: put one in its place that holds; it is taken over by itself"
 OUT_OF_DATE = "whose certificate it is about is refused, revoked or not, until there is a newer list"
@@ -69,7 +69,7 @@ def read_trusted(name: str, table: Tls, files: Files, report: Report) -> Trusted
     return Trusted(text_of(believed), [x509.list_text(one.revoked) for one in lists])
 
 
-def authorities(path: KeyPath, said: OneOrMany | None, files: Files, report: Report) -> list[Authority]:
+def authorities(path: KeyPath, said: Named | None, files: Files, report: Report) -> list[Authority]:
     """Read all certificates of some files, and report those that cannot be read or do not hold."""
     found: list[Authority] = []
     for source in named(path, said, report) if said is not None else []:
@@ -90,7 +90,7 @@ def text_of(believed: Iterable[Authority]) -> str:
     return "".join(dict.fromkeys(x509.certificate_text(one.certificate) for one in believed))
 
 
-def revocations(path: KeyPath, said: OneOrMany | None, files: Files, report: Report) -> Iterator[Listed]:
+def revocations(path: KeyPath, said: Named | None, files: Files, report: Report) -> Iterator[Listed]:
     """Read all lists of some files, and report those that cannot be read or are out of date."""
     for source in named(path, said, report) if said is not None else []:
         files.know(source)

@@ -5,8 +5,10 @@ The profile is that of RFC 5280, with what browsers ask of servers. Whether some
 
 from __future__ import annotations
 
+import hashlib
 import itertools
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import Enum
@@ -242,13 +244,25 @@ def key_of(blocks: Sequence[Block]) -> PrivateKeyTypes:
         raise PemError("a key that needs a passphrase", block.line, hint)
     if block.label == "OPENSSH PRIVATE KEY":
         raise PemError("a key of OpenSSH", block.line, "write it in PEM: ssh-keygen -p -m pem -f FILE")
+    text = block.text.encode()
+    digest = hashlib.sha256(text).digest()
     try:
-        key = load_pem_private_key(block.text.encode(), None)
+        key = load_pem_private_key(text, None, unsafe_skip_rsa_key_validation=digest in SOUND_KEYS)
     except (ValueError, TypeError, UnsupportedAlgorithm):
         raise PemError("a key that cannot be read", block.line, USABLE) from None
     if not is_usable(key.public_key()):
         raise PemError(f"a key that cannot be used: {kind_of(key.public_key())}", block.line, USABLE)
+    SOUND_KEYS[digest] = None
+    if len(SOUND_KEYS) > MOST_SOUND_KEYS:
+        with suppress(KeyError, StopIteration, RuntimeError):  # another thread was faster
+            del SOUND_KEYS[next(iter(SOUND_KEYS))]
     return key
+
+
+SOUND_KEYS: dict[bytes, None] = {}
+"""Digests of keys that were found sound by this process, the first ones first: whether the numbers of an RSA key are
+primes takes up to a quarter of a second, at each look at a configuration. Nothing else is kept of a key."""
+MOST_SOUND_KEYS = 10_000
 
 
 def kind_of(key: object) -> str:

@@ -8,10 +8,16 @@ from typing import Annotated, Any
 
 from pydantic import Field, PrivateAttr, SecretStr, model_validator
 
+from pylos.contents import NoFileError, read
 from pylos.model.base import Table, wrong
+from pylos.pasted import is_pasted
 
 SHOWN = "***"
 """What stands in the place of a secret wherever it would be printed."""
+
+
+MOST_BYTES = 1 << 20
+"""A larger file holds something else."""
 
 
 class Secret(Table):
@@ -39,6 +45,10 @@ class Secret(Table):
     @model_validator(mode="after")
     def read(self) -> Secret:
         """Read the value; raises P105, P108 or P114."""
+        for key, said in (("file", self.file), ("env", self.env)):
+            if said is not None and ("\n" in said or is_pasted(said)):
+                hint = "name the file or the variable that has it"
+                raise wrong("P114", "the secret itself stands where its place is named", hint=hint, keys=[key])
         if self.file is not None and self.env is not None:
             raise wrong("P108", "cannot stand beside `file`: a secret comes from one place", keys=["env"])
         if self.file is not None:
@@ -71,16 +81,19 @@ class Secret(Table):
 
 def from_file(file: str) -> str:
     """Read a secret from a file."""
-    if "\0" not in file and Path(file).exists() and not Path(file).is_file():
-        raise wrong("P114", f"`{file}` is no file", keys=["file"])  # a pipe would be waited for
     try:
-        value = Path(file).read_bytes().decode().rstrip("\r\n")
+        data = read(Path(file), MOST_BYTES)
+        value = data.decode().rstrip("\r\n")
+    except NoFileError:
+        raise wrong("P114", f"`{file}` is no file", keys=["file"]) from None
     except OSError as error:
         raise wrong("P114", f"`{file}` cannot be read: {error.strerror}", keys=["file"]) from None
     except (UnicodeDecodeError, ValueError):
         raise wrong("P114", f"`{file}` holds no text in UTF-8", keys=["file"]) from None
     if not value:
         raise wrong("P114", f"`{file}` is empty", keys=["file"])
+    if len(data) > MOST_BYTES:
+        raise wrong("P114", f"`{file}` is larger than {MOST_BYTES >> 20} MiB", keys=["file"])
     return value
 
 

@@ -4,14 +4,46 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field, Tag, model_validator
+from pydantic import AfterValidator, Field, Tag, model_validator
 
-from pylos.model.base import OneOrMany, Table, branch, many, one_of_shapes, wrong
+from pylos.model.base import Table, branch, many, one_of_shapes, wrong
 from pylos.model.secret import Secret
+from pylos.pasted import is_pasted
 
-File = Annotated[str, Field(min_length=1)]
+
+def of_a_certificate(name: str) -> str:
+    """Refuse what can be no name of a file, without a word of it: what was pasted there may be a secret."""
+    if is_pasted(name):
+        raise wrong("P122", "a certificate or a list itself stands where its file is named", hint=IN_A_FILE)
+    return possible(name)
+
+
+def of_a_key(name: str) -> str:
+    """Refuse the same of a private key, which may be in a variable."""
+    if is_pasted(name):
+        raise wrong("P122", "the key itself stands where its file is named", hint=IN_A_VARIABLE)
+    return possible(name)
+
+
+def possible(name: str) -> str:
+    """Refuse the characters that no name of a file has here."""
+    if "\0" in name or "\n" in name or "\r" in name:
+        raise wrong("P122", "no file has a name with a line end or a NUL in it", hint="take it out")
+    return name
+
+
+IN_A_FILE = "write it into a file, and its name here"
+IN_A_VARIABLE = 'name the variable that has it: `key = { env = "TLS_KEY" }`; or write it into a file, and its name here'
+
+File = Annotated[str, Field(min_length=1), AfterValidator(of_a_certificate)]
+FileOfKey = Annotated[str, Field(min_length=1), AfterValidator(of_a_key)]
+Files = Annotated[
+    Annotated[str, AfterValidator(of_a_certificate), Tag(branch("one"))]
+    | Annotated[list[Annotated[str, AfterValidator(of_a_certificate)]], Tag(branch("many"))],
+    one_of_shapes("must be a string or a list of strings", one=str, many=list),
+]
 Key = Annotated[
-    Annotated[File, Tag(branch("file"))] | Annotated[Secret, Tag(branch("secret"))],
+    Annotated[FileOfKey, Tag(branch("file"))] | Annotated[Secret, Tag(branch("secret"))],
     one_of_shapes("must be a string or a secret, a table of `file` or `env`", file=str, secret=dict),
 ]
 
@@ -19,7 +51,7 @@ Key = Annotated[
 class ClientCertificates(Table):
     """What clients have to show: certificates of their own (mutual TLS)."""
 
-    ca: OneOrMany
+    ca: Files
     """Files with the certificates of those who vouch for clients.
 
     Where roots are among them (they sign themselves), those are believed, and the others only help to find the way to
@@ -34,7 +66,7 @@ class ClientCertificates(Table):
     Example: `mode = "optional"`.
     """
 
-    crl: OneOrMany | None = None
+    crl: Files | None = None
     """Files with lists of revoked certificates (RFC 5280), of those who are in `ca`.
 
     They are watched. A client is refused when its certificate is on the list, when there is no list of who has issued
@@ -80,7 +112,7 @@ class Tls(Table):
 
     key: (
         Annotated[
-            Annotated[File, Tag(branch("file"))]
+            Annotated[FileOfKey, Tag(branch("file"))]
             | Annotated[Secret, Tag(branch("secret"))]
             | Annotated[Annotated[list[Key], Field(min_length=1)], Tag(branch("many"))],
             one_of_shapes("must be a string, a secret, or a list of them", file=str, secret=dict, many=list),

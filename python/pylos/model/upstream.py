@@ -6,8 +6,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field, Tag, model_validator
 
-from pylos.model.base import OneOrMany, Table, branch, defaults_of, one_of_shapes, wrong
-from pylos.model.tls import File, Key
+from pylos.model.base import Table, branch, defaults_of, one_of_shapes, wrong
+from pylos.model.tls import File, Files, Key
 from pylos.model.units import Duration, Interval
 
 Times = Annotated[int, Field(ge=1, le=1000)]
@@ -119,7 +119,7 @@ class UpstreamTimeouts(Table):
 class UpstreamTls(Table):
     """By which rules targets with `https://` are spoken to."""
 
-    ca: OneOrMany | None = None
+    ca: Files | None = None
     """Files with the certificates of those who vouch for the targets.
 
     Default: absent, whom the system trusts. Example: `ca = "internal-ca.pem"`.

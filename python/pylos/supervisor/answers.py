@@ -153,7 +153,7 @@ class Answers:
         supervisor = self._supervisor
         match question["type"]:
             case "status":
-                return {"status": await supervisor.status(), "running": supervisor.running}
+                return {"status": await supervisor.status(), "running": await supervisor.running()}
             case "forget":
                 return {"policies": await supervisor.forget(question.get("policy"))}
             case "drain":

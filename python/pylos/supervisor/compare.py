@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from pylos.config.diff import Change
 from pylos.supervisor import log
+from pylos.supervisor.aside import in_thread
 from pylos.supervisor.history import Entry, History
-from pylos.supervisor.source import Checked, in_thread
+from pylos.supervisor.source import Checked
 
 
 async def compare(

@@ -233,5 +233,5 @@ def _check_log(access_log: Mapping[str, Any] | None, account: Account) -> None:
 def _tell_unreadable(files: Sequence[Path], account: Account) -> None:
     """Warn of files that a reload could not read."""
     if unread := [str(file) for file in files if not os.access(file, os.R_OK, effective_ids=True)]:
-        text = f"`{account.name}` cannot read {', '.join(unread)}: every reload will fail"
+        text = f"`{account.name}` cannot read {', '.join(unread)}: every reload, upgrade and adoption will fail"
         log.warning("not_readable", text, files=unread)

@@ -26,6 +26,8 @@ class Leaving:
         """Gateway processes that this supervisor can still talk to."""
         self._children: dict[int, AdoptedProcess] = {}
         self._tasks: set[asyncio.Task[None]] = set()
+        self._waiting: set[asyncio.Task[None]] = set()
+        """For children that are kept: nobody waits until they end, but when they do, nothing is left of them."""
 
     @property
     def pids(self) -> list[int]:
@@ -39,17 +41,24 @@ class Leaving:
 
     def keep(self, children: Iterable[int]) -> None:
         """Note children that are not to end yet, and that whoever this program becomes has to know of."""
-        for pid in set(children) - self._children.keys():
-            with suppress(OSError):  # it has ended
-                self._children[pid] = AdoptedProcess(pid)
+        for child in self._noted(children):
+            task = asyncio.create_task(self._wait_for(child), name=f"wait for {child.pid}")
+            self._waiting.add(task)
+            task.add_done_callback(self._waiting.discard)
 
     def see_off(self, children: Iterable[int], seconds: float) -> None:
         """Wait for the end of children that end by themselves; those that stay longer than so are killed."""
-        known = set(self._children)
-        self.keep(children)
-        for pid, child in self._children.items():
-            if pid not in known:
-                self._aside(self._see_off(child, seconds), f"see {pid} off")
+        for child in self._noted(children):
+            self._aside(self._see_off(child, seconds), f"see {child.pid} off")
+
+    def _noted(self, children: Iterable[int]) -> list[AdoptedProcess]:
+        """Note children that are not known yet."""
+        noted = []
+        for pid in set(children) - self._children.keys():
+            with suppress(OSError):  # it has ended
+                self._children[pid] = AdoptedProcess(pid)
+                noted.append(self._children[pid])
+        return noted
 
     async def wait(self, seconds: float) -> None:
         """Wait until all have ended, so long at most."""
@@ -58,7 +67,7 @@ class Leaving:
 
     async def stop(self) -> None:
         """End all of them at once."""
-        for task in self._tasks:
+        for task in (*self._tasks, *self._waiting):
             task.cancel()
         for child in self._children.values():
             with suppress(OSError):
@@ -78,6 +87,11 @@ class Leaving:
         self.gateways.remove(process)
         text = f"gateway process {process.pid}, which was replaced, has ended"
         log.info("gateway_drained", text, gateway=process.pid)
+
+    async def _wait_for(self, child: AdoptedProcess) -> None:
+        with suppress(OSError):  # it has ended, and was waited for
+            await child.wait()
+        self._children.pop(child.pid, None)
 
     async def _see_off(self, child: AdoptedProcess, seconds: float) -> None:
         with suppress(OSError):  # it has ended, and was waited for

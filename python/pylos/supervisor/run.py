@@ -48,7 +48,7 @@ from pylos.supervisor.renewal import Handover
 from pylos.supervisor.reopening import Reopening
 from pylos.supervisor.reports import about, report_listening, report_warnings
 from pylos.supervisor.sockets import Prepared, Sockets
-from pylos.supervisor.source import Checked, Source, named_files, read_aside, unread
+from pylos.supervisor.source import Checked, Source, read_aside, refused_files, unread
 from pylos.supervisor.upgrade import CALM_SECONDS, check_aside
 from pylos.supervisor.watch import Watcher
 
@@ -249,7 +249,7 @@ class Supervisor:
             )
             if read.source == self._source:
                 self._drift = "what the file says now was refused"
-                await self._follow([*self._written.files, *named_files(error)])
+                await self._follow(*await refused_files(error, self._written.files))
             await self._settle(wanted.outcomes, error)
             return
         self._source, self._written, self._drift, self._rolled_back = read.source, checked, None, False
@@ -481,9 +481,8 @@ class Supervisor:
         """Who serves where."""
         return {"pid": os.getpid(), "gateway": self.gateway_pid, "listen": self._applier.listen}
 
-    @property
-    def running(self) -> dict[str, Any]:
-        """What runs, in the words of the supervisor: pids, addresses, and the configuration in use."""
+    async def running(self) -> dict[str, Any]:
+        """Tell what runs, in the words of the supervisor: pids, addresses, and the configuration in use."""
         source = self._source
         return {
             **self.ready,
@@ -491,7 +490,7 @@ class Supervisor:
             "source": str(source) if isinstance(source, Path) else None,
             "generation": self.number,
             "digest": self._applier.checked.digest,
-            "drift": self._drift or unread(self._written),
+            "drift": self._drift or await unread(self._written),
         }
 
     @property

@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 import json
 import secrets
-import threading
-from collections.abc import Callable, Iterable, Mapping
-from contextlib import suppress
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from functools import cached_property, partial
+from functools import cached_property
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from pylos.config import Config, Loaded, load
 from pylos.config.secrets import with_stand_ins
+from pylos.contents import digest, is_file
 from pylos.errors import ConfigError, Place, Problem, PylosError
-from pylos.supervisor.watch import contents
-
-Result = TypeVar("Result")
+from pylos.supervisor.aside import in_thread
 
 
 @dataclass(frozen=True)
@@ -76,48 +72,35 @@ def read(source: Source) -> Checked:
         return source
     loaded = source if isinstance(source, Loaded) else load(source)
     name = str(source) if isinstance(source, Path) else Checked.name
-    digest = contents(loaded.watch)
-    return Checked(
-        loaded.table, name, loaded.warnings, loaded.watch, loaded.tests, loaded.secrets, digest, loaded.folder
-    )
+    files = list(dict.fromkeys(loaded.watch))
+    held = digest(files, loaded.held)
+    return Checked(loaded.table, name, loaded.warnings, files, loaded.tests, loaded.secrets, held, loaded.folder)
 
 
-def unread(checked: Checked) -> str | None:
+async def unread(checked: Checked) -> str | None:
     """Say that files are not what they were when they were read, if so."""
-    if not checked.files or contents(checked.files) == checked.contents:
+    if not checked.files or await in_thread(lambda: digest(checked.files)) == checked.contents:
         return None
     return "the file has changed and has not been read yet"
 
 
-def named_files(error: PylosError) -> list[Path]:
-    """Give the files that a refusal is about: to mend one of them is a reason to read again."""
+async def refused_files(error: PylosError, in_use: Sequence[Path]) -> tuple[list[Path], bytes]:
+    """Give the files that a refusal is about, to mend one of which is a reason to read again, behind those in use.
+
+    And the digest of what they held when it was found out.
+    """
     if not isinstance(error, ConfigError):
-        return []
-    files = {Path(problem.place.file) for problem in error.problems}
-    return [*sorted(file for file in files if file.is_file()), *error.files]
+        return [*in_use], b""
+    return await in_thread(lambda: named_files(error, in_use))
+
+
+def named_files(error: ConfigError, in_use: Sequence[Path]) -> tuple[list[Path], bytes]:
+    """Give the same of what the checks have refused."""
+    named = sorted({Path(problem.place.file) for problem in error.problems})
+    files = list(dict.fromkeys([*in_use, *filter(is_file, named), *error.files]))
+    return files, digest(files, error.held)
 
 
 async def read_aside(source: Source) -> Checked:
     """Read in a thread: to compile a program may take seconds, in which a lost gateway process must be replaced."""
     return await in_thread(lambda: read(source))
-
-
-async def in_thread(work: Callable[[], Result]) -> Result:
-    """Do something in a thread that nobody waits for at the end of the program."""
-    loop = asyncio.get_running_loop()
-    done: asyncio.Future[Result] = loop.create_future()
-
-    def settle(tell: Callable[[], None]) -> None:
-        if not done.done():
-            tell()
-
-    def run() -> None:
-        try:
-            tell = partial(done.set_result, work())
-        except Exception as error:  # noqa: BLE001 - raised where it is waited for
-            tell = partial(done.set_exception, error)
-        with suppress(RuntimeError):  # the loop is closed: all is over
-            loop.call_soon_threadsafe(settle, tell)
-
-    threading.Thread(target=run, daemon=True).start()
-    return await done

@@ -7,18 +7,24 @@ link somewhere on the way to it. Whatever happens in a folder on the way, the fi
 from __future__ import annotations
 
 import asyncio
-import hashlib
-from collections.abc import Callable, Iterable
-from contextlib import suppress
+import os
+import stat
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import aclosing, suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 from watchfiles import awatch
 
+from pylos.contents import digest, is_folder, is_link
 from pylos.supervisor import log
+from pylos.supervisor.aside import in_thread
 
 QUIET_MS = 100
 """A change counts when nothing has happened for so long: a file is often written in several steps."""
 LONGEST_LINK_CHAIN = 40
+PAUSE_SECONDS = 0.5
+"""After so long it is tried again where a folder has gone that was just found."""
 
 
 class Watcher:
@@ -27,84 +33,135 @@ class Watcher:
     def __init__(self, changed: Callable[[], None]) -> None:
         self._changed = changed
         self._files: tuple[Path, ...] = ()
-        self._folders: frozenset[Path] = frozenset()
         self._contents = b""
         self._task: asyncio.Task[None] | None = None
+        self._looking = asyncio.Lock()
 
     async def follow(self, files: Iterable[Path], known: bytes = b"") -> None:
-        """Watch these files from now on. `known` is the digest of their contents when they were read, if they were."""
+        """Watch these files from now on. `known` is the digest of their contents when they were read, if they were.
+
+        Where that cannot be done it is told: what serves does not depend on it.
+        """
         files = tuple(files)
-        if files == self._files and folders_to_watch(files) == self._folders:
+        if files == self._files and self._task is not None and not self._task.done():
             return  # and what changed since the last look is still to be reported
-        known = self._contents if files == self._files else known or contents(files)
+        known = self._contents if files == self._files else known or await in_thread(lambda: digest(files))
         await self.close()
-        self._files, self._folders, self._contents = files, folders_to_watch(files), known
-        if self._folders:
-            self._task = asyncio.create_task(self._watch(self._folders), name="watch configuration files")
-            await asyncio.sleep(0)  # the task's first step sets up the watch
-        self._look()  # from here on no change is missed, so this is the time to look for earlier ones
+        self._files, self._contents = files, known
+        if files:
+            self._task = asyncio.create_task(self._watch(files), name="watch configuration files")
 
     async def close(self) -> None:
         """Stop watching."""
-        self._folders = frozenset()
         if self._task is not None:
             self._task.cancel()
             with suppress(asyncio.CancelledError):
                 await self._task
             self._task = None
 
-    async def _watch(self, folders: frozenset[Path]) -> None:
+    async def _watch(self, files: tuple[Path, ...]) -> None:
+        """Watch the folders that there are, and begin anew when these are others."""
+        told: list[str] = []
         try:
-            async for _ in awatch(*folders, recursive=False, step=QUIET_MS):
-                self._look()
-        except (OSError, RuntimeError) as error:
-            log.warning("watch_failed", f"configuration files are not watched ({error}); reload with SIGHUP")
+            while True:
+                folders = await in_thread(lambda: folders_to_watch(files))
+                if folders.closed and folders.closed != told:
+                    tell_of_a_failure("they may not be listed", folders.closed)
+                told = folders.closed
+                try:
+                    await self._watch_while(folders, files)
+                except FileNotFoundError:  # one has gone since
+                    await asyncio.sleep(PAUSE_SECONDS)
+        except (OSError, RuntimeError, ValueError) as error:
+            tell_of_a_failure(str(error))
 
-    def _look(self) -> None:
-        if (found := contents(self._files)) != self._contents:
-            self._contents = found
-            self._changed()
+    async def _watch_while(self, folders: Folders, files: tuple[Path, ...]) -> None:
+        """Watch folders as long as they are those of the files."""
+        others = asyncio.Event()
+
+        async def look() -> None:
+            await self._look()
+            if await in_thread(lambda: folders_to_watch(files)) != folders:
+                others.set()
+
+        # From when the watch is set up no change is missed. This look, which begins then, is for earlier ones.
+        earlier = asyncio.create_task(look(), name="look for earlier changes")
+        try:
+            watching = awatch(*folders.open, recursive=False, step=QUIET_MS, stop_event=others)
+            async with aclosing(watching) as changes:
+                async for _ in changes:
+                    await look()
+        finally:
+            earlier.cancel()
+
+    async def _look(self) -> None:
+        async with self._looking:  # an earlier look must not end after a later one
+            if (found := await in_thread(lambda: digest(self._files))) != self._contents:
+                self._contents = found
+                self._changed()
 
 
-def contents(files: Iterable[Path]) -> bytes:
-    """Give a digest of the files' contents; a file that cannot be read counts as another content.
+@dataclass(frozen=True)
+class Folders:
+    """Those in which something can happen to files: each with what tells it from another one of its name."""
 
-    Of a folder, in which a pattern looks for files, the names count.
+    found: Mapping[Path, tuple[int, int, bool]]
+    """Device and number, and whether changes in it are told: to read its files it is enough to enter it."""
+
+    @property
+    def open(self) -> list[Path]:
+        """Those that can be watched."""
+        return [folder for folder, (*_, told) in self.found.items() if told]
+
+    @property
+    def closed(self) -> list[str]:
+        """The others."""
+        return sorted(str(folder) for folder, (*_, told) in self.found.items() if not told)
+
+
+def tell_of_a_failure(why: str, folders: Sequence[str] = ()) -> None:
+    """Say that files are not watched: all, or those in some folders."""
+    files = f"files in {', '.join(folders)}" if folders else "configuration files"
+    log.warning("watch_failed", f"{files} are not watched ({why}); reload with SIGHUP", folders=folders)
+
+
+def folders_to_watch(files: Iterable[Path]) -> Folders:
+    """Give the folder of each file, and of everything that a symbolic link on the way to it points at.
+
+    In the place of one that is not there, the nearest one in which it may come to be; above one that may not be listed,
+    the nearest one in which it can be seen that it may.
     """
-    digest = hashlib.sha256()
+    found: dict[Path, tuple[int, int, bool]] = {}
     for file in files:
-        try:
-            data = names_in(file) if file.is_dir() else file.read_bytes()
-        except OSError as error:
-            digest.update(f"!{error.errno}".encode())
-        else:
-            digest.update(len(data).to_bytes(8, "big") + data)
-    return digest.digest()
+        path = file.absolute()
+        for folder in (*([path] if is_folder(path) else []), *_folders_on_the_way(path)):
+            for nearest in (folder, *folder.parents):
+                if nearest not in found and (identity := identity_of(nearest)) is not None:
+                    found[nearest] = identity
+                if nearest in found and found[nearest][-1]:
+                    break
+    return Folders(found)
 
 
-def names_in(folder: Path) -> bytes:
-    """List a folder, without what editors leave there while they write."""
-    names = (path.name for path in folder.iterdir())
-    return "\0".join(sorted(name for name in names if not name.startswith(".") and not name.endswith("~"))).encode(
-        errors="surrogateescape"
-    )
-
-
-def folders_to_watch(files: Iterable[Path]) -> frozenset[Path]:
-    """Give the folder of each file, and of everything that a symbolic link on the way to it points at."""
-    folders: set[Path] = set()
-    for file in files:
-        if file.is_dir():
-            folders.add(file.absolute())
-        folders.update(_folders_on_the_way(file.absolute()))
-    return frozenset(folder for folder in folders if folder.is_dir())
+def identity_of(folder: Path) -> tuple[int, int, bool] | None:
+    """Tell a folder from another one of its name; None where there is none."""
+    try:
+        status = folder.stat()
+    except OSError:
+        return None
+    if not stat.S_ISDIR(status.st_mode):
+        return None
+    return status.st_dev, status.st_ino, os.access(folder, os.R_OK, effective_ids=True)
 
 
 def _folders_on_the_way(path: Path) -> Iterable[Path]:
     for _ in range(LONGEST_LINK_CHAIN):
         yield path.parent
-        link = next((part for part in (path, *path.parents) if part.is_symlink()), None)
+        link = next((part for part in (path, *path.parents) if is_link(part)), None)
         if link is None:
             return
         yield link.parent
-        path = link.parent / link.readlink() / path.relative_to(link)
+        try:
+            path = link.parent / link.readlink() / path.relative_to(link)
+        except OSError:  # it is gone since
+            return

@@ -6,6 +6,7 @@ import json
 import os
 import re
 import shutil
+import time
 from base64 import b64encode
 from collections.abc import Callable
 from contextlib import suppress
@@ -14,7 +15,8 @@ from pathlib import Path
 import pytest
 from certificates import Issued, authority, ecdsa, issue, rsa_key
 from cryptography.hazmat.primitives.asymmetric import dsa, ec, ed448, ed25519
-from cryptography.hazmat.primitives.serialization import Encoding, PrivateFormat
+from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
+from cryptography.hazmat.primitives.serialization import Encoding, PrivateFormat, load_pem_private_key
 from cryptography.x509.oid import ExtendedKeyUsageOID
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -119,6 +121,38 @@ def test_a_key_is_the_same_in_whatever_form(folder: Path, large: Issued):
     parameters = "-----BEGIN EC PARAMETERS-----\nBggqhkjOPQMBBw==\n-----END EC PARAMETERS-----\n"
     (folder / "shop.key").write_text(parameters + small.written(PrivateFormat.TraditionalOpenSSL))
     assert certificates(loaded()) == first
+
+
+def test_whether_a_key_is_sound_is_found_out_once(folder: Path, large: Issued, monkeypatch: pytest.MonkeyPatch):
+    """And of one that is not, each time."""
+    asked: list[bool] = []
+
+    def load_key(data: bytes, password: None, *, unsafe_skip_rsa_key_validation: bool) -> PrivateKeyTypes:
+        asked.append(unsafe_skip_rsa_key_validation)
+        if unsound:
+            raise ValueError
+        return load_pem_private_key(data, password, unsafe_skip_rsa_key_validation=unsafe_skip_rsa_key_validation)
+
+    known: dict[bytes, None] = {}
+    monkeypatch.setattr(x509, "load_pem_private_key", load_key)
+    monkeypatch.setattr(x509, "SOUND_KEYS", known)
+    large.save(folder, "shop")
+    unsound = [True]
+    assert ([one.code for one in problems()], known) == (["P122"], {})
+    unsound.clear()
+    first = certificates(loaded())
+    assert certificates(loaded()) == first
+    issue("shop.example.com").save(folder, "shop")
+    loaded()
+    assert asked == [False, False, True, False]
+    assert [len(digest) for digest in known] == [32, 32]
+
+    monkeypatch.setattr(x509, "MOST_SOUND_KEYS", 2)
+    issue("shop.example.com").save(folder, "shop")
+    before = list(known)
+    loaded()
+    assert list(known)[:1] == before[1:]
+    assert len(known) == 2
 
 
 @pytest.mark.parametrize("order", ["cert first", "key first"])
@@ -432,6 +466,15 @@ def test_a_key_of_another_certificate(folder: Path):
     assert problem.message == "`shop.pem` has a certificate and a key that do not belong together"
 
 
+def test_a_name_that_would_mean_something_else(folder: Path):
+    issue("shop.example.com").save(folder, "shop")
+    found = problems(PAIR.replace("tls.shop", "tls.strict"), LISTEN.replace('"shop"', '"strict"'))
+
+    assert [(one.code, one.path, one.message) for one in found] == [
+        ("P104", ("tls", "strict"), "`strict` cannot be a name")
+    ]
+
+
 def test_one_mistake_is_told_once(folder: Path):
     """Whatever else depends on it: listeners that show it, what `sni` names, a key that the file would have too."""
     issue("a.example").save(folder, "a")
@@ -555,6 +598,16 @@ def test_what_is_watched_is_there_when_it_is_refused_too(folder: Path):
         load("gateway.toml")
 
     assert [str(file) for file in caught.value.files] == ["gateway.toml", "shop.pem", "shop.key"]
+
+
+def test_a_long_list_is_read_in_time_that_grows_with_it():
+    """That is 8 MiB, of up to 64; twice the text took four times as long."""
+    text = "-----BEGIN X509 CRL-----\n" + ("A" * 64 + "\n") * (1 << 17) + "-----END X509 CRL-----\n"
+    began = time.process_time()
+    (block,) = blocks_of(text)
+
+    assert len(block.text) == len(text)
+    assert time.process_time() - began < 15
 
 
 def test_a_mark_of_pem_has_a_line_of_its_own():

@@ -57,8 +57,9 @@ def test_a_change_is_seen_without_a_look_at_it(secret, monkeypatch):
         ({"file": "/none/such"}, "P114", "`/none/such` cannot be read: No such file or directory"),
         ({"file": "."}, "P114", "`.` is no file"),
         ({"file": "empty"}, "P114", "`empty` is empty"),
+        ({"file": "large"}, "P114", "`large` is larger than 1 MiB"),
         ({"file": "binary"}, "P114", "`binary` holds no text in UTF-8"),
-        ({"file": "a\0b"}, "P114", "`a\0b` holds no text in UTF-8"),
+        ({"file": "a\0b"}, "P114", "`a\0b` is no file"),
         ({"env": "PYLOS_TEST_UNSET"}, "P114", "the variable `PYLOS_TEST_UNSET` is not set"),
         ({"env": "PYLOS_TEST_EMPTY"}, "P114", "the variable `PYLOS_TEST_EMPTY` is empty"),
         ({}, "P105", "no place to read the secret from"),
@@ -71,6 +72,7 @@ def test_one_that_cannot_be_read(given, code, message, tmp_path, monkeypatch):
     monkeypatch.setenv("PYLOS_TEST_EMPTY", "")
     (tmp_path / "empty").write_text("\n")
     (tmp_path / "binary").write_bytes(b"\xff\xfe")
+    (tmp_path / "large").write_bytes(b"x" * (1 << 20) + b"y")
 
     with pytest.raises(ValidationError) as caught:
         Secret.model_validate(given)

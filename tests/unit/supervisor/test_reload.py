@@ -1,6 +1,7 @@
 """Reload and rollback: what they tell, what they keep, and when they do nothing."""
 
 import asyncio
+import json
 import os
 import signal
 import threading
@@ -9,15 +10,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from certificates import issue
 
+from pylos.config import check
 from pylos.config.diff import Change, changes
 from pylos.config.meaning import Meaning
+from pylos.contents import digest
 from pylos.errors import ConfigError, PylosError
 from pylos.supervisor import history
 from pylos.supervisor import source as sources
 from pylos.supervisor.events import Reload, Rollback
-from pylos.supervisor.source import Checked, Source, read
-from pylos.supervisor.watch import contents
+from pylos.supervisor.source import Checked, Source, named_files, read
 
 Supervised = Any  # of conftest.py
 Tell = Callable[[Source, Callable[[Supervised], Awaitable[None]]], None]
@@ -45,8 +48,8 @@ def write(file: Path, text: str) -> None:
     file.write_text(text)
 
 
-def drift(running: Supervised) -> str | None:
-    told: str | None = running.supervisor.running["drift"]
+async def drift(running: Supervised) -> str | None:
+    told: str | None = (await running.supervisor.running())["drift"]
     return told
 
 
@@ -83,10 +86,10 @@ def test_a_refused_one_is_told_whole(tell: Tell, file: Path) -> None:
         with pytest.raises(ConfigError) as caught:
             await running.taken(reload())
         assert [problem.code for problem in caught.value.problems] == ["P103", "P105"]
-        assert "the file" in (drift(running) or "")
+        assert "the file" in (await drift(running) or "")
         write(file, TEXT.format(name="one"))
         assert (await running.taken(reload())).changes == []
-        assert drift(running) is None
+        assert await drift(running) is None
 
     tell(file, story)
 
@@ -186,7 +189,7 @@ def test_a_defect_of_the_comparison_refuses_and_ends_nothing(
 
     async def story(running: Supervised) -> None:
         taken = await running.taken(reload(table("two")))
-        assert (taken.number, taken.changes, drift(running)) == (2, None, None)
+        assert (taken.number, taken.changes, await drift(running)) == (2, None, None)
         taken = await running.taken(rollback())
         assert (taken.number, taken.changes) == (3, None)
         assert (await running.get())["generation"] == 3
@@ -229,6 +232,119 @@ def test_a_file_that_a_refused_one_names_is_watched(tell: Tell, file: Path) -> N
     tell(program, story)
 
 
+CERTIFIED = '[listen.https]\nbind = "127.0.0.1:0"\ntls = "shop"\n' + '[tls.shop]\ncert = "shop.pem"\nkey = "shop.key"\n'
+
+
+@pytest.mark.parametrize("mistake", ["", "more = 1\n"])
+@pytest.mark.parametrize("what", ["pylos.toml", "more.toml", "conf.d", "shop.pem", "secret"])
+def test_what_changes_while_it_is_read_is_no_part_of_what_was_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, what: str, mistake: str
+) -> None:
+    """It is changed behind the last of the reading: the watcher then sees another content than the one noted."""
+    issue("shop.example.com").save(tmp_path, "shop")
+    (tmp_path / "conf.d").mkdir()
+    (tmp_path / "more.toml").write_text("")
+    (tmp_path / "secret").write_text((tmp_path / "shop.key").read_text())
+    secret = json.dumps(str(tmp_path / "secret"))
+    text = f'include = ["more.toml", "conf.d/*.toml"]\n{CERTIFIED}'.replace('"shop.key"', f"{{ file = {secret} }}")
+    write(tmp_path / "pylos.toml", text + TEXT.format(name="one") + mistake)
+    silenced = check.Silenced
+
+    def changes_a_file(*arguments: Any) -> Any:  # noqa: ANN401 - those of the class
+        path = tmp_path / what
+        (path / "new.toml" if path.is_dir() else path).write_text("another")
+        return silenced(*arguments)
+
+    monkeypatch.setattr(check, "Silenced", changes_a_file)
+    try:
+        checked = read(tmp_path / "pylos.toml")
+        files, held = checked.files, checked.contents
+    except ConfigError as error:
+        assert mistake
+        files, held = named_files(error, [])
+    monkeypatch.undo()
+
+    assert tmp_path / what in files
+    assert held != digest(files)
+    path = tmp_path / what
+    if what == "conf.d":
+        (path / "new.toml").unlink()
+        assert held == digest(files)
+
+
+def test_a_file_that_comes_while_it_is_missed(tmp_path: Path) -> None:
+    """One that an `include` names, and a certificate."""
+    for more, name in (('include = ["more.toml"]\n', "more.toml"), (CERTIFIED, "shop.pem")):
+        write(tmp_path / "pylos.toml", more + TEXT.format(name="one"))
+        with pytest.raises(ConfigError) as caught:
+            read(tmp_path / "pylos.toml")
+        (tmp_path / name).write_text("")
+        files, held = named_files(caught.value, [])
+        assert tmp_path / name in files
+        assert held != digest(files)
+
+
+def test_what_changes_behind_the_reading_is_read_again(tell: Tell, file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also where the list of files is a new one, and nothing has been watched yet of what changes."""
+    more, silenced = file.with_name("more.toml"), check.Silenced
+
+    def changes_a_file(*arguments: Any) -> Any:  # noqa: ANN401 - those of the class
+        if more.exists() and not changed:
+            changed.append(write(more, TEXT_OF_A_ROUTE.format(name="two")))
+        return silenced(*arguments)
+
+    changed: list[None] = []
+    monkeypatch.setattr(check, "Silenced", changes_a_file)
+
+    async def story(running: Supervised) -> None:
+        write(more, "")
+        write(file, 'include = ["more.toml"]\n' + TEXT.format(name="one"))
+        async with asyncio.timeout(10):
+            while "two" not in running.supervisor.table["route"]:  # noqa: ASYNC110 - as above
+                await asyncio.sleep(0.01)
+
+    tell(file, story)
+
+
+TEXT_OF_A_ROUTE = '[route.{name}]\nmatch = "/{name}"\nrespond = {{ status = 204 }}\n'
+
+
+def test_a_certificate_that_is_a_pipe_refuses_a_reload_and_holds_nothing_up(tell: Tell, file: Path) -> None:
+    os.mkfifo(file.parent / "shop.pem")
+
+    async def story(running: Supervised) -> None:
+        for more in (TLS.format(cert="shop.pem"), TLS.format(cert="a") + KEY.format(file.parent / "shop.pem")):
+            write(file, more + TEXT.format(name="two"))
+            error = await running.reload()
+            assert isinstance(error, ConfigError)
+            assert "shop.pem` is no file" in str(error)
+            assert await drift(running) == "what the file says now was refused"
+        write(file, TEXT.format(name="two"))
+        assert await running.reload() is None
+
+    tell(file, story)
+
+
+@pytest.mark.parametrize("odd", ["x" * 300 + ".pem", "x" * 300 + "/shop.pem"])
+def test_a_name_that_no_file_can_have_refuses_a_reload_and_ends_nothing(tell: Tell, file: Path, odd: str) -> None:
+    async def story(running: Supervised) -> None:
+        for more in (TLS.format(cert=odd), TLS.format(cert="a.pem") + KEY.format(odd), INCLUDE.format(odd)):
+            write(file, more + TEXT.format(name="two"))
+            error = await running.reload()
+            assert isinstance(error, ConfigError)
+            assert "File name too long" in str(error)
+        write(file, TEXT.format(name="two"))
+        assert await running.reload() is None
+        assert (await running.get())["generation"] == 2
+
+    tell(file, story)
+
+
+TLS = '[tls.shop]\ncert = "{cert}"\n'
+KEY = 'key = {{ file = "{}" }}\n'
+INCLUDE = 'include = ["{}"]\n'
+
+
 # -- rollback --------------------------------------------------------------------------------------------------------
 
 
@@ -251,21 +367,21 @@ def test_a_rollback_puts_the_one_before_into_use(tell: Tell, table: Table) -> No
 def test_a_rollback_touches_no_file_and_the_file_wins_again(tell: Tell, file: Path) -> None:
     async def story(running: Supervised) -> None:
         write(file, TEXT.format(name="two"))
-        contents_before = contents([file])
+        contents_before = digest([file])
         await running.taken(reload())
-        assert drift(running) is None
+        assert await drift(running) is None
         await running.taken(rollback())
-        assert drift(running) == "configuration 1 was put back by a rollback"
-        assert contents([file]) == contents_before, "the file is as it was"
+        assert await drift(running) == "configuration 1 was put back by a rollback"
+        assert digest([file]) == contents_before, "the file is as it was"
         await asyncio.sleep(0.3)  # more than the watcher takes to hear of a change: an old one undoes no rollback
-        assert drift(running) == "configuration 1 was put back by a rollback"
+        assert await drift(running) == "configuration 1 was put back by a rollback"
         taken = await running.taken(reload())
         assert len(taken.changes) == 2
-        assert drift(running) is None
+        assert await drift(running) is None
         await running.taken(rollback(1))
         write(file, TEXT.format(name="three"))
         async with asyncio.timeout(10):
-            while drift(running):  # noqa: ASYNC110 - as above
+            while await drift(running):  # noqa: ASYNC110 - as above
                 await asyncio.sleep(0.01)
         assert running.supervisor.history.document(None)["document"]["route"].keys() == {"three"}
 
@@ -278,7 +394,7 @@ def test_a_rollback_to_what_the_file_says_is_no_drift(tell: Tell, file: Path) ->
         await running.taken(reload())
         await running.taken(rollback())
         await running.taken(rollback(2))
-        assert drift(running) is None
+        assert await drift(running) is None
 
     tell(file, story)
 

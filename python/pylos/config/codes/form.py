@@ -241,7 +241,8 @@ FORM = (
         "A file of `cert` or `key` is not there, may not be read, is no PEM or is cut off; or what is in it is no "
         "certificate of a server with names (subjectAltName), is not followed by those that have issued it, has a kind "
         "of key that there is no use for, needs a passphrase, or the two do not belong together. The message names the "
-        "file and the line in it. What is in a key is never shown.",
+        "file and the line in it. What is in a key is never shown. A key, a certificate or a list stands not in the "
+        'document itself, but in a file, and a key may be in a variable: `key = { env = "TLS_KEY" }`.',
         "Do what the help says, most often: write the files again, whole, and both together. A gateway that runs keeps "
         "what it has until they fit, and then takes them over by itself.",
         Example(shown("shop.pem", "blog.key"), made=(Made("shop"), Made("blog"))),

@@ -15,8 +15,9 @@ from pylos.errors import ConfigError, Problem
 from pylos.model.secret import SHOWN
 from pylos.supervisor.api.message import Answer, ProblemError, Request, told
 from pylos.supervisor.api.resource import Api
+from pylos.supervisor.aside import in_thread
 from pylos.supervisor.events import ChangedError
-from pylos.supervisor.source import in_thread, read
+from pylos.supervisor.source import read
 
 FORMS = {"application/toml": "put.toml", "text/plain": "put.toml", "": "put.toml", "application/json": "put.json"}
 """By media type, a name of a file by which that is read as such."""

@@ -39,7 +39,7 @@ async def status(api: Api, _: Request) -> Answer:
 async def history(api: Api, _: Request) -> Answer:
     """List what was in use."""
     entries = (await api.answers.ask({"type": "history"}))["entries"]
-    return told({"entries": entries, "drift": api.supervisor.running["drift"]})
+    return told({"entries": entries, "drift": (await api.supervisor.running())["drift"]})
 
 
 async def explain(api: Api, request: Request) -> Answer:
