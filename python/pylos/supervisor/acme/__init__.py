@@ -1,0 +1,62 @@
+"""Certificates that come by themselves: from authorities by ACME (RFC 8555), or from this machine for development.
+
+`Manager` keeps what is `Wanted` in a `Storage`, with what other machines keep there. The files:
+
+    settings, domains        what is wanted, of whom
+    manager, keeper          a list of certificates; one certificate: look, wait, lock, renew
+    schedule                 when: pure
+    issue                    one attempt at one authority: order, prove, fulfil
+    client, network, wire    the protocol
+    hints, errors            what went wrong, and what to do
+    solver: http_01,         how a domain is proven
+      tls_alpn_01, dns_01    (dns_update, dns_command and dns_call, dns_visible)
+    local, selfsigned        without an authority
+    storage, records,        what is kept: files that are whole, locks with a lease
+      files, locks
+    certificate, keys        X.509
+    threads                  calls that block
+
+Importing it brings `acme`, `requests` and `dnspython` along: only who wants certificates does.
+"""
+
+from pylos.supervisor.acme.certificate import Certificate
+from pylos.supervisor.acme.errors import AcmeError, AuthorityError, SettingsError, StorageError
+from pylos.supervisor.acme.keeper import Pace
+from pylos.supervisor.acme.local import LocalAuthority, trust_commands
+from pylos.supervisor.acme.manager import Manager, Status, told_broken
+from pylos.supervisor.acme.schedule import Backoff
+from pylos.supervisor.acme.selfsigned import selfsigned
+from pylos.supervisor.acme.settings import (
+    Authority,
+    Dns,
+    DnsCommand,
+    DnsFunction,
+    DnsUpdate,
+    ExternalAccount,
+    Wanted,
+)
+from pylos.supervisor.acme.storage import Storage
+
+__all__ = [
+    "AcmeError",
+    "Authority",
+    "AuthorityError",
+    "Backoff",
+    "Certificate",
+    "Dns",
+    "DnsCommand",
+    "DnsFunction",
+    "DnsUpdate",
+    "ExternalAccount",
+    "LocalAuthority",
+    "Manager",
+    "Pace",
+    "SettingsError",
+    "Status",
+    "Storage",
+    "StorageError",
+    "Wanted",
+    "selfsigned",
+    "told_broken",
+    "trust_commands",
+]

@@ -1,0 +1,379 @@
+"""Keeps one certificate: looks, waits, renews. Of all machines with the storage, one at a time acts."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import random
+import time
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from pylos.supervisor.acme import schedule
+from pylos.supervisor.acme.certificate import Certificate
+from pylos.supervisor.acme.client import Client
+from pylos.supervisor.acme.errors import AcmeError, AuthorityError, StorageError
+from pylos.supervisor.acme.issue import Issuer
+from pylos.supervisor.acme.locks import Held
+from pylos.supervisor.acme.records import StateRecord
+from pylos.supervisor.acme.schedule import Backoff, Life
+from pylos.supervisor.acme.settings import Authority, Wanted
+
+OnNew = Callable[[Certificate], Awaitable[None]]
+
+
+class Teller(Protocol):
+    """Where it is told what happens; the module `pylos.supervisor.log` is one."""
+
+    def info(self, event: str, text: str, **fields: object) -> None:
+        """Tell something that went as it should."""
+
+    def warning(self, event: str, text: str, **fields: object) -> None:
+        """Tell something odd."""
+
+    def error(self, event: str, text: str, **fields: object) -> None:
+        """Tell something that went wrong."""
+
+
+class Local(Protocol):
+    """The authority for development."""
+
+    async def issue(self, wanted: Wanted) -> Certificate:
+        """Make a certificate. Raises AcmeError."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How often something is done, in seconds."""
+
+    backoff: Backoff = field(default_factory=Backoff)
+    look: float = 600.0
+    """The storage is looked at for what other machines have stored."""
+    lock_poll: float = 3.0
+    """The same while another machine is at work."""
+    storage_retry: float = 30.0
+    """A storage that fails is tried again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Means:
+    """What keepers share."""
+
+    issuer: Issuer
+    local: Local
+    on_new: OnNew
+    teller: Teller
+    pace: Pace
+    at_once: asyncio.Semaphore
+    """How many certificates may be asked for at a time."""
+    now: Callable[[], float] = time.time
+    chance: Callable[[], float] = random.random
+
+
+@dataclass(frozen=True, slots=True)
+class _Hurried:
+    """Somebody has asked for a new certificate in place of this one."""
+
+    fingerprint: str | None
+
+
+class Keeper:
+    """Keeps the certificate of one name."""
+
+    def __init__(self, wanted: Wanted, means: Means) -> None:
+        self.wanted = wanted
+        self.current: Certificate | None = None
+        self.state = StateRecord(name=wanted.name)
+        self.busy = False
+        """Whether this machine is asking an authority right now."""
+        self.storage_error: str | None = None
+        self._means = means
+        self._storage = means.issuer.storage
+        self._threads = means.issuer.threads
+        self._wake = asyncio.Event()
+        self._hurried: _Hurried | None = None
+        self._quiet_told = False
+        self._unstored: Certificate | None = None
+        self._not_before = ("", 0.0)
+        """What failed, and when it is tried again: holds even if that could not be stored."""
+
+    def update(self, wanted: Wanted, means: Means) -> None:
+        """Keep something else under the same name; what there is stays in use until then."""
+        if wanted != self.wanted:
+            self.wanted, self._means = wanted, means
+            self._wake.set()
+
+    def hurry(self) -> None:
+        """Renew now, whatever was planned."""
+        self._hurried = _Hurried(self._fingerprint)
+        self._wake.set()
+
+    async def run(self) -> None:
+        """Keep it until cancelled."""
+        while True:
+            try:
+                wait = await self._turn()
+                self.storage_error = None
+            except StorageError as error:
+                if self.storage_error != str(error):
+                    self._means.teller.error("certificate_storage", f"certificate {self.wanted.name}: {error}")
+                self.storage_error, wait = str(error), self._means.pace.storage_retry
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._wake.wait(), wait)
+            self._wake.clear()
+
+    @property
+    def next_step(self) -> float:
+        """When the certificate is renewed or tried again, in seconds since 1970; what has passed means now."""
+        return self._due(self.state)
+
+    async def _turn(self) -> float:
+        """Do what is to be done now; gives the seconds until there may be more."""
+        await self._look()
+        if (wait := self._wait()) > 0:
+            return min(wait, self._means.pace.look)
+        held = await self._threads.run(self._storage.locks.take, self._lock)
+        if held is None:
+            return self._means.pace.lock_poll
+        try:
+            await self._while_held(held)
+        finally:
+            await asyncio.shield(self._threads.run(held.release))
+        return min(max(self._wait(), 0.0), self._means.pace.look)
+
+    async def _look(self) -> None:
+        """Take over what is stored: by this process before, by the one before it, or by another machine."""
+        if self._unstored is not None:
+            return  # what is stored is older
+        found = await self._threads.run(self._storage.certificate, self.wanted.name)
+        self.state = await self._threads.run(self._storage.state, self.wanted.name)
+        if found is not None and (self.current is None or found.fingerprint != self.current.fingerprint):
+            await self._use(found)
+
+    async def _use(self, certificate: Certificate) -> None:
+        self.current = certificate
+        self._not_before = ("", 0.0)
+        try:
+            await self._means.on_new(certificate)
+        except Exception as error:  # noqa: BLE001, what others do with it must not end the keeping
+            text = f"certificate {certificate.name} was not taken into use: {error!r}"
+            self._means.teller.error("certificate_unused", text, certificate=certificate.name)
+
+    def _wait(self) -> float:
+        """Seconds until something is to be done under the lock; 0 or less is now."""
+        now = self._means.now()
+        if self._hurry or self._unstored is not None:
+            return 0.0
+        ask = self.state.window_ask_at if self._asks and self.state.window_of == self._fingerprint else now
+        return min(self._due(self.state), ask if self._asks else float("inf")) - now
+
+    @property
+    def _hurry(self) -> bool:
+        """Whether somebody wants a new certificate now, and no machine has got one since."""
+        return self._hurried is not None and self._hurried.fingerprint == self._fingerprint
+
+    @property
+    def _lock(self) -> str:
+        return f"certificate {self.wanted.name}"
+
+    @property
+    def _fingerprint(self) -> str | None:
+        return None if self.current is None else self.current.fingerprint
+
+    @property
+    def _asks(self) -> bool:
+        """Whether an authority can be asked when the certificate in use is to be renewed (RFC 9773 section 4.3)."""
+        current = self.current
+        return (
+            current is not None
+            and current.renewal_id is not None
+            and self._means.now() < current.ends  # "MUST NOT" afterwards
+            and self._authority_of(current) is not None
+        )
+
+    def _authority_of(self, certificate: Certificate) -> Authority | None:
+        found = [one for one in self.wanted.authorities if one.directory == certificate.source and not one.is_local]
+        return found[0] if found else None
+
+    @property
+    def _is_right(self) -> bool:
+        """Whether what is in use is what is wanted."""
+        sources = {authority.directory for authority in self.wanted.authorities}
+        current = self.current
+        return current is not None and current.covers(self.wanted.domains) and current.source in sources
+
+    def _due(self, state: StateRecord) -> float:
+        what = about(self.wanted)
+        # Without failures it is said of a certificate that was new: where that is gone it says nothing.
+        counts = state.about == what and (state.failures or self._is_right)
+        after = state.next_try if counts else 0.0
+        if self._not_before[0] == what:
+            after = max(after, self._not_before[1])
+        if self.current is None or not self._is_right:
+            return after
+        life = Life(self.current.begins, self.current.ends)
+        window = state.window if state.window_of == self.current.fingerprint else None
+        return max(schedule.renewal(life, self.current.fraction, window), after)
+
+    async def _while_held(self, held: Held) -> None:
+        """Work as long as the lock is ours."""
+        work = asyncio.create_task(self._work())
+        holding = asyncio.create_task(self._hold(held))
+        try:
+            await asyncio.wait({work, holding}, return_when=asyncio.FIRST_COMPLETED)
+            if not work.done():
+                text = f"certificate {self.wanted.name}: the lock in the storage was lost, and with it this attempt"
+                self._means.teller.warning("certificate_lock", text, certificate=self.wanted.name)
+        finally:
+            self.busy = False
+            for task in (holding, work):
+                task.cancel()
+            results = await asyncio.gather(work, holding, return_exceptions=True)
+        if isinstance(results[0], Exception):
+            raise results[0]
+
+    async def _hold(self, held: Held) -> None:
+        """Renew the lease; ends when the lock is lost."""
+        while held.is_valid:
+            await asyncio.sleep(self._storage.locks.lease / 4)
+            with suppress(StorageError):
+                if not await self._threads.run(held.renew):
+                    return
+
+    async def _work(self) -> None:
+        """Look again, since another one may have had the lock until now; then do what is due."""
+        await self._look()
+        await self._store()
+        if self._asks and (self.state.window_of != self._fingerprint or self.state.window_ask_at <= self._means.now()):
+            async with self._means.at_once:
+                await self._ask()
+        if not self._hurry and self._due(self.state) > self._means.now():
+            return
+        async with self._means.at_once:
+            self.busy = True
+            self._hurried = None
+            await self._renew()
+
+    async def _ask(self) -> None:
+        """Ask when the authority wants the certificate to be renewed. Without an answer, the one before holds."""
+        current = self.current
+        authority = None if current is None else self._authority_of(current)
+        if current is None or authority is None or current.renewal_id is None:
+            return
+        now, issuer = self._means.now(), self._means.issuer
+        window = self.state.window if self.state.window_of == current.fingerprint else None
+        wait: float | None = None
+        try:
+            client = await Client.open(authority, self._storage, self._threads, registers=False, sleep=issuer.sleep)
+            found = await client.renewal_window(current.renewal_id, self.wanted.name)
+        except StorageError:
+            raise
+        except Exception as error:  # noqa: BLE001, whatever it is, it must not be asked again at once
+            wait = error.fault.retry_after if isinstance(error, AuthorityError) else None
+        else:
+            window = None if found is None else (found.start, found.end)
+            wait = schedule.DAY if found is None else found.retry_after
+            if found is not None and found.explanation is not None and found.end <= now:
+                text = (
+                    f"certificate {self.wanted.name} is to be renewed, says {authority.directory}: {found.explanation}"
+                )
+                self._means.teller.warning("certificate_window", text, certificate=self.wanted.name)
+        said = {"window": window, "window_of": current.fingerprint, "window_ask_at": schedule.ask_again(now, wait)}
+        await self._keep(self.state.model_copy(update=said))
+
+    async def _renew(self) -> None:
+        """Ask the authorities in turn; store what there is of it, or of the failure."""
+        wanted, now = self.wanted, self._means.now()
+        # What cannot be stored is to be known before an authority is asked for what would be lost.
+        await self._keep(self.state)
+        errors: list[str] = []
+        held_off = {url: until for url, until in self.state.held_off.items() if until > now}
+        for authority in [authority for authority in wanted.authorities if authority.directory not in held_off]:
+            if errors:
+                text = f"certificate {wanted.name}: {errors[-1]}\n      = the next authority is asked"
+                self._means.teller.warning("certificate_authority", text, certificate=wanted.name)
+            try:
+                certificate = await self._ask_for_certificate(wanted, authority)
+            except AcmeError as error:
+                errors.append(str(error))
+                if isinstance(error, AuthorityError) and error.fault.retry_after is not None:
+                    held_off[authority.directory] = schedule.held_off(self._means.now(), error.fault.retry_after)
+            except Exception as error:  # noqa: BLE001, what nobody has thought of is a failure too, and waited after
+                errors.append(f"{wanted.name}: {authority.directory} gave us an answer that we fail at: {error!r}")
+            else:
+                await self._got(wanted, certificate, held_off)
+                return
+        await self._failed(wanted, errors, held_off)
+
+    async def _ask_for_certificate(self, wanted: Wanted, authority: Authority) -> Certificate:
+        if authority.is_local:
+            return await self._means.local.issue(wanted)
+        issuer = self._means.issuer
+        if authority.staging is not None and self.state.failures and self.state.about == about(wanted):
+            await issuer.issue(wanted, authority, url=authority.staging)
+        current = self.current
+        replaces = current.renewal_id if current is not None and current.source == authority.directory else None
+        if current is not None and not current.domains.intersection(wanted.domains):
+            replaces = None  # a certificate replaces one with which it shares a name (RFC 9773 section 5)
+        return await issuer.issue(wanted, authority, replaces=replaces)
+
+    async def _got(self, wanted: Wanted, certificate: Certificate, held_off: dict[str, float]) -> None:
+        """Use a new certificate, and store it; where that fails now it is done later, and not asked for again."""
+        self._unstored = certificate
+        text = f"certificate {wanted.name} is new, from {certificate.source}"
+        self._means.teller.info("certificate_new", text, certificate=wanted.name, source=certificate.source)
+        following = schedule.soonest(self._means.now(), certificate.ends)
+        self.state = StateRecord(name=wanted.name, about=about(wanted), held_off=held_off, next_try=following)
+        try:
+            await self._store()
+        finally:
+            await self._use(certificate)
+
+    async def _store(self) -> None:
+        """Store what could not be stored when it was new."""
+        if self._unstored is not None:
+            await self._threads.run(self._storage.keep_certificate, self._unstored)
+            await self._keep(self.state)
+            self._unstored = None
+
+    async def _failed(self, wanted: Wanted, errors: list[str], held_off: dict[str, float]) -> None:
+        """Remember a failure, and when to try again: not before one authority may be asked."""
+        now, before = self._means.now(), self.state
+        same = before.about == about(wanted)
+        failures = (before.failures if same else 0) + bool(errors)
+        first = before.first_failure if same and before.first_failure is not None else now
+        ends = None if self.current is None else self.current.ends
+        following = schedule.retry(now, failures, self._means.chance(), self._means.pace.backoff, ends)
+        following = max(following, min(held_off.get(authority.directory, 0.0) for authority in wanted.authorities))
+        said = {"failures": failures, "first_failure": first, "next_try": following, "held_off": held_off}
+        said |= {"error": "\n".join(errors), "error_at": now} if errors else {}
+        self.state = before.model_copy(update=said | {"about": about(wanted)})
+        self._not_before = (about(wanted), following)
+        if errors:
+            self._tell_failure(now, first, following)
+        await self._keep(self.state)
+
+    def _tell_failure(self, now: float, first: float, following: float) -> None:
+        name, error = self.wanted.name, self.state.error
+        if schedule.is_loud(now, first):
+            text = f"certificate {name}: {error}\n      = tried again in {following - now:.0f} s"
+            self._means.teller.error("certificate_failed", text, certificate=name, next_try=following)
+        elif not self._quiet_told:
+            self._quiet_told = True
+            text = (
+                f"certificate {name} has failed for 30 days; it is tried on, once a day, and not told any more: {error}"
+            )
+            self._means.teller.error("certificate_given_up", text, certificate=name)
+
+    async def _keep(self, state: StateRecord) -> None:
+        self.state = state
+        await self._threads.run(self._storage.keep_state, state)
+
+
+def about(wanted: Wanted) -> str:
+    """Give a digest of what failures are about: with other domains, authorities or challenges they count no more."""
+    return hashlib.sha256(
+        repr((wanted.domains, wanted.authorities, wanted.challenges, wanted.dns)).encode()
+    ).hexdigest()[:16]

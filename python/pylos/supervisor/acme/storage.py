@@ -1,0 +1,172 @@
+"""What is kept: a folder, of one machine or of several.
+
+    accounts/LABEL.json              who we are at an authority, and the key
+    certificates/LABEL.json          chain and key
+    answers/KIND/LABEL.json          what validators are to be answered, by any of the machines
+    states/LABEL.json                failures, and when authorities want to be asked
+    local/root.json                  the root of the authority for development
+    locks/LABEL/NUMBER               see locks
+    broken/                          files that were no good, set aside
+
+All methods block, and raise StorageError for what the file system refuses. A file that is broken is set aside and told
+to `on_broken`; then it is as if it had not been there.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+from pydantic import ValidationError
+
+from pylos.supervisor.acme import files
+from pylos.supervisor.acme.certificate import Certificate
+from pylos.supervisor.acme.keys import read_key
+from pylos.supervisor.acme.locks import LEASE, Locks
+from pylos.supervisor.acme.records import AccountRecord, AnswerRecord, CertificateRecord, Kind, Record, StateRecord
+
+R = TypeVar("R", bound=Record)
+STALE = 86400.0
+"""Seconds after which an answer is a leftover: nobody here waits for an authority for longer than minutes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Broken:
+    """A file that was no good."""
+
+    file: Path
+    aside: Path
+    """Where it is now."""
+    why: str
+
+    def __str__(self) -> str:
+        return f"{self.file} is broken ({self.why}); it was set aside as {self.aside}"
+
+
+class Storage:
+    """A folder in use; it is made when something is first written."""
+
+    def __init__(
+        self,
+        folder: Path,
+        on_broken: Callable[[Broken], None] = lambda _: None,
+        lease: float = LEASE,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.folder = folder
+        self.locks = Locks(folder / "locks", lease, clock)
+        self._on_broken = on_broken
+
+    def account(self, directory: str, key_id: str | None = None) -> AccountRecord | None:
+        """Give who we are at an authority, by the id of an external account if there is one."""
+        path = self._account_path(directory, key_id)
+        record = self._read(path, AccountRecord, lambda record: record.directory == directory)
+        if record is None:
+            return None
+        try:
+            read_key(record.key)
+        except ValueError as error:
+            self._set_aside(path, str(error))
+            return None
+        return record
+
+    def keep_account(self, record: AccountRecord, key_id: str | None = None) -> None:
+        self._write(self._account_path(record.directory, key_id), record)
+
+    def certificate(self, name: str) -> Certificate | None:
+        """Give a certificate whose key fits."""
+        return self._certificate(self._path("certificates", name), name)
+
+    def keep_certificate(self, certificate: Certificate) -> None:
+        self._keep_certificate(self._path("certificates", certificate.name), certificate)
+
+    def root(self) -> Certificate | None:
+        """Give the root of the authority for development."""
+        return self._certificate(self.folder / "local" / "root.json", None)
+
+    def keep_root(self, root: Certificate) -> None:
+        self._keep_certificate(self.folder / "local" / "root.json", root)
+
+    def _certificate(self, path: Path, name: str | None) -> Certificate | None:
+        record = self._read(path, CertificateRecord, lambda record: name in (None, record.name))
+        if record is None:
+            return None
+        try:
+            return Certificate.read(record.name, record.chain, record.key, record.source)
+        except ValueError as error:
+            self._set_aside(path, str(error))
+            return None
+
+    def _keep_certificate(self, path: Path, made: Certificate) -> None:
+        self._write(path, CertificateRecord(name=made.name, source=made.source, chain=made.chain, key=made.key))
+
+    def answer(self, kind: Kind, key: str) -> AnswerRecord | None:
+        """Give what a validator is to be answered that asks for a token or a server name."""
+        wanted = (kind, key)
+        return self._read(
+            self._answer_path(kind, key), AnswerRecord, lambda record: (record.kind, record.key) == wanted
+        )
+
+    def keep_answer(self, record: AnswerRecord) -> None:
+        self._write(self._answer_path(record.kind, record.key), record)
+
+    def drop_answer(self, kind: Kind, key: str) -> None:
+        files.remove(self._answer_path(kind, key))
+
+    def leftovers(self, kind: Kind, now: float) -> list[AnswerRecord]:
+        """List answers that nobody waits for any more: who made them has died."""
+        folder = self.folder / "answers" / kind
+        found = [
+            self._read(folder / name, AnswerRecord, lambda record: record.kind == kind) for name in files.names(folder)
+        ]
+        return [record for record in found if record is not None and record.at + STALE < now]
+
+    def state(self, name: str) -> StateRecord:
+        """Give what is known about a certificate; nothing, at first."""
+        record = self._read(self._path("states", name), StateRecord, lambda record: record.name == name)
+        return record or StateRecord(name=name)
+
+    def keep_state(self, record: StateRecord) -> None:
+        self._write(self._path("states", record.name), record)
+
+    def _path(self, folder: str, name: str) -> Path:
+        return self.folder / folder / f"{files.label(name)}.json"
+
+    def _answer_path(self, kind: Kind, key: str) -> Path:
+        return self.folder / "answers" / kind / f"{files.label(key)}.json"
+
+    def _account_path(self, directory: str, key_id: str | None) -> Path:
+        return self._path("accounts", directory if key_id is None else f"{directory} {key_id}")
+
+    def _write(self, path: Path, record: Record) -> None:
+        files.write(path, record.model_dump_json(indent=1).encode() + b"\n")
+
+    def _read(self, path: Path, kind: type[R], fits: Callable[[R], bool]) -> R | None:
+        """Read a record; one that is broken, or about something else than its file's name says, is set aside."""
+        data = files.read(path)
+        if data is None:
+            return None
+        try:
+            record = kind.model_validate_json(data)
+        except ValidationError as error:
+            self._set_aside(path, _reason(error))
+            return None
+        if not fits(record):
+            self._set_aside(path, "it is about something else than its name says")
+            return None
+        return record
+
+    def _set_aside(self, path: Path, why: str) -> None:
+        aside = files.set_aside(path, self.folder / "broken")
+        if aside is not None:
+            self._on_broken(Broken(path, aside, why))
+
+
+def _reason(error: ValidationError) -> str:
+    """Say what is wrong without a word of what is in the file: it may be a key."""
+    first = error.errors(include_input=False, include_url=False, include_context=False)[0]
+    where = ".".join(str(part) for part in first["loc"])
+    return f"{where}: {first['msg']}" if where else str(first["msg"])

@@ -1,0 +1,465 @@
+"""A manager whose authorities are made up: what it does, when, and what it says."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+
+import pytest
+
+from pylos.supervisor.acme import (
+    AcmeError,
+    Authority,
+    AuthorityError,
+    Backoff,
+    Certificate,
+    Manager,
+    Pace,
+    SettingsError,
+    Storage,
+    StorageError,
+    Wanted,
+    files,
+    selfsigned,
+)
+from pylos.supervisor.acme.errors import Fault
+from pylos.supervisor.acme.issue import Issuer
+from pylos.supervisor.acme.keeper import about
+from pylos.supervisor.acme.records import AnswerRecord, StateRecord
+from pylos.supervisor.acme.storage import STALE
+from pylos.supervisor.acme.threads import Threads
+
+FIRST = Authority("first", "https://first.test/dir")
+SECOND = Authority("second", "https://second.test/dir")
+LOCAL = Authority("local", "local")
+SHOP = Wanted("shop", ("shop.test",), (FIRST, SECOND))
+PACE = Pace(Backoff(first=0.05, longest=0.1), look=0.2, lock_poll=0.02, storage_retry=0.05)
+PATIENCE = 20
+
+
+class Lines:
+    def __init__(self) -> None:
+        self.told: list[tuple[str, str]] = []
+
+    def info(self, event: str, text: str, **_: object) -> None:
+        self.told.append((event, text))
+
+    warning = error = info
+
+    def events(self) -> list[str]:
+        return [event for event, _ in self.told]
+
+
+class Authorities:
+    """Stand in the place of the protocol: each attempt is a call, and does what `does` says."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.asked: list[str] = []
+        self.does: Callable[[Authority], Certificate | None] = lambda _: None
+
+        async def issue(_: Issuer, wanted: Wanted, authority: Authority, **__: object) -> Certificate:
+            self.asked.append(authority.name)
+            made = self.does(authority) or selfsigned(wanted.domains, wanted.name)
+            return Certificate.read(wanted.name, made.chain, made.key, authority.directory)
+
+        monkeypatch.setattr(Issuer, "issue", issue)
+
+
+@pytest.fixture
+def authorities(monkeypatch: pytest.MonkeyPatch) -> Authorities:
+    return Authorities(monkeypatch)
+
+
+def refusing(retry_after: float | None = None) -> Callable[[Authority], Certificate | None]:
+    def refuse(authority: Authority) -> None:
+        raise AuthorityError(Fault("refused it", authority.directory, retry_after=retry_after))
+
+    return refuse
+
+
+class Running:
+    def __init__(self, folder: Path, *wanted: Wanted, **options: object) -> None:
+        self.lines, self.new = Lines(), []
+        storage = Storage(folder)
+        self.manager = Manager(storage, wanted, self.on_new, pace=PACE, teller=self.lines, **options)  # type: ignore[arg-type]
+
+    async def on_new(self, certificate: Certificate) -> None:
+        self.new.append(certificate)
+
+    async def until(self, holds: Callable[[], object]) -> None:
+        async with asyncio.timeout(PATIENCE):
+            while not holds():  # noqa: ASYNC110, most of what is waited for gives no signal
+                await asyncio.sleep(0.005)
+
+
+@asynccontextmanager
+async def running(folder: Path, *wanted: Wanted, **options: object):
+    found = Running(folder, *wanted, **options)
+    task = asyncio.create_task(found.manager.run())
+    try:
+        yield found
+    finally:
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
+
+
+def test_the_first_that_gives_is_asked(tmp_path: Path, authorities: Authorities):
+    async def story() -> None:
+        async with running(tmp_path, SHOP) as one:
+            await one.until(lambda: one.new)
+            assert authorities.asked == ["first"]
+            assert one.manager.status()[0].as_json()["source"] == FIRST.directory
+
+    asyncio.run(story())
+
+
+def test_in_turn_and_again(tmp_path: Path, authorities: Authorities):
+    async def story() -> None:
+        authorities.does = refusing()
+        async with running(tmp_path, SHOP) as one:
+            await one.until(lambda: len(authorities.asked) >= 4)
+            status = one.manager.status()[0]
+            assert status.state in {"missing", "asking"}
+            assert "first.test/dir refused it" in (status.error or "")
+            assert "second.test/dir refused it" in (status.error or "")
+            authorities.does = lambda _: None
+            await one.until(lambda: one.new)
+            assert one.manager.status()[0].error is None
+        assert authorities.asked[:4] == ["first", "second"] * 2
+        assert {"certificate_authority", "certificate_failed", "certificate_new"} <= set(one.lines.events())
+
+    asyncio.run(story())
+
+
+def test_one_that_wants_to_be_left_alone_is(tmp_path: Path, authorities: Authorities):
+    async def story() -> None:
+        authorities.does = refusing(3600)
+        async with running(tmp_path, SHOP) as one:
+            await one.until(lambda: one.manager.status()[0].failures)
+            assert one.manager.status()[0].next_step > one.manager._now() + 3500
+        authorities.asked.clear()
+        async with running(tmp_path, SHOP) as one:
+            await one.until(lambda: one.manager.status()[0].error)
+            assert authorities.asked == [], "the next process knows it too"
+
+    asyncio.run(story())
+
+
+def test_failures_of_something_else_do_not_count(tmp_path: Path, authorities: Authorities):
+    Storage(tmp_path).keep_state(StateRecord(name="shop", about="other", failures=9, next_try=9e12))
+
+    async def story() -> None:
+        async with running(tmp_path, SHOP) as one:
+            await one.until(lambda: one.new)
+
+    asyncio.run(story())
+    assert authorities.asked == ["first"]
+
+
+def test_what_others_have_stored_is_used(tmp_path: Path, authorities: Authorities):
+    authorities.does = refusing()
+
+    async def story() -> None:
+        async with running(tmp_path, SHOP) as one:
+            await one.until(lambda: one.manager.status()[0].failures)
+            made = selfsigned(SHOP.domains, "shop")
+            theirs = Certificate.read("shop", made.chain, made.key, SECOND.directory)
+            Storage(tmp_path).keep_certificate(theirs)
+            await one.until(lambda: one.new)
+            assert one.new == [theirs]
+
+    asyncio.run(story())
+
+
+def test_many_machines_ask_once(tmp_path: Path, authorities: Authorities):
+    async def story() -> None:
+        async with running(tmp_path, SHOP) as a, running(tmp_path, SHOP) as b, running(tmp_path, SHOP) as c:
+            await a.until(lambda: a.new and b.new and c.new)
+            assert a.new == b.new == c.new
+
+    asyncio.run(story())
+    assert authorities.asked == ["first"]
+
+
+def test_a_lock_that_is_held_is_waited_for(tmp_path: Path, authorities: Authorities):
+    held = Storage(tmp_path).locks.take("certificate shop")
+    assert held is not None
+
+    async def story() -> None:
+        async with running(tmp_path, SHOP) as one:
+            await asyncio.sleep(PACE.lock_poll * 5)
+            assert authorities.asked == []
+            held.release()
+            await one.until(lambda: one.new)
+
+    asyncio.run(story())
+
+
+def test_after_thirty_days_it_is_tried_in_silence(tmp_path: Path, authorities: Authorities):
+    authorities.does = refusing()
+    now = [1.8e9]
+
+    async def story() -> None:
+        async with running(tmp_path, SHOP, now=lambda: now[0]) as one:
+            await one.until(lambda: "certificate_failed" in one.lines.events())
+            now[0] += 31 * 86400
+            await one.until(lambda: "certificate_given_up" in one.lines.events())
+            told, asked = len(one.lines.told), len(authorities.asked)
+            now[0] += 86400
+            await one.until(lambda: len(authorities.asked) > asked + 1)
+            now[0] += 86400
+            await one.until(lambda: len(authorities.asked) > asked + 3)
+            assert {event for event, _ in one.lines.told[told:]} <= {"certificate_authority"}
+
+    asyncio.run(story())
+
+
+def test_use_that_fails_does_not_end_it(tmp_path: Path, authorities: Authorities):
+    async def story() -> None:
+        one = Running(tmp_path, SHOP)
+
+        async def fails(_: Certificate) -> None:
+            raise RuntimeError("no room")
+
+        one.manager = Manager(Storage(tmp_path), (SHOP,), fails, pace=PACE, teller=one.lines)
+        task = asyncio.create_task(one.manager.run())
+        await one.until(lambda: "certificate_unused" in one.lines.events())
+        assert not task.done()
+        assert one.manager.current("shop") is not None
+        task.cancel()
+
+    asyncio.run(story())
+    assert authorities.asked == ["first"]
+
+
+@pytest.mark.usefixtures("authorities")
+def test_a_storage_that_fails_is_tried_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    real, fails = files.read, [True]
+
+    def read(path: Path) -> bytes | None:
+        if fails[0]:
+            raise StorageError(f"{path} cannot be read: Stale file handle")
+        return real(path)
+
+    monkeypatch.setattr(files, "read", read)
+
+    async def story() -> None:
+        async with running(tmp_path, SHOP) as one:
+            await one.until(lambda: "Stale" in (one.manager.status()[0].error or ""))
+            fails[0] = False
+            await one.until(lambda: one.new and one.manager.status()[0].error is None)
+            assert one.lines.events().count("certificate_storage") == 1
+
+    asyncio.run(story())
+
+
+def test_the_local_authority_is_one_of_them(tmp_path: Path, authorities: Authorities):
+    wanted = Wanted("dev", ("localhost", "127.0.0.1"), (LOCAL,))
+
+    async def story() -> None:
+        async with running(tmp_path, wanted) as one:
+            await one.until(lambda: one.new)
+            assert one.new[0].source == "local"
+            one.manager.hurry("dev")
+            await one.until(lambda: len(one.new) == 2)
+
+    asyncio.run(story())
+    assert authorities.asked == []
+
+
+def test_it_is_renewed_in_its_last_third(tmp_path: Path):
+    now = [1.8e9]
+
+    async def story() -> None:
+        async with running(tmp_path, Wanted("dev", ("localhost",), (LOCAL,)), now=lambda: now[0]) as one:
+            await one.until(lambda: one.new)
+            first = one.new[0]
+            third = (first.ends - first.begins) / 3
+            now[0] = first.begins + 2 * third - 1
+            await asyncio.sleep(PACE.look * 2)
+            assert one.new == [first]
+            now[0] = first.begins + 2.25 * third + 1
+            await one.until(lambda: len(one.new) == 2)
+
+    asyncio.run(story())
+
+
+def test_one_that_is_old_when_it_comes_is_not_followed_at_once(tmp_path: Path, authorities: Authorities):
+    """It was dated back by nearly all of its life."""
+    authorities.does = lambda _: selfsigned(SHOP.domains, "shop", lambda: time.time() - 29.9 * 86400)
+
+    async def story() -> None:
+        async with running(tmp_path, SHOP) as one:
+            await one.until(lambda: one.new)
+            await asyncio.sleep(PACE.look * 3)
+            assert time.time() + 600 < one.manager.status()[0].next_step < time.time() + 3600
+            assert authorities.asked == ["first"]
+            next((tmp_path / "certificates").iterdir()).unlink()
+        async with running(tmp_path, SHOP) as one:
+            await one.until(lambda: one.new)
+        assert authorities.asked == ["first"] * 2, "one that is gone is another matter"
+
+    asyncio.run(story())
+
+
+def test_one_that_is_left_alone_is_not_looked_at_all_the_time(tmp_path: Path, authorities: Authorities):
+    """It has no certificate and no failures, and all authorities want to be left alone."""
+    until = time.time() + 3600
+    held_off = {authority.directory: until for authority in SHOP.authorities}
+    Storage(tmp_path).keep_state(StateRecord(name="shop", about=about(SHOP), held_off=held_off))
+
+    async def story() -> None:
+        async with running(tmp_path, SHOP) as one:
+            await one.until(lambda: one.manager.status()[0].next_step == until)
+            generation = len(list(next((tmp_path / "locks").iterdir()).iterdir()))
+            await asyncio.sleep(PACE.look * 3)
+            assert len(list(next((tmp_path / "locks").iterdir()).iterdir())) == generation == 1
+
+    asyncio.run(story())
+    assert authorities.asked == []
+
+
+def test_leftovers_are_taken_away(tmp_path: Path, authorities: Authorities):
+    storage = Storage(tmp_path)
+    for kind in ("http-01", "tls-alpn-01"):
+        storage.keep_answer(AnswerRecord(kind=kind, key="old", domain="shop.test", value="x", at=0.0))  # type: ignore[arg-type]
+        storage.keep_answer(AnswerRecord(kind=kind, key="new", domain="shop.test", value="x", at=STALE))  # type: ignore[arg-type]
+
+    async def story() -> None:
+        async with running(tmp_path, now=lambda: STALE + 1) as one:
+            await one.until(lambda: storage.answer("http-01", "old") is None)
+            await one.until(lambda: storage.answer("tls-alpn-01", "old") is None)
+
+    asyncio.run(story())
+    assert storage.answer("http-01", "new") is not None
+    assert storage.answer("tls-alpn-01", "new") is not None
+    assert authorities.asked == []
+
+
+def test_what_cannot_be_stored_is_used_and_stored_later(tmp_path: Path, authorities: Authorities, monkeypatch):
+    """A disk that is full costs no second certificate."""
+    real, fails = Storage.keep_certificate, [True]
+
+    def keep(storage: Storage, certificate: Certificate) -> None:
+        if fails[0]:
+            raise StorageError("No space left on device")
+        real(storage, certificate)
+
+    monkeypatch.setattr(Storage, "keep_certificate", keep)
+
+    async def story() -> None:
+        async with running(tmp_path, SHOP) as one:
+            await one.until(lambda: one.new)
+            await one.until(lambda: "No space" in (one.manager.status()[0].error or ""))
+            fails[0] = False
+            await one.until(lambda: Storage(tmp_path).certificate("shop") == one.new[0])
+
+    asyncio.run(story())
+    assert authorities.asked == ["first"]
+
+
+def test_nobody_is_asked_for_what_cannot_be_stored(tmp_path: Path, authorities: Authorities, monkeypatch):
+    def keep(_: Storage, __: StateRecord) -> None:
+        raise StorageError("No space left on device")
+
+    monkeypatch.setattr(Storage, "keep_state", keep)
+
+    async def story() -> None:
+        async with running(tmp_path, SHOP) as one:
+            await one.until(lambda: "No space" in (one.manager.status()[0].error or ""))
+
+    asyncio.run(story())
+    assert authorities.asked == []
+
+
+def test_what_nobody_has_thought_of_is_waited_after(tmp_path: Path, authorities: Authorities):
+    def fail(_: Authority) -> None:
+        raise TypeError("odd")
+
+    authorities.does = fail
+
+    async def story() -> None:
+        async with running(tmp_path, SHOP) as one:
+            await one.until(lambda: one.manager.status()[0].failures >= 2)
+            assert "TypeError('odd')" in (one.manager.status()[0].error or "")
+
+    asyncio.run(story())
+    assert len(authorities.asked) in {4, 5, 6}
+
+
+def test_a_machine_that_died_at_work_is_followed(tmp_path: Path, authorities: Authorities):
+    """Its lock is taken over when its lease has run out."""
+    assert Storage(tmp_path, lease=0.3).locks.take("certificate shop") is not None
+
+    async def story() -> None:
+        one = Running(tmp_path, SHOP)
+        one.manager = Manager(Storage(tmp_path, lease=0.3), (SHOP,), one.on_new, pace=PACE, teller=one.lines)
+        task = asyncio.create_task(one.manager.run())
+        await one.until(lambda: one.new)
+        task.cancel()
+
+    asyncio.run(story())
+    assert authorities.asked == ["first"]
+
+
+def test_work_ends_with_the_lock(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """Who was away for too long gives up what it was about."""
+    begun, ended = asyncio.Event(), []
+
+    async def issue(*_: object, **__: object) -> Certificate:
+        begun.set()
+        try:
+            await asyncio.sleep(PATIENCE)
+        finally:
+            ended.append(True)
+        raise AssertionError("not reached")
+
+    monkeypatch.setattr(Issuer, "issue", issue)
+
+    async def story() -> None:
+        one = Running(tmp_path, SHOP)
+        one.manager = Manager(Storage(tmp_path, lease=0.2), (SHOP,), one.on_new, pace=PACE, teller=one.lines)
+        task = asyncio.create_task(one.manager.run())
+        await asyncio.wait_for(begun.wait(), PATIENCE)
+        (tmp_path / "locks" / files.label("certificate shop") / "99").write_text("")  # another machine
+        await one.until(lambda: ended)
+        await one.until(lambda: "certificate_lock" in one.lines.events())
+        task.cancel()
+
+    asyncio.run(story())
+
+
+def test_two_of_one_name_are_refused(tmp_path: Path):
+    with pytest.raises(SettingsError, match="shop"):
+        Running(tmp_path, SHOP, SHOP)
+
+
+def test_a_call_that_is_given_up_leaves_a_thread_free():
+    async def story() -> None:
+        threads, begun = Threads(1), asyncio.Event()
+        loop, over = asyncio.get_running_loop(), asyncio.Event()
+
+        def block() -> None:
+            loop.call_soon_threadsafe(begun.set)
+            asyncio.run_coroutine_threadsafe(over.wait(), loop).result(PATIENCE)
+
+        task = asyncio.create_task(threads.run(block))
+        await begun.wait()
+        task.cancel()
+        following = asyncio.create_task(threads.run(lambda: 1))
+        await asyncio.sleep(0.01)
+        assert not following.done()
+        over.set()
+        assert await following == 1
+        with pytest.raises(AcmeError):
+            await threads.run(_raise)
+
+    asyncio.run(story())
+
+
+def _raise() -> None:
+    raise AcmeError("as it is")

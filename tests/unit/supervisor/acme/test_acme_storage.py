@@ -1,0 +1,156 @@
+"""What is kept comes back; what is broken is set aside, and told."""
+
+from __future__ import annotations
+
+import json
+import os
+import stat
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pylos.supervisor.acme import Certificate, Storage, StorageError, files, selfsigned
+from pylos.supervisor.acme.keys import key_pem, new_key
+from pylos.supervisor.acme.records import AccountRecord, AnswerRecord, StateRecord
+from pylos.supervisor.acme.storage import STALE, Broken
+
+URL = "https://acme.test/dir"
+
+
+@pytest.fixture
+def broken() -> list[Broken]:
+    return []
+
+
+@pytest.fixture
+def storage(tmp_path: Path, broken: list[Broken]) -> Storage:
+    return Storage(tmp_path / "acme", broken.append)
+
+
+@pytest.fixture
+def shop() -> Certificate:
+    return selfsigned(["shop.test"], "shop")
+
+
+def only(folder: Path) -> Path:
+    (found,) = folder.iterdir()
+    return found
+
+
+@given(st.text(min_size=1))
+def test_a_name_becomes_the_name_of_a_file(name):
+    label = files.label(name)
+    assert len(label) <= 80
+    assert set(label) <= set("abcdefghijklmnopqrstuvwxyz0123456789_-")
+
+
+@given(st.text(min_size=1), st.text(min_size=1))
+def test_no_two_names_share_a_file(one, other):
+    assert (files.label(one) == files.label(other)) is (one == other)
+    assert files.label(one).lower() == files.label(one)
+
+
+@pytest.mark.parametrize("name", ["../../etc/passwd", "/etc/passwd", ".", "..", "a/b", "a\x00b", "x" * 5000])
+def test_names_lead_nowhere(storage: Storage, name):
+    storage.keep_certificate(selfsigned(["shop.test"], name))
+    assert only(storage.folder / "certificates").parent == storage.folder / "certificates"
+    found = storage.certificate(name)
+    assert found is not None
+    assert found.name == name
+
+
+def test_a_certificate_comes_back(storage: Storage, shop: Certificate):
+    assert storage.certificate("shop") is None
+    storage.keep_certificate(shop)
+    assert storage.certificate("shop") == shop
+    path = only(storage.folder / "certificates")
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert all(stat.S_IMODE(folder.stat().st_mode) == 0o700 for folder in (path.parent, storage.folder))
+
+
+def test_all_else_comes_back(storage: Storage):
+    account = AccountRecord(directory=URL, key=key_pem(new_key("ecdsa")), url=f"{URL}/1", email="me@shop.test")
+    storage.keep_account(account)
+    storage.keep_account(account.model_copy(update={"url": f"{URL}/2"}), "kid")
+    assert storage.account(URL) == account
+    other = storage.account(URL, "kid")
+    assert other is not None
+    assert other.url == f"{URL}/2"
+    answer = AnswerRecord(kind="http-01", key="token", domain="shop.test", value="token.thumb", at=5.0)
+    storage.keep_answer(answer)
+    assert storage.answer("http-01", "token") == answer
+    assert storage.answer("http-01", "Token") is None
+    assert storage.leftovers("http-01", STALE) == []
+    assert storage.leftovers("http-01", STALE + 6) == [answer]
+    storage.drop_answer("http-01", "token")
+    storage.drop_answer("http-01", "token")
+    assert storage.answer("http-01", "token") is None
+    state = StateRecord(name="shop", failures=3, held_off={URL: 7.0}, window=(1.0, 2.0))
+    assert storage.state("shop") == StateRecord(name="shop")
+    storage.keep_state(state)
+    assert storage.state("shop") == state
+
+
+def _swap_key(said: dict) -> dict:
+    return said | {"key": key_pem(new_key("ecdsa"))}
+
+
+@pytest.mark.parametrize(
+    "spoil, why",
+    [
+        (lambda _: b"", "EOF"),
+        (lambda data: data[: len(data) // 2], "EOF"),
+        (lambda _: b"\xff\xfe\x00", "Invalid JSON"),
+        (lambda _: b"[]", "object"),
+        (lambda data: json.dumps(_swap_key(json.loads(data))).encode(), "not that of the certificate"),
+        (lambda data: json.dumps(json.loads(data) | {"key": "none"}).encode(), "no private key"),
+        (lambda data: json.dumps(json.loads(data) | {"chain": ""}).encode(), "PEM"),
+        (lambda data: json.dumps(json.loads(data) | {"name": "other"}).encode(), "something else"),
+        (lambda data: json.dumps(json.loads(data) | {"format": 2}).encode(), "format"),
+    ],
+)
+def test_a_broken_one_is_set_aside(storage: Storage, shop: Certificate, broken: list[Broken], spoil, why):
+    storage.keep_certificate(shop)
+    path = only(storage.folder / "certificates")
+    path.write_bytes(spoil(path.read_bytes()))
+    spoiled = path.read_bytes()
+    assert storage.certificate("shop") is None
+    assert why in str(broken[0])
+    assert str(path) in str(broken[0])
+    assert "PRIVATE" not in str(broken[0])
+    assert broken[0].aside.read_bytes() == spoiled
+    assert not path.exists()
+    storage.keep_certificate(shop)
+    assert storage.certificate("shop") == shop
+    assert len(broken) == 1
+
+
+@given(data=st.binary(max_size=300))
+def test_nothing_in_a_file_is_too_much(tmp_path_factory, data):
+    storage = Storage(tmp_path_factory.mktemp("acme"))
+    files.write(storage.folder / "states" / f"{files.label('shop')}.json", data)
+    assert storage.state("shop").name == "shop"
+
+
+def test_a_write_that_fails_changes_nothing(storage: Storage, shop: Certificate, monkeypatch: pytest.MonkeyPatch):
+    storage.keep_certificate(shop)
+
+    def full(_: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(StorageError, match="No space left"):
+        storage.keep_certificate(selfsigned(["other.test"], "shop"))
+    monkeypatch.undo()
+    assert storage.certificate("shop") == shop
+    assert [file.name[0] for file in (storage.folder / "certificates").iterdir()] == ["s"]
+
+
+def test_a_storage_that_is_no_folder_is_told(tmp_path: Path, shop: Certificate):
+    (tmp_path / "file").write_text("")
+    storage = Storage(tmp_path / "file")
+    assert storage.certificate("shop") is None
+    with pytest.raises(StorageError, match="file"):
+        storage.keep_certificate(shop)
