@@ -1,4 +1,4 @@
-"""Managers of certificates under test, and waiting for what becomes of them."""
+"""Certifiers of certificates under test, and waiting for what becomes of them."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from pylos.supervisor.acme import Backoff, Certificate, Manager, Pace, Storage, Wanted
+from pylos.supervisor.acme import Backoff, Certificate, Certifier, Pace, Storage, Wanted
 
 PATIENCE = 45
 """Seconds for anything to happen."""
@@ -30,9 +30,9 @@ class Lines:
 
 @dataclass
 class Machine:
-    """A manager, and what has become of it."""
+    """A certifier, and what has become of it."""
 
-    manager: Manager
+    certifier: Certifier
     lines: Lines
     new: list[Certificate] = field(default_factory=list)
     changed: asyncio.Event = field(default_factory=asyncio.Event)
@@ -50,21 +50,21 @@ class Machine:
         try:
             await self.until(lambda: len(self.new) >= number)
         except TimeoutError:
-            raise AssertionError([self.manager.status(), self.lines.told]) from None
+            raise AssertionError([self.certifier.status(), self.lines.told]) from None
         return self.new[number - 1]
 
 
 @asynccontextmanager
 async def machine(folder: Path, *wanted: Wanted, lease: float = 60) -> AsyncIterator[Machine]:
-    """Run a manager on a storage."""
+    """Run a certifier on a storage."""
     lines = Lines()
 
     async def on_new(certificate: Certificate) -> None:
         found.new.append(certificate)
         found.changed.set()
 
-    found = Machine(Manager(Storage(folder, lease=lease), wanted, on_new, pace=PACE, teller=lines), lines)
-    task = asyncio.create_task(found.manager.run())
+    found = Machine(Certifier(Storage(folder, lease=lease), wanted, on_new, pace=PACE, teller=lines), lines)
+    task = asyncio.create_task(found.certifier.run())
     try:
         yield found
     finally:

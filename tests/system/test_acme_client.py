@@ -19,11 +19,11 @@ from system.pebble import Names, Pebble, free_port, http_server, tls_server
 from pylos.supervisor.acme import (
     Authority,
     Certificate,
+    Certifier,
     Dns,
     DnsCommand,
     DnsFunction,
     ExternalAccount,
-    Manager,
     Storage,
     Wanted,
 )
@@ -60,7 +60,7 @@ class Ground:
 @pytest.fixture
 def ground(tmp_path: Path, storage: Path, names: Names) -> Iterator[Callable[..., Ground]]:
     """Make the ground; further arguments are Pebble's."""
-    answers = Manager(Storage(storage), (), _nothing)
+    answers = Certifier(Storage(storage), (), _nothing)
     pebbles: list[Pebble] = []
     with http_server(answers.answer) as (http, paths), tls_server(answers.certificate_for) as (tls, asked):
 
@@ -97,8 +97,8 @@ def test_http_01(ground: Callable[..., Ground], key_type):
             made = await one.certificate()
             assert made.domains == {"shop.test", "www.shop.test"}
             assert made.source == there.pebble.directory
-            assert one.manager.current("shop") == made
-            status = one.manager.status()[0]
+            assert one.certifier.current("shop") == made
+            status = one.certifier.status()[0]
             assert (status.state, status.error, status.failures) == ("valid", None, 0)
             assert made.begins + 60 * 86400 <= status.next_step <= made.ends
 
@@ -144,7 +144,7 @@ def test_another_challenge_is_tried(ground: Callable[..., Ground]):
     async def story() -> None:
         async with machine(there.storage, wanted) as one:
             await one.certificate()
-            assert one.manager.status()[0].failures == 0
+            assert one.certifier.status()[0].failures == 0
             assert "http-01" in one.lines.told[0][1]
 
     run(story())
@@ -158,8 +158,8 @@ def test_no_challenge_works(ground: Callable[..., Ground]):
 
     async def story() -> None:
         async with machine(there.storage, wanted) as one:
-            await one.until(lambda: one.manager.status()[0].failures)
-            told = one.manager.status()[0].error or ""
+            await one.until(lambda: one.certifier.status()[0].failures)
+            told = one.certifier.status()[0].error or ""
             for challenge in ("http-01", "tls-alpn-01"):
                 assert f"shop.test: {there.pebble.directory} did not accept {challenge}: " in told
             assert "urn:ietf:params:acme:error:connection" in told
@@ -207,7 +207,7 @@ def test_refused_nonces(ground: Callable[..., Ground]):
     async def story() -> None:
         async with machine(there.storage, wanted) as one:
             await one.certificate()
-            assert one.manager.status()[0].failures == 0
+            assert one.certifier.status()[0].failures == 0
 
     run(story())
     assert there.pebble.output.count("HEAD /nonce-plz") > 2, "after each refusal another one is fetched"
@@ -233,8 +233,8 @@ def test_external_accounts(ground: Callable[..., Ground], eab, error):
             if error is None:
                 await one.certificate()
             else:
-                await one.until(lambda: one.manager.status()[0].error)
-                told = one.manager.status()[0].error
+                await one.until(lambda: one.certifier.status()[0].error)
+                told = one.certifier.status()[0].error
                 assert told is not None
                 assert there.pebble.directory in told
                 assert error in told
@@ -256,8 +256,8 @@ def test_an_email_is_changed(ground: Callable[..., Ground]):
             assert before.get("url", account["url"]) == account["url"], "it stays the same account"
         authority = there.pebble.authority(email="no address")
         async with machine(there.storage, Wanted("last", ("shop.test",), (authority,))) as one:
-            await one.until(lambda: one.manager.status()[0].failures)
-            assert "it does not like the `email`" in (one.manager.status()[0].error or "")
+            await one.until(lambda: one.certifier.status()[0].failures)
+            assert "it does not like the `email`" in (one.certifier.status()[0].error or "")
 
     run(story())
 
@@ -293,9 +293,9 @@ def test_the_authority_says_when(ground: Callable[..., Ground]):
         state.write_text(json.dumps(said))
         # A window that has passed means at once, but for what keeps us from renewing again and again.
         async with machine(there.storage, wanted) as one:
-            await one.until(lambda: first.begins < one.manager.status()[0].next_step < first.ends - 70 * 86400)
-            assert 3600 <= one.manager.status()[0].next_step - first.begins < 3600 + PATIENCE
-            one.manager.hurry("shop")
+            await one.until(lambda: first.begins < one.certifier.status()[0].next_step < first.ends - 70 * 86400)
+            assert 3600 <= one.certifier.status()[0].next_step - first.begins < 3600 + PATIENCE
+            one.certifier.hurry("shop")
             assert await one.certificate(2) != first
 
     run(story())
@@ -308,11 +308,11 @@ def test_an_authority_that_comes_up(ground: Callable[..., Ground]):
 
     async def story() -> None:
         async with machine(there.storage, wanted) as one:
-            await one.until(lambda: one.manager.status()[0].failures >= 2)
-            status = one.manager.status()[0]
+            await one.until(lambda: one.certifier.status()[0].failures >= 2)
+            status = one.certifier.status()[0]
             assert status.error is not None
             assert f"{there.pebble.directory} was not reached (directory)" in status.error
-            assert one.manager.stand_in("shop").is_stand_in
+            assert one.certifier.stand_in("shop").is_stand_in
             await asyncio.to_thread(there.pebble.start)
             await one.certificate()
 
@@ -328,7 +328,7 @@ def test_an_authority_that_forgets_accounts(ground: Callable[..., Ground]):
             await one.certificate()
             await asyncio.to_thread(there.pebble.stop)
             await asyncio.to_thread(there.pebble.start)
-            one.manager.hurry("shop")
+            one.certifier.hurry("shop")
             await one.certificate(2)
 
     run(story())
@@ -361,9 +361,9 @@ def test_a_failure_is_tried_at_the_staging_directory(ground: Callable[..., Groun
 
     async def story() -> None:
         async with machine(real.storage, wanted) as one:
-            await one.until(lambda: one.manager.status()[0].failures >= 1)
+            await one.until(lambda: one.certifier.status()[0].failures >= 1)
             await asyncio.to_thread(real.pebble.start)
-            await one.until(lambda: staging.pebble.directory in (one.manager.status()[0].error or ""))
+            await one.until(lambda: staging.pebble.directory in (one.certifier.status()[0].error or ""))
             await asyncio.to_thread(staging.pebble.start)
             assert (await one.certificate()).source == real.pebble.directory
 
@@ -391,18 +391,18 @@ def test_two_machines(ground: Callable[..., Ground], lease):
 PROGRAM = """
 import asyncio, sys
 from pathlib import Path
-from pylos.supervisor.acme import Authority, Manager, Storage, Wanted
+from pylos.supervisor.acme import Authority, Certifier, Storage, Wanted
 storage, directory, ca = sys.argv[1:]
 authority = Authority("pebble", directory, ca=Path(ca), profile="default")
 async def on_new(certificate): print("new", flush=True)
-manager = Manager(Storage(Path(storage), lease=1), [Wanted("shop", ("shop.test",), (authority,))], on_new)
-asyncio.run(manager.run())
+certifier = Certifier(Storage(Path(storage), lease=1), [Wanted("shop", ("shop.test",), (authority,))], on_new)
+asyncio.run(certifier.run())
 """
 
 
 def test_a_machine_that_is_killed_at_work(tmp_path: Path, storage: Path, names: Names):
     """Killed when the validator comes, while its answer is given by another machine: that one goes on."""
-    answers, dying = Manager(Storage(storage), (), _nothing), []
+    answers, dying = Certifier(Storage(storage), (), _nothing), []
 
     def answer(token: str) -> str | None:
         if dying:
@@ -450,11 +450,11 @@ def test_what_is_wanted_changes(ground: Callable[..., Ground]):
     async def story() -> None:
         async with machine(there.storage, Wanted("shop", ("shop.test",), authorities)) as one:
             first = await one.certificate()
-            one.manager.update([Wanted("shop", ("shop.test", "new.test"), authorities)])
-            assert one.manager.current("shop") == first, "in use until the next one is there"
+            one.certifier.update([Wanted("shop", ("shop.test", "new.test"), authorities)])
+            assert one.certifier.current("shop") == first, "in use until the next one is there"
             assert (await one.certificate(2)).domains == {"shop.test", "new.test"}
-            one.manager.update([])
-            assert one.manager.current("shop") is None
+            one.certifier.update([])
+            assert one.certifier.current("shop") is None
 
     run(story())
 
@@ -465,8 +465,8 @@ def test_a_domain_that_is_refused(ground: Callable[..., Ground]):
 
     async def story() -> None:
         async with machine(there.storage, wanted) as one:
-            await one.until(lambda: one.manager.status()[0].failures)
-            told = one.manager.status()[0].error or ""
+            await one.until(lambda: one.certifier.status()[0].failures)
+            told = one.certifier.status()[0].error or ""
             assert f"{there.pebble.directory} refused order" in told
             assert "urn:ietf:params:acme:error:rejectedIdentifier" in told
 

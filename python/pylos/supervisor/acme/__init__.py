@@ -1,9 +1,9 @@
 """Certificates that come by themselves: from authorities by ACME (RFC 8555), or from this machine for development.
 
-`Manager` keeps what is `Wanted` in a `Storage`, with what other machines keep there. The files:
+`Certifier` keeps what is `Wanted` in a `Storage`, with what other machines keep there. The files:
 
     settings, domains        what is wanted, of whom
-    manager, keeper          a list of certificates; one certificate: look, wait, lock, renew
+    certifier, keeper        a list of certificates; one certificate: look, wait, lock, renew
     schedule                 when: pure
     issue                    one attempt at one authority: order, prove, fulfil
     client, network, wire    the protocol
@@ -20,10 +20,10 @@ Importing it brings `acme`, `requests` and `dnspython` along: only who wants cer
 """
 
 from pylos.supervisor.acme.certificate import Certificate
+from pylos.supervisor.acme.certifier import Certifier, Status, told_broken
 from pylos.supervisor.acme.errors import AcmeError, AuthorityError, SettingsError, StorageError
 from pylos.supervisor.acme.keeper import Pace
 from pylos.supervisor.acme.local import LocalAuthority, trust_commands
-from pylos.supervisor.acme.manager import Manager, Status, told_broken
 from pylos.supervisor.acme.schedule import Backoff
 from pylos.supervisor.acme.selfsigned import selfsigned
 from pylos.supervisor.acme.settings import (
@@ -43,13 +43,13 @@ __all__ = [
     "AuthorityError",
     "Backoff",
     "Certificate",
+    "Certifier",
     "Dns",
     "DnsCommand",
     "DnsFunction",
     "DnsUpdate",
     "ExternalAccount",
     "LocalAuthority",
-    "Manager",
     "Pace",
     "SettingsError",
     "Status",

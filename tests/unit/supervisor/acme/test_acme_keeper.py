@@ -1,4 +1,4 @@
-"""A manager whose authorities are made up: what it does, when, and what it says."""
+"""A certifier whose authorities are made up: what it does, when, and what it says."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from pylos.supervisor.acme import (
     AuthorityError,
     Backoff,
     Certificate,
-    Manager,
+    Certifier,
     Pace,
     SettingsError,
     Storage,
@@ -84,7 +84,7 @@ class Running:
     def __init__(self, folder: Path, *wanted: Wanted, **options: object) -> None:
         self.lines, self.new = Lines(), []
         storage = Storage(folder)
-        self.manager = Manager(storage, wanted, self.on_new, pace=PACE, teller=self.lines, **options)  # type: ignore[arg-type]
+        self.certifier = Certifier(storage, wanted, self.on_new, pace=PACE, teller=self.lines, **options)  # type: ignore[arg-type]
 
     async def on_new(self, certificate: Certificate) -> None:
         self.new.append(certificate)
@@ -98,7 +98,7 @@ class Running:
 @asynccontextmanager
 async def running(folder: Path, *wanted: Wanted, **options: object):
     found = Running(folder, *wanted, **options)
-    task = asyncio.create_task(found.manager.run())
+    task = asyncio.create_task(found.certifier.run())
     try:
         yield found
     finally:
@@ -112,7 +112,7 @@ def test_the_first_that_gives_is_asked(tmp_path: Path, authorities: Authorities)
         async with running(tmp_path, SHOP) as one:
             await one.until(lambda: one.new)
             assert authorities.asked == ["first"]
-            assert one.manager.status()[0].as_json()["source"] == FIRST.directory
+            assert one.certifier.status()[0].as_json()["source"] == FIRST.directory
 
     asyncio.run(story())
 
@@ -122,13 +122,13 @@ def test_in_turn_and_again(tmp_path: Path, authorities: Authorities):
         authorities.does = refusing()
         async with running(tmp_path, SHOP) as one:
             await one.until(lambda: len(authorities.asked) >= 4)
-            status = one.manager.status()[0]
+            status = one.certifier.status()[0]
             assert status.state in {"missing", "asking"}
             assert "first.test/dir refused it" in (status.error or "")
             assert "second.test/dir refused it" in (status.error or "")
             authorities.does = lambda _: None
             await one.until(lambda: one.new)
-            assert one.manager.status()[0].error is None
+            assert one.certifier.status()[0].error is None
         assert authorities.asked[:4] == ["first", "second"] * 2
         assert {"certificate_authority", "certificate_failed", "certificate_new"} <= set(one.lines.events())
 
@@ -139,11 +139,11 @@ def test_one_that_wants_to_be_left_alone_is(tmp_path: Path, authorities: Authori
     async def story() -> None:
         authorities.does = refusing(3600)
         async with running(tmp_path, SHOP) as one:
-            await one.until(lambda: one.manager.status()[0].failures)
-            assert one.manager.status()[0].next_step > one.manager._now() + 3500
+            await one.until(lambda: one.certifier.status()[0].failures)
+            assert one.certifier.status()[0].next_step > one.certifier._now() + 3500
         authorities.asked.clear()
         async with running(tmp_path, SHOP) as one:
-            await one.until(lambda: one.manager.status()[0].error)
+            await one.until(lambda: one.certifier.status()[0].error)
             assert authorities.asked == [], "the next process knows it too"
 
     asyncio.run(story())
@@ -165,7 +165,7 @@ def test_what_others_have_stored_is_used(tmp_path: Path, authorities: Authoritie
 
     async def story() -> None:
         async with running(tmp_path, SHOP) as one:
-            await one.until(lambda: one.manager.status()[0].failures)
+            await one.until(lambda: one.certifier.status()[0].failures)
             made = selfsigned(SHOP.domains, "shop")
             theirs = Certificate.read("shop", made.chain, made.key, SECOND.directory)
             Storage(tmp_path).keep_certificate(theirs)
@@ -225,11 +225,11 @@ def test_use_that_fails_does_not_end_it(tmp_path: Path, authorities: Authorities
         async def fails(_: Certificate) -> None:
             raise RuntimeError("no room")
 
-        one.manager = Manager(Storage(tmp_path), (SHOP,), fails, pace=PACE, teller=one.lines)
-        task = asyncio.create_task(one.manager.run())
+        one.certifier = Certifier(Storage(tmp_path), (SHOP,), fails, pace=PACE, teller=one.lines)
+        task = asyncio.create_task(one.certifier.run())
         await one.until(lambda: "certificate_unused" in one.lines.events())
         assert not task.done()
-        assert one.manager.current("shop") is not None
+        assert one.certifier.current("shop") is not None
         task.cancel()
 
     asyncio.run(story())
@@ -249,9 +249,9 @@ def test_a_storage_that_fails_is_tried_again(tmp_path: Path, monkeypatch: pytest
 
     async def story() -> None:
         async with running(tmp_path, SHOP) as one:
-            await one.until(lambda: "Stale" in (one.manager.status()[0].error or ""))
+            await one.until(lambda: "Stale" in (one.certifier.status()[0].error or ""))
             fails[0] = False
-            await one.until(lambda: one.new and one.manager.status()[0].error is None)
+            await one.until(lambda: one.new and one.certifier.status()[0].error is None)
             assert one.lines.events().count("certificate_storage") == 1
 
     asyncio.run(story())
@@ -264,7 +264,7 @@ def test_the_local_authority_is_one_of_them(tmp_path: Path, authorities: Authori
         async with running(tmp_path, wanted) as one:
             await one.until(lambda: one.new)
             assert one.new[0].source == "local"
-            one.manager.hurry("dev")
+            one.certifier.hurry("dev")
             await one.until(lambda: len(one.new) == 2)
 
     asyncio.run(story())
@@ -296,7 +296,7 @@ def test_one_that_is_old_when_it_comes_is_not_followed_at_once(tmp_path: Path, a
         async with running(tmp_path, SHOP) as one:
             await one.until(lambda: one.new)
             await asyncio.sleep(PACE.look * 3)
-            assert time.time() + 600 < one.manager.status()[0].next_step < time.time() + 3600
+            assert time.time() + 600 < one.certifier.status()[0].next_step < time.time() + 3600
             assert authorities.asked == ["first"]
             next((tmp_path / "certificates").iterdir()).unlink()
         async with running(tmp_path, SHOP) as one:
@@ -314,7 +314,7 @@ def test_one_that_is_left_alone_is_not_looked_at_all_the_time(tmp_path: Path, au
 
     async def story() -> None:
         async with running(tmp_path, SHOP) as one:
-            await one.until(lambda: one.manager.status()[0].next_step == until)
+            await one.until(lambda: one.certifier.status()[0].next_step == until)
             generation = len(list(next((tmp_path / "locks").iterdir()).iterdir()))
             await asyncio.sleep(PACE.look * 3)
             assert len(list(next((tmp_path / "locks").iterdir()).iterdir())) == generation == 1
@@ -354,7 +354,7 @@ def test_what_cannot_be_stored_is_used_and_stored_later(tmp_path: Path, authorit
     async def story() -> None:
         async with running(tmp_path, SHOP) as one:
             await one.until(lambda: one.new)
-            await one.until(lambda: "No space" in (one.manager.status()[0].error or ""))
+            await one.until(lambda: "No space" in (one.certifier.status()[0].error or ""))
             fails[0] = False
             await one.until(lambda: Storage(tmp_path).certificate("shop") == one.new[0])
 
@@ -370,7 +370,7 @@ def test_nobody_is_asked_for_what_cannot_be_stored(tmp_path: Path, authorities: 
 
     async def story() -> None:
         async with running(tmp_path, SHOP) as one:
-            await one.until(lambda: "No space" in (one.manager.status()[0].error or ""))
+            await one.until(lambda: "No space" in (one.certifier.status()[0].error or ""))
 
     asyncio.run(story())
     assert authorities.asked == []
@@ -384,8 +384,8 @@ def test_what_nobody_has_thought_of_is_waited_after(tmp_path: Path, authorities:
 
     async def story() -> None:
         async with running(tmp_path, SHOP) as one:
-            await one.until(lambda: one.manager.status()[0].failures >= 2)
-            assert "TypeError('odd')" in (one.manager.status()[0].error or "")
+            await one.until(lambda: one.certifier.status()[0].failures >= 2)
+            assert "TypeError('odd')" in (one.certifier.status()[0].error or "")
 
     asyncio.run(story())
     assert len(authorities.asked) in {4, 5, 6}
@@ -397,8 +397,8 @@ def test_a_machine_that_died_at_work_is_followed(tmp_path: Path, authorities: Au
 
     async def story() -> None:
         one = Running(tmp_path, SHOP)
-        one.manager = Manager(Storage(tmp_path, lease=0.3), (SHOP,), one.on_new, pace=PACE, teller=one.lines)
-        task = asyncio.create_task(one.manager.run())
+        one.certifier = Certifier(Storage(tmp_path, lease=0.3), (SHOP,), one.on_new, pace=PACE, teller=one.lines)
+        task = asyncio.create_task(one.certifier.run())
         await one.until(lambda: one.new)
         task.cancel()
 
@@ -422,8 +422,8 @@ def test_work_ends_with_the_lock(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 
     async def story() -> None:
         one = Running(tmp_path, SHOP)
-        one.manager = Manager(Storage(tmp_path, lease=0.2), (SHOP,), one.on_new, pace=PACE, teller=one.lines)
-        task = asyncio.create_task(one.manager.run())
+        one.certifier = Certifier(Storage(tmp_path, lease=0.2), (SHOP,), one.on_new, pace=PACE, teller=one.lines)
+        task = asyncio.create_task(one.certifier.run())
         await asyncio.wait_for(begun.wait(), PATIENCE)
         (tmp_path / "locks" / files.label("certificate shop") / "99").write_text("")  # another machine
         await one.until(lambda: ended)

@@ -56,7 +56,7 @@ class Status:
         return {**plain, "domains": list(self.domains), **times}
 
 
-class Manager:
+class Certifier:
     """Keeps certificates. `run` does the work; all other methods are called from the same event loop."""
 
     def __init__(  # noqa: PLR0913, the last ones are for tests
