@@ -15,7 +15,9 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from pylos.config import Config, Loaded, load
-from pylos.config.secrets import with_stand_ins
+from pylos.config.material import without_material
+from pylos.config.secrets import ACME, with_stand_ins
+from pylos.config.secrets import KEY as KEY_OF_CERTIFICATE
 from pylos.errors import ConfigError, Place, Problem, PylosError
 from pylos.supervisor.watch import contents
 
@@ -41,16 +43,29 @@ class Checked:
     """Digest of the files when they were read."""
     folder: Path = field(default_factory=Path)
     """Where its policies in Python are looked for first."""
+    acme: dict[str, Any] = field(default_factory=dict, repr=False)
+    """The certificates that come by themselves (see `config/acme.py`), secrets in plain text."""
+    named: dict[str, Any] = field(default_factory=dict)
+    """Where its certificates were read, and how to read them again."""
+    material: list[Path] = field(default_factory=list)
+    """The files of that."""
+    material_contents: bytes = b""
+    """Digest of these when they were read."""
 
     @property
     def document(self) -> dict[str, Any]:
-        """The table, the tests and where secrets are: all that two configurations are compared by."""
-        return {**self.table, "test": self.tests, "secrets": self.secrets}
+        """The table, `acme`, the tests and where secrets are: all that two configurations are compared by."""
+        return {**self.table, "acme": self.acme, "test": self.tests, "secrets": self.secrets}
 
     @cached_property
     def digest(self) -> str:
-        """Twelve characters that tell documents apart, whatever their text looks like."""
-        shown = with_stand_ins(self.document, self.secrets, stand_in)
+        """Twelve characters that tell documents apart, whatever their text looks like.
+
+        Of certificates it counts where they are from: one that is renewed makes no other document.
+        """
+        places = [place for place in self.secrets if place[-1] != KEY_OF_CERTIFICATE or place[0] == ACME]
+        bare = {**without_material(self.document), "named": self.named}
+        shown = with_stand_ins(bare, places, stand_in)
         return hashlib.sha256(json.dumps(shown, sort_keys=True).encode()).hexdigest()[:12]
 
     def problems(self, found: Iterable[Mapping[str, Any]]) -> list[Problem]:
@@ -76,9 +91,19 @@ def read(source: Source) -> Checked:
         return source
     loaded = source if isinstance(source, Loaded) else load(source)
     name = str(source) if isinstance(source, Path) else Checked.name
-    digest = contents(loaded.watch)
     return Checked(
-        loaded.table, name, loaded.warnings, loaded.watch, loaded.tests, loaded.secrets, digest, loaded.folder
+        loaded.table,
+        name,
+        loaded.warnings,
+        files=loaded.watch,
+        tests=loaded.tests,
+        secrets=loaded.secrets,
+        contents=contents(loaded.watch),
+        folder=loaded.folder,
+        acme=loaded.acme,
+        named=loaded.named,
+        material=loaded.material,
+        material_contents=contents(loaded.material),
     )
 
 
