@@ -30,7 +30,8 @@ def check_acme(document: Document, report: Report) -> None:
         report.add("P108", ("acme", LOCAL), f"`{LOCAL}` is no authority that can be described", hint=hint, part="key")
     for name, tls in document.tls.items():
         acme = document.acme.get(tls.acme or "")
-        if acme is None or ("acme", tls.acme) in report.tables:
+        unread = {("acme", str(tls.acme), key) for key in ("challenges", "dns")}
+        if acme is None or not unread.isdisjoint(report.tables):
             continue
         for index, domain in enumerate(tls.domains or ()):
             if (found := unprovable(domain, acme)) is not None:

@@ -41,6 +41,7 @@ def checked_function(name: str) -> str:
     return name
 
 
+WAYS = ("update", "command", "call")
 Url = Annotated[str, AfterValidator(checked_url)]
 
 
@@ -141,9 +142,9 @@ class Dns(Table):
     @model_validator(mode="after")
     def one_way(self) -> Dns:
         """Refuse several ways, and none."""
-        ways = [key for key in ("update", "command", "call") if getattr(self, key) is not None]
+        ways = [key for key in WAYS if getattr(self, key) is not None]
         if not ways:
-            raise wrong("P105", "no way to make records", hint="add one of `update`, `command` and `call`")
+            raise wrong("P105", "no way to make records", hint="add one of `update`, `command` and `call`", keys=WAYS)
         if len(ways) > 1:
             hint = "take one of the two out: a record is made in one way"
             raise wrong("P108", f"cannot stand beside `{ways[0]}`", hint=hint, keys=ways[::-1])
@@ -231,19 +232,13 @@ class Acme(Table):
     Default: absent, `acme` in the state directory. Example: `storage = "/mnt/shared/pylos"`.
     """
 
-    silence: list[str] = Field(default_factory=list)
-    """Codes of warnings that are not told about this table.
-
-    Default: none. Example: `silence = ["P203"]`.
-    """
-
     @model_validator(mode="after")
     def ways_fit(self) -> Acme:
         """Refuse a challenge that nobody can answer, and a way to do it that is never used."""
         if "dns-01" in self.challenges and self.dns is None:
             hint = "add `dns`, which says how records are made"
-            raise wrong("P105", '`"dns-01"` without `dns`', hint=hint, keys=["challenges"])
+            raise wrong("P105", '`"dns-01"` without `dns`', hint=hint, keys=["dns", "challenges"])
         if self.dns is not None and "dns-01" not in self.challenges:
             hint = 'add `"dns-01"` to `challenges`, or take `dns` out'
-            raise wrong("P108", 'does nothing without `"dns-01"` in `challenges`', hint=hint, keys=["dns"])
+            raise wrong("P108", 'does nothing without `"dns-01"` in `challenges`', hint=hint, keys=["dns", "challenges"])
         return self

@@ -87,8 +87,8 @@ class Tls(Table):
     """A file with the certificate, behind it the intermediate ones; or a list of such files, for further names or for
     the same ones with another kind of key.
 
-    A relative path starts at the folder of the configuration. The files are watched. Required without `acme`.
-    Example: `cert = "shop.pem"`.
+    A relative path starts at the folder of the configuration. The files are watched. Default: absent, `acme`
+    makes them come by themselves. Example: `cert = "shop.pem"`.
     """
 
     key: (
@@ -110,13 +110,13 @@ class Tls(Table):
     """Makes certificates come, and be renewed, by themselves: the name of an `[acme.NAME]`, or `"local"`.
 
     `"local"` is for development: this machine is the authority, and `pylos certs trust` says how to believe it.
-    Required without `cert`. Example: `{ acme = "letsencrypt", domains = ["shop.example.com"] }`.
+    Default: absent, they are those of `cert`. Example: `{ acme = "letsencrypt", domains = ["shop.example.com"] }`.
     """
 
     domains: Annotated[list[Annotated[str, AfterValidator(checked_domain)]], Field(min_length=1)] | None = None
     """What the certificate of `acme` is for: domains, wildcards (`*.example.com`) and addresses.
 
-    Required with `acme`. Example: `{ domains = ["shop.example.com"], acme = "letsencrypt" }`.
+    Default: absent, they stand in the files of `cert`. Example: `{ domains = ["shop.example.com"], acme = "letsencrypt" }`.
     """
 
     profile: Literal["intermediate", "modern"] = "intermediate"
@@ -148,9 +148,9 @@ class Tls(Table):
     def one_source(self) -> Tls:
         """Refuse certificates from nowhere and from two places, and what belongs to the other one."""
         if self.cert is None and self.acme is None:
-            beside = "acme" if self.domains is not None else "cert"
+            missing = "acme" if self.domains is not None else "cert"
             hint = '`cert` names a file; `acme` names an authority, and `acme = "local"` is for development'
-            raise wrong("P105", f"`{beside}` is missing", hint=hint, keys=["domains", "key"])
+            raise wrong("P105", f"`{missing}` is missing", hint=hint, keys=["cert", "acme"])
         if self.cert is not None and self.acme is not None:
             raise wrong("P108", "cannot stand beside `cert`", hint="take one of the two out", keys=["acme", "cert"])
         if self.acme is None and self.domains is not None:
@@ -158,9 +158,9 @@ class Tls(Table):
             raise wrong("P108", "does nothing without `acme`", hint=hint, keys=["domains", "acme"])
         if self.acme is not None and self.domains is None:
             hint = 'add what the certificate is for: `domains = ["shop.example.com"]`'
-            raise wrong("P105", "`domains` is missing", hint=hint, keys=["acme"])
+            raise wrong("P105", "`domains` is missing", hint=hint, keys=["domains", "acme"])
         if self.acme is not None and self.key is not None:
-            raise wrong("P108", "does nothing without `cert`", hint="take it out: `acme` makes keys", keys=["key"])
+            raise wrong("P108", "does nothing without `cert`", hint="take it out: `acme` makes keys", keys=["key", "cert"])
         return self
 
     @model_validator(mode="after")

@@ -110,8 +110,8 @@ FORM = (
         "it. It is "
         "told once, and nothing that depends on it is told as well.",
         "Take it out, or use the version that has it. The reference of a version lists what it runs.",
-        Example(LISTEN + '\n[tls.shop]\ndomains = ["shop.example.com"]\n'),
-        Example(LISTEN),
+        Example(LISTEN + '\n[upstream.web]\ntargets = ["10.0.0.1:8000"]\nsticky = { cookie = "web" }\n'),
+        Example(LISTEN + WEB),
     ),
     Manual(
         "P111",
