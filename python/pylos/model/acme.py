@@ -191,7 +191,7 @@ class Acme(Table):
     dns: Dns | None = None
     """How records for `"dns-01"` are made.
 
-    Default: absent. Example: `{ challenges = ["dns-01"], dns = { call = "dns_records:change" } }`.
+    Default: absent. Example: `{ dns = { call = "dns_records:change" }, challenges = ["dns-01"] }`.
     """
 
     key_type: Literal["ecdsa", "rsa"] = "ecdsa"
