@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from pylos.supervisor import log
-from pylos.supervisor.acme import http_01
+from pylos.supervisor.acme.answers import Answers, StoredAnswers
 from pylos.supervisor.acme.certificate import Certificate
 from pylos.supervisor.acme.dns_01 import DnsSolver, clean_leftovers
 from pylos.supervisor.acme.errors import AcmeError, SettingsError
@@ -24,7 +24,7 @@ from pylos.supervisor.acme.settings import ChallengeType, Wanted
 from pylos.supervisor.acme.solver import Solver
 from pylos.supervisor.acme.storage import Broken, Storage
 from pylos.supervisor.acme.threads import Threads
-from pylos.supervisor.acme.tls_alpn_01 import TlsAlpnAnswers, TlsAlpnSolver
+from pylos.supervisor.acme.tls_alpn_01 import TlsAlpnSolver
 
 AT_ONCE = 4
 """So many certificates are asked for at a time."""
@@ -79,7 +79,7 @@ class Certifier:
         self._chance = chance
         self._local = LocalAuthority(storage, self._threads, now)
         self._at_once = asyncio.Semaphore(AT_ONCE)
-        self._tls = TlsAlpnAnswers(storage)
+        self._answers = StoredAnswers(storage, now)
         self._wanted = _by_name(wanted)
         self._keepers: dict[str, Keeper] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
@@ -138,13 +138,13 @@ class Certifier:
         """Renew now. Raises KeyError."""
         self._keepers[name].hurry()
 
-    def answer(self, token: str) -> str | None:
-        """Answer http-01: see `http_01.answer`. Blocks for one file."""
-        return http_01.answer(self._storage, token)
+    def answers(self) -> Answers:
+        """Give what validators are answered, whichever machine they ask: all that is in the storage.
 
-    def certificate_for(self, name: str) -> tuple[str, str] | None:
-        """Answer tls-alpn-01: see `TlsAlpnAnswers.certificate_for`. Blocks for one file."""
-        return self._tls.certificate_for(name)
+        Blocks, so it is called in a thread, by one at a time, every `answers.LOOK` seconds. Raises StorageError; then
+        what was there before holds.
+        """
+        return self._answers.look()
 
     async def local_root(self) -> str:
         """Give the root of the authority for development (PEM); it is made when there is none. Raises StorageError."""
@@ -186,7 +186,7 @@ class Certifier:
         }
         if wanted.dns is not None:
             solvers["dns-01"] = DnsSolver(wanted.dns, self._storage, self._threads)
-        issuer = Issuer(self._storage, self._threads, solvers, self._tell)
+        issuer = Issuer(self._storage, self._threads, solvers, self._tell, seen=self._pace.seen)
         return Means(
             issuer, self._local, self._on_new, self._teller, self._pace, self._at_once, self._now, self._chance
         )

@@ -44,6 +44,8 @@ class Issuer:
     tell: Tell = lambda _: None
     """Told what did not work and is tried in another way."""
     sleep: Sleep = asyncio.sleep
+    seen: float = 0.0
+    """Seconds until all gateway processes of all machines give an answer that was stored."""
 
     async def issue(
         self, wanted: Wanted, authority: Authority, *, url: str | None = None, replaces: str | None = None
@@ -87,6 +89,8 @@ class Issuer:
                 tasks.append(self._task(client, wanted, url, body, failed))
         try:
             await _all(self._present(task, client) for task in tasks)
+            if any(task.proof.type != "dns-01" for task in tasks):
+                await self.sleep(self.seen)
             await _all(self._settle(task, client) for task in tasks)
         finally:
             await asyncio.shield(self._clean(tasks))

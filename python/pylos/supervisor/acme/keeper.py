@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from pylos.supervisor.acme import schedule
+from pylos.supervisor.acme.answers import SEEN
 from pylos.supervisor.acme.certificate import Certificate
 from pylos.supervisor.acme.client import Client
 from pylos.supervisor.acme.errors import AcmeError, AuthorityError, StorageError
@@ -55,6 +56,8 @@ class Pace:
     """The same while another machine is at work."""
     storage_retry: float = 30.0
     """A storage that fails is tried again."""
+    seen: float = SEEN
+    """So long after it was stored an answer is given by all machines, and the authority is told."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections import OrderedDict
 from datetime import timedelta
 
 from cryptography import x509
@@ -20,7 +19,6 @@ PROTOCOL = "acme-tls/1"
 """By ALPN; a server that is offered it, and has an answer, must choose it (section 3)."""
 ACME_IDENTIFIER = x509.ObjectIdentifier("1.3.6.1.5.5.7.1.31")
 LIFE = timedelta(days=7)
-MOST_KEPT = 64
 
 
 class TlsAlpnSolver:
@@ -37,28 +35,6 @@ class TlsAlpnSolver:
 
     async def clean(self, proof: Proof) -> None:
         await self._threads.run(self._storage.drop_answer, "tls-alpn-01", server_name(proof.domain))
-
-
-class TlsAlpnAnswers:
-    """Makes the certificates for the answers in a storage; the last ones are kept: validators come several times."""
-
-    def __init__(self, storage: Storage) -> None:
-        self._storage = storage
-        self._made: OrderedDict[AnswerRecord, tuple[str, str]] = OrderedDict()
-
-    def certificate_for(self, name: str) -> tuple[str, str] | None:
-        """Give chain and key (PEM) for a server name, for handshakes with `acme-tls/1` alone; None without an answer.
-
-        Blocks while one file is looked for. Raises StorageError.
-        """
-        record = self._storage.answer("tls-alpn-01", name.lower().removesuffix("."))
-        if record is None:
-            return None
-        if record not in self._made:
-            self._made[record] = answer_certificate(Proof("tls-alpn-01", record.domain, "", record.value))
-            while len(self._made) > MOST_KEPT:
-                self._made.popitem(last=False)
-        return self._made[record]
 
 
 def answer_certificate(proof: Proof) -> tuple[str, str]:
