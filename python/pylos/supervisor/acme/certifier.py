@@ -28,6 +28,8 @@ from pylos.supervisor.acme.tls_alpn_01 import TlsAlpnSolver
 
 AT_ONCE = 4
 """So many certificates are asked for at a time."""
+LOAD = 5.0
+"""Seconds that a start waits for a storage."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +89,18 @@ class Certifier:
         self._stand_ins: dict[str, Certificate] = {}
         for one in self._wanted.values():
             self._keepers[one.name] = self._keeper(one)
+
+    async def load(self, patience: float = LOAD) -> None:
+        """Read what is stored before `run` does, or what `update` has added; `on_new` is not told, `current` gives it.
+
+        What cannot be read, or not in so many seconds, is left to `run`, which tells it.
+        """
+        reading = [asyncio.create_task(keeper.load()) for keeper in self._keepers.values() if keeper.current is None]
+        if reading:
+            _, late = await asyncio.wait(reading, timeout=patience)
+            for task in late:
+                task.cancel()
+        await asyncio.gather(*reading, return_exceptions=True)
 
     async def run(self) -> None:
         """Keep what is wanted, until cancelled."""

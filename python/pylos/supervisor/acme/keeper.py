@@ -113,6 +113,11 @@ class Keeper:
         self._hurried = _Hurried(self._fingerprint)
         self._wake.set()
 
+    async def load(self) -> None:
+        """Read what is stored, and take it as what is in use. Raises StorageError."""
+        self.state = await self._threads.run(self._storage.state, self.wanted.name)
+        self.current = await self._threads.run(self._storage.certificate, self.wanted.name)
+
     async def run(self) -> None:
         """Keep it until cancelled."""
         while True:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 import time
 from collections.abc import Callable
 from contextlib import asynccontextmanager, suppress
@@ -113,6 +114,47 @@ def test_the_first_that_gives_is_asked(tmp_path: Path, authorities: Authorities)
             await one.until(lambda: one.new)
             assert authorities.asked == ["first"]
             assert one.certifier.status()[0].as_json()["source"] == FIRST.directory
+
+    asyncio.run(story())
+
+
+def test_what_is_stored_is_there_at_the_start(tmp_path: Path, authorities: Authorities):
+    made = selfsigned(SHOP.domains, "shop")
+    stored = Certificate.read("shop", made.chain, made.key, FIRST.directory)
+    Storage(tmp_path).keep_certificate(stored)
+
+    async def story() -> None:
+        one = Running(tmp_path, SHOP, Wanted("other", ("other.test",), (FIRST,)))
+        assert one.certifier.current("shop") is None
+        await one.certifier.load()
+        assert (one.certifier.current("shop"), one.certifier.current("other")) == (stored, None)
+        task = asyncio.create_task(one.certifier.run())
+        await one.until(lambda: one.new)
+        assert [new.name for new in one.new] == ["other"], "who has loaded it need not be told"
+        task.cancel()
+
+    asyncio.run(story())
+    assert authorities.asked == ["first"]
+
+
+def test_a_start_waits_neither_for_a_storage_that_fails_nor_for_one_that_hangs(tmp_path: Path, monkeypatch):
+    released = threading.Event()
+
+    def read(path: Path) -> bytes | None:
+        if "other" not in path.name:
+            raise StorageError(f"{path} cannot be read")
+        released.wait(PATIENCE)
+        return None
+
+    monkeypatch.setattr(files, "read", read)
+
+    async def story() -> None:
+        one = Running(tmp_path, SHOP, Wanted("other", ("other.test",), (FIRST,)))
+        begun = time.monotonic()
+        await one.certifier.load(0.1)
+        assert time.monotonic() - begun < PATIENCE / 2
+        assert one.certifier.current("shop") is None
+        released.set()
 
     asyncio.run(story())
 
