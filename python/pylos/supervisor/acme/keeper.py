@@ -92,6 +92,8 @@ class Keeper:
         self.busy = False
         """Whether this machine is asking an authority right now."""
         self.storage_error: str | None = None
+        self.use_error: str | None = None
+        """Why what is in `current` was not taken into use; that is tried again."""
         self._means = means
         self._storage = means.issuer.storage
         self._threads = means.issuer.threads
@@ -99,6 +101,7 @@ class Keeper:
         self._hurried: _Hurried | None = None
         self._quiet_told = False
         self._unstored: Certificate | None = None
+        self._unused = False
         self._not_before = ("", 0.0)
         """What failed, and when it is tried again: holds even if that could not be stored."""
 
@@ -139,6 +142,12 @@ class Keeper:
 
     async def _turn(self) -> float:
         """Do what is to be done now; gives the seconds until there may be more."""
+        await self._offer()
+        wait = await self._kept()
+        return min(wait, self._means.pace.storage_retry) if self._unused else wait
+
+    async def _kept(self) -> float:
+        """Look, and work where something is due; gives the seconds until there may be more."""
         await self._look()
         if (wait := self._wait()) > 0:
             return min(wait, self._means.pace.look)
@@ -163,11 +172,24 @@ class Keeper:
     async def _use(self, certificate: Certificate) -> None:
         self.current = certificate
         self._not_before = ("", 0.0)
+        self._unused = True
+        await self._offer()
+
+    async def _offer(self) -> None:
+        """Let what is new be taken into use, as often as it takes."""
+        certificate = self.current
+        if certificate is None or not self._unused:
+            return
         try:
             await self._means.on_new(certificate)
         except Exception as error:  # noqa: BLE001, what others do with it must not end the keeping
             text = f"certificate {certificate.name} was not taken into use: {error!r}"
-            self._means.teller.error("certificate_unused", text, certificate=certificate.name)
+            if text != self.use_error:
+                again = f"\n      = tried again in {self._means.pace.storage_retry:.0f} s, and on"
+                self._means.teller.error("certificate_unused", text + again, certificate=certificate.name)
+            self.use_error = text
+        else:
+            self._unused, self.use_error = False, None
 
     def _wait(self) -> float:
         """Seconds until something is to be done under the lock; 0 or less is now."""

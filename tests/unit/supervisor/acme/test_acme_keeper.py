@@ -83,11 +83,15 @@ def refusing(retry_after: float | None = None) -> Callable[[Authority], Certific
 
 class Running:
     def __init__(self, folder: Path, *wanted: Wanted, **options: object) -> None:
-        self.lines, self.new = Lines(), []
+        self.lines, self.new, self.offered = Lines(), [], 0
+        self.has_room = True
         storage = Storage(folder)
         self.certifier = Certifier(storage, wanted, self.on_new, pace=PACE, teller=self.lines, **options)  # type: ignore[arg-type]
 
     async def on_new(self, certificate: Certificate) -> None:
+        self.offered += 1
+        if not self.has_room:
+            raise RuntimeError("no room")
         self.new.append(certificate)
 
     async def until(self, holds: Callable[[], object]) -> None:
@@ -260,19 +264,21 @@ def test_after_thirty_days_it_is_tried_in_silence(tmp_path: Path, authorities: A
     asyncio.run(story())
 
 
-def test_use_that_fails_does_not_end_it(tmp_path: Path, authorities: Authorities):
+def test_what_was_not_taken_into_use_is_offered_again(tmp_path: Path, authorities: Authorities):
     async def story() -> None:
-        one = Running(tmp_path, SHOP)
-
-        async def fails(_: Certificate) -> None:
-            raise RuntimeError("no room")
-
-        one.certifier = Certifier(Storage(tmp_path), (SHOP,), fails, pace=PACE, teller=one.lines)
-        task = asyncio.create_task(one.certifier.run())
-        await one.until(lambda: "certificate_unused" in one.lines.events())
-        assert not task.done()
-        assert one.certifier.current("shop") is not None
-        task.cancel()
+        async with running(tmp_path, SHOP) as one:
+            one.has_room = False
+            await one.until(lambda: one.offered >= 3)
+            status = one.certifier.status()[0]
+            assert (status.state, "no room" in (status.error or "")) == ("valid", True)
+            assert one.certifier.current("shop") is not None
+            assert one.lines.events().count("certificate_unused") == 1
+            one.has_room = True
+            await one.until(lambda: one.new)
+            await one.until(lambda: one.certifier.status()[0].error is None)
+            offered = one.offered
+            await asyncio.sleep(PACE.look * 2)
+            assert one.offered == offered, "once it is in use it is not offered any more"
 
     asyncio.run(story())
     assert authorities.asked == ["first"]
