@@ -5,7 +5,7 @@
     settings, domains        what is wanted, of whom
     certifier, keeper        a list of certificates; one certificate: look, wait, lock, renew
     schedule                 when: pure
-    issue                    one attempt at one authority: order, prove, fulfil
+    attempt, issue           the authorities in turn; at one of them: order, prove, fulfil
     client, network, wire    the protocol
     hints, errors            what went wrong, and what to do
     solver: http_01,         how a domain is proven

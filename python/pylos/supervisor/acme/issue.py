@@ -161,8 +161,9 @@ class Issuer:
         return found
 
 
-def _together(causes: list[ChallengeError]) -> AcmeError:
-    return causes[0] if len(causes) == 1 else AcmeError("\n".join(str(cause) for cause in causes))
+def _together(causes: list[ChallengeError]) -> ChallengeError:
+    first, *others = causes
+    return ChallengeError(first.fault, *others)
 
 
 class _FailedError(Exception):

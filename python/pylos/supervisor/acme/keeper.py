@@ -13,9 +13,10 @@ from typing import Protocol
 
 from pylos.supervisor.acme import schedule
 from pylos.supervisor.acme.answers import SEEN
+from pylos.supervisor.acme.attempt import Attempt, Local
 from pylos.supervisor.acme.certificate import Certificate
 from pylos.supervisor.acme.client import Client
-from pylos.supervisor.acme.errors import AcmeError, AuthorityError, StorageError
+from pylos.supervisor.acme.errors import AuthorityError, StorageError
 from pylos.supervisor.acme.issue import Issuer
 from pylos.supervisor.acme.locks import Held
 from pylos.supervisor.acme.records import StateRecord
@@ -36,13 +37,6 @@ class Teller(Protocol):
 
     def error(self, event: str, text: str, **fields: object) -> None:
         """Tell something that went wrong."""
-
-
-class Local(Protocol):
-    """The authority for development."""
-
-    async def issue(self, wanted: Wanted) -> Certificate:
-        """Make a certificate. Raises AcmeError."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -315,39 +309,28 @@ class Keeper:
 
     async def _renew(self) -> None:
         """Ask the authorities in turn; store what there is of it, or of the failure."""
-        wanted, now = self.wanted, self._means.now()
+        wanted = self.wanted
         # What cannot be stored is to be known before an authority is asked for what would be lost.
         await self._keep(self.state)
-        errors: list[str] = []
-        held_off = {url: until for url, until in self.state.held_off.items() if until > now}
-        for authority in [authority for authority in wanted.authorities if authority.directory not in held_off]:
-            if errors:
-                text = f"certificate {wanted.name}: {errors[-1]}\n      = the next authority is asked"
-                self._means.teller.warning("certificate_authority", text, certificate=wanted.name)
-            try:
-                certificate = await self._ask_for_certificate(wanted, authority)
-            except AcmeError as error:
-                errors.append(str(error))
-                if isinstance(error, AuthorityError) and error.fault.retry_after is not None:
-                    held_off[authority.directory] = schedule.held_off(self._means.now(), error.fault.retry_after)
-            except Exception as error:  # noqa: BLE001, what nobody has thought of is a failure too, and waited after
-                errors.append(f"{wanted.name}: {authority.directory} gave us an answer that we fail at: {error!r}")
-            else:
-                await self._got(wanted, certificate, held_off)
-                return
-        await self._failed(wanted, errors, held_off)
+        means, state = self._means, self.state
+        attempt = Attempt(
+            wanted=wanted,
+            current=self.current,
+            has_failed=bool(state.failures and state.about == about(wanted)),
+            held_off=dict(state.held_off),
+            issuer=means.issuer,
+            local=means.local,
+            now=means.now,
+            tell=self._tell,
+        )
+        certificate = await attempt.run()
+        if certificate is not None:
+            await self._got(wanted, certificate, attempt.held_off)
+        else:
+            await self._failed(wanted, attempt.errors, attempt.held_off)
 
-    async def _ask_for_certificate(self, wanted: Wanted, authority: Authority) -> Certificate:
-        if authority.is_local:
-            return await self._means.local.issue(wanted)
-        issuer = self._means.issuer
-        if authority.staging is not None and self.state.failures and self.state.about == about(wanted):
-            await issuer.issue(wanted, authority, url=authority.staging)
-        current = self.current
-        replaces = current.renewal_id if current is not None and current.source == authority.directory else None
-        if current is not None and not current.domains.intersection(wanted.domains):
-            replaces = None  # a certificate replaces one with which it shares a name (RFC 9773 section 5)
-        return await issuer.issue(wanted, authority, replaces=replaces)
+    def _tell(self, event: str, text: str) -> None:
+        self._means.teller.warning(event, f"certificate {self.wanted.name}: {text}", certificate=self.wanted.name)
 
     async def _got(self, wanted: Wanted, certificate: Certificate, held_off: dict[str, float]) -> None:
         """Use a new certificate, and store it; where that fails now it is done later, and not asked for again."""

@@ -26,7 +26,7 @@ from pylos.supervisor.acme import (
     files,
     selfsigned,
 )
-from pylos.supervisor.acme.errors import Fault
+from pylos.supervisor.acme.errors import ChallengeError, Fault, Problem
 from pylos.supervisor.acme.issue import Issuer
 from pylos.supervisor.acme.keeper import about
 from pylos.supervisor.acme.records import AnswerRecord, StateRecord
@@ -60,8 +60,16 @@ class Authorities:
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.asked: list[str] = []
         self.does: Callable[[Authority], Certificate | None] = lambda _: None
+        self.rehearses: Callable[[Authority], object] = lambda _: None
+        """The same at a staging directory."""
 
-        async def issue(_: Issuer, wanted: Wanted, authority: Authority, **__: object) -> Certificate:
+        async def issue(
+            _: Issuer, wanted: Wanted, authority: Authority, *, url: str | None = None, **__: object
+        ) -> Certificate:
+            if url is not None:
+                self.asked.append(f"{authority.name} staging")
+                self.rehearses(authority)
+                return selfsigned(wanted.domains, wanted.name)
             self.asked.append(authority.name)
             made = self.does(authority) or selfsigned(wanted.domains, wanted.name)
             return Certificate.read(wanted.name, made.chain, made.key, authority.directory)
@@ -193,6 +201,54 @@ def test_one_that_wants_to_be_left_alone_is(tmp_path: Path, authorities: Authori
             assert authorities.asked == [], "the next process knows it too"
 
     asyncio.run(story())
+
+
+STAGED = Authority("staged", "https://staged.test/dir", staging="https://staging.test/dir")
+LIMITED = Problem("urn:ietf:params:acme:error:rateLimited")
+REFUSED = Problem("urn:ietf:params:acme:error:unauthorized")
+
+
+@pytest.mark.parametrize(
+    "error, goes_on",
+    [
+        (AuthorityError(Fault("was not reached", STAGED.staging or "", reached=False)), True),
+        (AuthorityError(Fault("refused order", STAGED.staging or "", problem=LIMITED, retry_after=7200)), True),
+        (ChallengeError(Fault("did not accept http-01", STAGED.staging or "", problem=LIMITED)), True),
+        (TypeError("odd"), True),
+        (ChallengeError(Fault("did not accept http-01", STAGED.staging or "", problem=REFUSED)), False),
+        (ChallengeError(Fault("was not told: dns-01 failed here", STAGED.staging or "")), False),
+    ],
+)
+def test_of_staging_only_challenges_that_fail_stop(tmp_path: Path, authorities: Authorities, error, goes_on):
+    """What is wrong with staging itself is told, and its Retry-After is its own."""
+
+    def rehearse(_: Authority) -> None:
+        raise error
+
+    async def story() -> None:
+        authorities.does = refusing()
+        authorities.rehearses = rehearse
+        async with running(tmp_path, Wanted("shop", ("shop.test",), (STAGED,))) as one:
+            await one.until(lambda: one.certifier.status()[0].failures)
+            authorities.does = lambda _: None
+            await one.until(lambda: "staged staging" in authorities.asked)
+            if goes_on:
+                await one.until(lambda: one.new)
+                assert "certificate_staging" in one.lines.events()
+                held_off = Storage(tmp_path).state("shop").held_off
+                assert held_off.keys() == (
+                    {STAGED.staging} if getattr(error, "fault", None) and error.fault.retry_after else set()
+                )
+            else:
+                await one.until(lambda: authorities.asked.count("staged staging") >= 2)
+                assert authorities.asked.count("staged") == 1
+
+    asyncio.run(story())
+
+
+def test_causes_that_are_several_are_told_together():
+    several = ChallengeError(Fault("one", "here"), ChallengeError(Fault("two", "here")))
+    assert str(several) == "here one\nhere two"
 
 
 def test_failures_of_something_else_do_not_count(tmp_path: Path, authorities: Authorities):
