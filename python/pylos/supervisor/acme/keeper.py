@@ -145,13 +145,14 @@ class Keeper:
         await self._look()
         if (wait := self._wait()) > 0:
             return min(wait, self._means.pace.look)
-        held = await self._threads.run(self._storage.locks.take, self._lock)
-        if held is None:
-            return self._means.pace.lock_poll
-        try:
-            await self._while_held(held)
-        finally:
-            await asyncio.shield(self._threads.run(held.release))
+        async with self._means.at_once:  # before the lock: who waits here keeps no other machine from it
+            held = await self._threads.run(self._storage.locks.take, self._lock)
+            if held is None:
+                return self._means.pace.lock_poll
+            try:
+                await self._while_held(held)
+            finally:
+                await asyncio.shield(self._threads.run(held.release))
         return min(max(self._wait(), 0.0), self._means.pace.look)
 
     async def _look(self) -> None:
@@ -271,14 +272,12 @@ class Keeper:
         await self._look()
         await self._store()
         if self._asks and (self.state.window_of != self._fingerprint or self.state.window_ask_at <= self._means.now()):
-            async with self._means.at_once:
-                await self._ask()
+            await self._ask()
         if not self._hurry and self._due(self.state) > self._means.now():
             return
-        async with self._means.at_once:
-            self.busy = True
-            self._hurried = None
-            await self._renew()
+        self.busy = True
+        self._hurried = None
+        await self._renew()
 
     async def _ask(self) -> None:
         """Ask when the authority wants the certificate to be renewed. Without an answer, the one before holds."""

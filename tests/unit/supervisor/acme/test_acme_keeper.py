@@ -26,6 +26,7 @@ from pylos.supervisor.acme import (
     files,
     selfsigned,
 )
+from pylos.supervisor.acme.certifier import AT_ONCE
 from pylos.supervisor.acme.errors import ChallengeError, Fault, Problem
 from pylos.supervisor.acme.issue import Issuer
 from pylos.supervisor.acme.keeper import about
@@ -297,6 +298,28 @@ def test_a_lock_that_is_held_is_waited_for(tmp_path: Path, authorities: Authorit
             assert authorities.asked == []
             held.release()
             await one.until(lambda: one.new)
+
+    asyncio.run(story())
+
+
+def test_who_waits_for_its_turn_has_no_lock(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """Else other machines, which have turns to give, would wait for this one."""
+    begun = []
+
+    async def issue(_: Issuer, wanted: Wanted, *__: object, **___: object) -> Certificate:
+        begun.append(wanted.name)
+        await asyncio.sleep(PATIENCE)
+        raise AssertionError("not reached")
+
+    monkeypatch.setattr(Issuer, "issue", issue)
+    many = [Wanted(f"shop{number}", ("shop.test",), (FIRST,)) for number in range(AT_ONCE + 1)]
+
+    async def story() -> None:
+        async with running(tmp_path, *many) as one:
+            await one.until(lambda: len(begun) == AT_ONCE)
+            await asyncio.sleep(PACE.lock_poll * 3)
+            (waiting,) = {wanted.name for wanted in many} - {*begun}
+            assert Storage(tmp_path).locks.take(f"certificate {waiting}") is not None
 
     asyncio.run(story())
 
