@@ -24,6 +24,8 @@ from pylos.supervisor.acme.schedule import Backoff, Life
 from pylos.supervisor.acme.settings import Authority, Wanted
 
 OnNew = Callable[[Certificate], Awaitable[None]]
+ATTEMPT = 600.0
+"""Seconds after which an attempt that was begun is nothing to wait for any more."""
 
 
 class Teller(Protocol):
@@ -144,7 +146,7 @@ class Keeper:
         """Look, and work where something is due; gives the seconds until there may be more."""
         await self._look()
         if (wait := self._wait()) > 0:
-            return min(wait, self._means.pace.look)
+            return min(wait, self._means.pace.lock_poll if self._is_awaited else self._means.pace.look)
         async with self._means.at_once:  # before the lock: who waits here keeps no other machine from it
             held = await self._threads.run(self._storage.locks.take, self._lock)
             if held is None:
@@ -200,6 +202,12 @@ class Keeper:
         return self._hurried is not None and self._hurried.fingerprint == self._fingerprint
 
     @property
+    def _is_awaited(self) -> bool:
+        """Whether another machine may be about to store something."""
+        tried = self.state.tried_at
+        return self.state.is_open and tried is not None and self._means.now() - tried < ATTEMPT
+
+    @property
     def _lock(self) -> str:
         return f"certificate {self.wanted.name}"
 
@@ -232,7 +240,7 @@ class Keeper:
     def _due(self, state: StateRecord) -> float:
         what = about(self.wanted)
         # Without failures it is said of a certificate that was new: where that is gone it says nothing.
-        counts = state.about == what and (state.failures or self._is_right)
+        counts = state.about == what and (state.failures or state.is_open or self._is_right)
         after = state.next_try if counts else 0.0
         if self._not_before[0] == what:
             after = max(after, self._not_before[1])
@@ -279,6 +287,20 @@ class Keeper:
         self._hurried = None
         await self._renew()
 
+    async def _begin(self, wanted: Wanted) -> None:
+        """Write down that an attempt begins, and when the next one may if this process does not live to say more."""
+        now, before = self._means.now(), self.state
+        same = before.about == about(wanted)
+        failures = before.failures + before.is_open if same else 0
+        first = before.first_failure if same and before.first_failure is not None else now
+        following = self._retry(now, failures + 1)
+        said = {"failures": failures, "first_failure": first, "next_try": following, "is_open": True, "tried_at": now}
+        await self._keep(before.model_copy(update=said | {"about": about(wanted)}))
+
+    def _retry(self, now: float, failures: int) -> float:
+        ends = None if self.current is None else self.current.ends
+        return schedule.retry(now, failures, self._means.chance(), self._means.pace.backoff, ends)
+
     async def _ask(self) -> None:
         """Ask when the authority wants the certificate to be renewed. Without an answer, the one before holds."""
         current = self.current
@@ -308,14 +330,14 @@ class Keeper:
 
     async def _renew(self) -> None:
         """Ask the authorities in turn; store what there is of it, or of the failure."""
-        wanted = self.wanted
+        wanted, means = self.wanted, self._means
         # What cannot be stored is to be known before an authority is asked for what would be lost.
-        await self._keep(self.state)
-        means, state = self._means, self.state
+        await self._begin(wanted)
+        state = self.state
         attempt = Attempt(
             wanted=wanted,
             current=self.current,
-            has_failed=bool(state.failures and state.about == about(wanted)),
+            has_failed=state.failures > 0,
             held_off=dict(state.held_off),
             issuer=means.issuer,
             local=means.local,
@@ -353,15 +375,13 @@ class Keeper:
     async def _failed(self, wanted: Wanted, errors: list[str], held_off: dict[str, float]) -> None:
         """Remember a failure, and when to try again: not before one authority may be asked."""
         now, before = self._means.now(), self.state
-        same = before.about == about(wanted)
-        failures = (before.failures if same else 0) + bool(errors)
-        first = before.first_failure if same and before.first_failure is not None else now
-        ends = None if self.current is None else self.current.ends
-        following = schedule.retry(now, failures, self._means.chance(), self._means.pace.backoff, ends)
+        failures = before.failures + bool(errors)
+        first = before.first_failure or now
+        following = self._retry(now, failures)
         following = max(following, min(held_off.get(authority.directory, 0.0) for authority in wanted.authorities))
-        said = {"failures": failures, "first_failure": first, "next_try": following, "held_off": held_off}
+        said = {"failures": failures, "next_try": following, "held_off": held_off, "is_open": False}
         said |= {"error": "\n".join(errors), "error_at": now} if errors else {}
-        self.state = before.model_copy(update=said | {"about": about(wanted)})
+        self.state = before.model_copy(update=said)
         self._not_before = (about(wanted), following)
         if errors:
             self._tell_failure(now, first, following)

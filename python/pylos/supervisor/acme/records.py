@@ -56,6 +56,10 @@ class StateRecord(Record):
     about: str | None = None
     """A digest of what was wanted when it failed: for something else, failures do not count."""
     failures: int = Field(default=0, ge=0)
+    tried_at: float | None = None
+    """When the last attempt began."""
+    is_open: bool = False
+    """It is under way, or who made it has died: then it counts as failed, and `next_try` was written when it began."""
     first_failure: float | None = None
     next_try: float = 0.0
     """Not before this, unless somebody asks for it."""

@@ -533,6 +533,65 @@ def test_a_machine_that_died_at_work_is_followed(tmp_path: Path, authorities: Au
     assert authorities.asked == ["first"]
 
 
+def test_an_attempt_that_a_process_did_not_survive_has_failed(tmp_path: Path, authorities: Authorities, monkeypatch):
+    """Else one that dies of it would ask again at each start."""
+    begun = asyncio.Event()
+
+    async def issue(*_: object, **__: object) -> Certificate:
+        begun.set()
+        await asyncio.sleep(PATIENCE)
+        raise AssertionError("not reached")
+
+    real = Issuer.issue
+    pace = Pace(Backoff(first=3600, longest=86400), look=0.2, lock_poll=0.02)
+
+    async def story() -> None:
+        for died in range(3):
+            monkeypatch.setattr(Issuer, "issue", issue)
+            begun.clear()
+            one = Running(tmp_path, SHOP)
+            one.certifier = Certifier(Storage(tmp_path), (SHOP,), one.on_new, pace=pace, teller=one.lines)
+            task = asyncio.create_task(one.certifier.run())
+            await asyncio.wait_for(begun.wait(), PATIENCE)
+            assert one.certifier.status()[0].failures == died
+            task.cancel()
+            monkeypatch.setattr(Issuer, "issue", real)
+            async with running(tmp_path, SHOP) as following:
+                await following.until(lambda: following.certifier.status()[0].next_step)
+                wait = following.certifier.status()[0].next_step - time.time()
+                assert 3590 * 2**died < wait < 3600 * 2**died * 1.2
+            assert authorities.asked == []
+            state = Storage(tmp_path).state("shop")
+            Storage(tmp_path).keep_state(state.model_copy(update={"next_try": 0.0}))
+        async with running(tmp_path, SHOP) as following:
+            await following.until(lambda: following.new)
+            assert Storage(tmp_path).state("shop").is_open is False
+
+    asyncio.run(story())
+    assert authorities.asked == ["first"]
+
+
+def test_what_another_machine_is_about_to_store_is_looked_for(tmp_path: Path, authorities: Authorities):
+    """It has begun, and would try again in an hour only if it failed."""
+    now = time.time()
+    begun = StateRecord(name="shop", about=about(SHOP), is_open=True, tried_at=now, next_try=now + 3600)
+    Storage(tmp_path).keep_state(begun)
+    pace = Pace(look=3600, lock_poll=0.02)
+
+    async def story() -> None:
+        one = Running(tmp_path, SHOP)
+        one.certifier = Certifier(Storage(tmp_path), (SHOP,), one.on_new, pace=pace, teller=one.lines)
+        task = asyncio.create_task(one.certifier.run())
+        await one.until(lambda: one.certifier.status()[0].next_step > now)
+        made = selfsigned(SHOP.domains, "shop")
+        Storage(tmp_path).keep_certificate(Certificate.read("shop", made.chain, made.key, FIRST.directory))
+        await one.until(lambda: one.new)
+        task.cancel()
+
+    asyncio.run(story())
+    assert authorities.asked == []
+
+
 def test_work_ends_with_the_lock(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     """Who was away for too long gives up what it was about."""
     begun, ended = asyncio.Event(), []
