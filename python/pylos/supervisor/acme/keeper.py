@@ -78,6 +78,15 @@ class _Hurried:
     fingerprint: str | None
 
 
+@dataclass(slots=True)
+class _Own:
+    """What has failed here: it holds even if it could not be stored, and whatever other machines store."""
+
+    about: str = ""
+    failures: int = 0
+    next_try: float = 0.0
+
+
 class Keeper:
     """Keeps the certificate of one name."""
 
@@ -98,13 +107,15 @@ class Keeper:
         self._quiet_told = False
         self._unstored: Certificate | None = None
         self._unused = False
-        self._not_before = ("", 0.0)
-        """What failed, and when it is tried again: holds even if that could not be stored."""
+        self._own = _Own()
+        self._forgives = 0.0
 
     def update(self, wanted: Wanted, means: Means) -> None:
         """Keep something else under the same name; what there is stays in use until then."""
         if wanted != self.wanted:
             self.wanted, self._means = wanted, means
+            # It may be what was wrong that has changed: a secret, say.
+            self._own, self._forgives = _Own(), means.now()
             self._wake.set()
 
     def hurry(self) -> None:
@@ -168,7 +179,8 @@ class Keeper:
 
     async def _use(self, certificate: Certificate) -> None:
         self.current = certificate
-        self._not_before = ("", 0.0)
+        if self._is_right:
+            self._own = _Own()
         self._unused = True
         await self._offer()
 
@@ -238,17 +250,20 @@ class Keeper:
         return current is not None and current.covers(self.wanted.domains) and current.source in sources
 
     def _due(self, state: StateRecord) -> float:
-        what = about(self.wanted)
         # Without failures it is said of a certificate that was new: where that is gone it says nothing.
-        counts = state.about == what and (state.failures or state.is_open or self._is_right)
+        counts = self._counts(state) and (state.failures or state.is_open or self._is_right)
         after = state.next_try if counts else 0.0
-        if self._not_before[0] == what:
-            after = max(after, self._not_before[1])
+        if self._own.about == about(self.wanted):
+            after = max(after, self._own.next_try)
         if self.current is None or not self._is_right:
             return after
         life = Life(self.current.begins, self.current.ends)
         window = state.window if state.window_of == self.current.fingerprint else None
         return max(schedule.renewal(life, self.current.fraction, window), after)
+
+    def _counts(self, state: StateRecord) -> bool:
+        """Whether what is stored is about what is wanted, and not about what was put right since."""
+        return state.about == about(self.wanted) and (state.tried_at is None or state.tried_at > self._forgives)
 
     async def _while_held(self, held: Held) -> None:
         """Work as long as the lock is ours."""
@@ -290,8 +305,10 @@ class Keeper:
     async def _begin(self, wanted: Wanted) -> None:
         """Write down that an attempt begins, and when the next one may if this process does not live to say more."""
         now, before = self._means.now(), self.state
-        same = before.about == about(wanted)
+        same = self._counts(before)
         failures = before.failures + before.is_open if same else 0
+        if self._own.about == about(wanted):
+            failures = max(failures, self._own.failures)
         first = before.first_failure if same and before.first_failure is not None else now
         following = self._retry(now, failures + 1)
         said = {"failures": failures, "first_failure": first, "next_try": following, "is_open": True, "tried_at": now}
@@ -382,7 +399,8 @@ class Keeper:
         said = {"failures": failures, "next_try": following, "held_off": held_off, "is_open": False}
         said |= {"error": "\n".join(errors), "error_at": now} if errors else {}
         self.state = before.model_copy(update=said)
-        self._not_before = (about(wanted), following)
+        if wanted == self.wanted:  # else something else is wanted by now
+            self._own = _Own(about(wanted), failures, following)
         if errors:
             self._tell_failure(now, first, following)
         await self._keep(self.state)
@@ -405,7 +423,10 @@ class Keeper:
 
 
 def about(wanted: Wanted) -> str:
-    """Give a digest of what failures are about: with other domains, authorities or challenges they count no more."""
-    return hashlib.sha256(
-        repr((wanted.domains, wanted.authorities, wanted.challenges, wanted.dns)).encode()
-    ).hexdigest()[:16]
+    """Give a digest of what failures are about: with other domains, authorities or challenges they count no more.
+
+    Not of what may differ among machines that want the same: paths, resolvers, an address for letters.
+    """
+    directories = tuple(authority.directory for authority in wanted.authorities)
+    what = repr((wanted.domains, directories, wanted.challenges))
+    return hashlib.sha256(what.encode()).hexdigest()[:16]

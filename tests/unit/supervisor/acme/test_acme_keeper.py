@@ -18,6 +18,7 @@ from pylos.supervisor.acme import (
     Backoff,
     Certificate,
     Certifier,
+    ExternalAccount,
     Pace,
     SettingsError,
     Storage,
@@ -95,7 +96,8 @@ class Running:
         self.lines, self.new, self.offered = Lines(), [], 0
         self.has_room = True
         storage = Storage(folder)
-        self.certifier = Certifier(storage, wanted, self.on_new, pace=PACE, teller=self.lines, **options)  # type: ignore[arg-type]
+        given = {"pace": PACE, "teller": self.lines, **options}
+        self.certifier = Certifier(storage, wanted, self.on_new, **given)  # type: ignore[arg-type]
 
     async def on_new(self, certificate: Certificate) -> None:
         self.offered += 1
@@ -261,6 +263,50 @@ def test_failures_of_something_else_do_not_count(tmp_path: Path, authorities: Au
 
     asyncio.run(story())
     assert authorities.asked == ["first"]
+
+
+def test_failures_are_about_what_is_wanted_and_not_about_this_machine(tmp_path: Path):
+    here = Authority("here", FIRST.directory, email="me@shop.test", ca=tmp_path / "ca.pem")
+    assert about(Wanted("shop", ("shop.test",), (here, SECOND))) == about(SHOP)
+    others = [
+        Wanted("shop", ("shop.test", "www.shop.test"), (FIRST, SECOND)),
+        Wanted("shop", ("shop.test",), (FIRST,)),
+        Wanted("shop", ("shop.test",), (FIRST, SECOND), challenges=("http-01",)),
+    ]
+    assert about(SHOP) not in map(about, others)
+
+
+def test_what_other_machines_write_does_not_shorten_the_wait(tmp_path: Path, authorities: Authorities):
+    """One that wants something else fails too, and each writes its own failure in place of the other one's."""
+    authorities.does = refusing()
+
+    async def story() -> None:
+        async with running(tmp_path, SHOP, pace=Pace(Backoff(0.02, 3600), look=0.01, lock_poll=0.02)) as one:
+            for failures in range(1, 5):
+                await one.until(lambda failures=failures: one.certifier.status()[0].failures == failures)
+                Storage(tmp_path).keep_state(StateRecord(name="shop", about="another machine", failures=1))
+
+    asyncio.run(story())
+
+
+def test_what_was_put_right_is_tried_at_once(tmp_path: Path, authorities: Authorities):
+    """A secret, say: it is no part of what failures are about."""
+    authorities.does = refusing()
+    wrong = Authority("first", FIRST.directory, eab=ExternalAccount("kid", "d3Jvbmc"))
+    right = Authority("first", FIRST.directory, eab=ExternalAccount("kid", "cmlnaHQ"))
+
+    async def story() -> None:
+        async with running(tmp_path, Wanted("shop", ("shop.test",), (wrong,)), pace=Pace(Backoff(3600))) as one:
+            await one.until(lambda: one.certifier.status()[0].error)
+            authorities.does = lambda _: None
+            one.certifier.update([Wanted("shop", ("shop.test",), (wrong,))])
+            await asyncio.sleep(PACE.look)
+            assert not one.new, "the same is no news"
+            one.certifier.update([Wanted("shop", ("shop.test",), (right,))])
+            await one.until(lambda: one.new)
+
+    asyncio.run(story())
+    assert authorities.asked == ["first"] * 2
 
 
 def test_what_others_have_stored_is_used(tmp_path: Path, authorities: Authorities):
