@@ -20,7 +20,7 @@ from pylos.supervisor.acme.errors import AuthorityError, StorageError
 from pylos.supervisor.acme.issue import Issuer
 from pylos.supervisor.acme.locks import Held
 from pylos.supervisor.acme.records import StateRecord
-from pylos.supervisor.acme.schedule import Backoff, Life
+from pylos.supervisor.acme.schedule import Backoff, Life, credible
 from pylos.supervisor.acme.settings import Authority, Wanted
 
 OnNew = Callable[[Certificate], Awaitable[None]]
@@ -125,7 +125,7 @@ class Keeper:
 
     async def load(self) -> None:
         """Read what is stored, and take it as what is in use. Raises StorageError."""
-        self.state = await self._threads.run(self._storage.state, self.wanted.name)
+        self.state = await self._stored_state()
         self.current = await self._threads.run(self._storage.certificate, self.wanted.name)
 
     async def run(self) -> None:
@@ -173,9 +173,21 @@ class Keeper:
         if self._unstored is not None:
             return  # what is stored is older
         found = await self._threads.run(self._storage.certificate, self.wanted.name)
-        self.state = await self._threads.run(self._storage.state, self.wanted.name)
+        self.state = await self._stored_state()
         if found is not None and (self.current is None or found.fingerprint != self.current.fingerprint):
             await self._use(found)
+
+    async def _stored_state(self) -> StateRecord:
+        """Read what all machines know, without times that cannot be."""
+        state = await self._threads.run(self._storage.state, self.wanted.name)
+        now, longest = self._means.now(), max(self._means.pace.backoff.longest, schedule.HOUR)
+        held_off = {url: credible(now, until, schedule.HELD_OFF) for url, until in state.held_off.items()}
+        said = {
+            "held_off": {url: until for url, until in held_off.items() if until > now},
+            "next_try": credible(now, state.next_try, longest),
+            "window_ask_at": credible(now, state.window_ask_at, schedule.ASK_LATEST),
+        }
+        return state.model_copy(update=said)
 
     async def _use(self, certificate: Certificate) -> None:
         self.current = certificate
@@ -255,11 +267,16 @@ class Keeper:
         after = state.next_try if counts else 0.0
         if self._own.about == about(self.wanted):
             after = max(after, self._own.next_try)
+        after = max(after, self._held_off(state))
         if self.current is None or not self._is_right:
             return after
         life = Life(self.current.begins, self.current.ends)
         window = state.window if state.window_of == self.current.fingerprint else None
         return max(schedule.renewal(life, self.current.fraction, window), after)
+
+    def _held_off(self, state: StateRecord) -> float:
+        """Say until when no authority may be asked."""
+        return min(state.held_off.get(authority.directory, 0.0) for authority in self.wanted.authorities)
 
     def _counts(self, state: StateRecord) -> bool:
         """Whether what is stored is about what is wanted, and not about what was put right since."""
@@ -395,7 +412,6 @@ class Keeper:
         failures = before.failures + bool(errors)
         first = before.first_failure or now
         following = self._retry(now, failures)
-        following = max(following, min(held_off.get(authority.directory, 0.0) for authority in wanted.authorities))
         said = {"failures": failures, "next_try": following, "held_off": held_off, "is_open": False}
         said |= {"error": "\n".join(errors), "error_at": now} if errors else {}
         self.state = before.model_copy(update=said)

@@ -12,7 +12,7 @@ Kind = Literal["http-01", "tls-alpn-01", "dns-01"]
 class Record(BaseModel):
     """The base: no conversions; keys of later versions are passed over."""
 
-    model_config = ConfigDict(frozen=True, strict=True, extra="ignore", hide_input_in_errors=True)
+    model_config = ConfigDict(frozen=True, strict=True, extra="ignore", hide_input_in_errors=True, allow_inf_nan=False)
     format: Literal[1] = 1
 
 

@@ -488,9 +488,37 @@ def test_one_that_is_left_alone_is_not_looked_at_all_the_time(tmp_path: Path, au
     async def story() -> None:
         async with running(tmp_path, SHOP) as one:
             await one.until(lambda: one.certifier.status()[0].next_step == until)
-            generation = len(list(next((tmp_path / "locks").iterdir()).iterdir()))
             await asyncio.sleep(PACE.look * 3)
-            assert len(list(next((tmp_path / "locks").iterdir()).iterdir())) == generation == 1
+            assert not (tmp_path / "locks").exists()
+
+    asyncio.run(story())
+    assert authorities.asked == []
+
+
+@pytest.mark.parametrize("key", ["next_try", "held_off", "window_ask_at"])
+def test_a_clock_that_was_wrong_keeps_nobody_waiting(tmp_path: Path, authorities: Authorities, key):
+    """It ran ahead by years when that was written."""
+    ahead = time.time() + 5 * 365 * 86400
+    said = {"held_off": {FIRST.directory: ahead, SECOND.directory: ahead}} if key == "held_off" else {key: ahead}
+    Storage(tmp_path).keep_state(StateRecord(name="shop", about=about(SHOP), failures=3, **said))
+
+    async def story() -> None:
+        async with running(tmp_path, SHOP) as one:
+            await one.until(lambda: one.new)
+
+    asyncio.run(story())
+    assert authorities.asked == ["first"]
+
+
+def test_an_authority_that_wants_a_week_gets_it(tmp_path: Path, authorities: Authorities):
+    """Its machine's clock is some minutes ahead."""
+    until = time.time() + 7 * 86400 + 300
+    Storage(tmp_path).keep_state(StateRecord(name="shop", held_off={FIRST.directory: until, SECOND.directory: until}))
+
+    async def story() -> None:
+        async with running(tmp_path, SHOP) as one:
+            await one.until(lambda: one.certifier.status()[0].next_step == until)
+            await asyncio.sleep(PACE.look * 2)
 
     asyncio.run(story())
     assert authorities.asked == []
@@ -595,14 +623,13 @@ def test_an_attempt_that_a_process_did_not_survive_has_failed(tmp_path: Path, au
         for died in range(3):
             monkeypatch.setattr(Issuer, "issue", issue)
             begun.clear()
-            one = Running(tmp_path, SHOP)
-            one.certifier = Certifier(Storage(tmp_path), (SHOP,), one.on_new, pace=pace, teller=one.lines)
+            one = Running(tmp_path, SHOP, pace=pace)
             task = asyncio.create_task(one.certifier.run())
             await asyncio.wait_for(begun.wait(), PATIENCE)
             assert one.certifier.status()[0].failures == died
             task.cancel()
             monkeypatch.setattr(Issuer, "issue", real)
-            async with running(tmp_path, SHOP) as following:
+            async with running(tmp_path, SHOP, pace=pace) as following:
                 await following.until(lambda: following.certifier.status()[0].next_step)
                 wait = following.certifier.status()[0].next_step - time.time()
                 assert 3590 * 2**died < wait < 3600 * 2**died * 1.2
@@ -625,8 +652,7 @@ def test_what_another_machine_is_about_to_store_is_looked_for(tmp_path: Path, au
     pace = Pace(look=3600, lock_poll=0.02)
 
     async def story() -> None:
-        one = Running(tmp_path, SHOP)
-        one.certifier = Certifier(Storage(tmp_path), (SHOP,), one.on_new, pace=pace, teller=one.lines)
+        one = Running(tmp_path, SHOP, pace=pace)
         task = asyncio.create_task(one.certifier.run())
         await one.until(lambda: one.certifier.status()[0].next_step > now)
         made = selfsigned(SHOP.domains, "shop")

@@ -93,6 +93,11 @@ def test_an_authority_is_left_alone(said, expected):
     assert schedule.held_off(100, said) == 100 + expected
 
 
+@pytest.mark.parametrize("at, given", [(0, 0), (200, 200), (100 + DAY + HOUR, 100 + DAY + HOUR), (102 + DAY + HOUR, 0)])
+def test_what_no_clock_that_is_right_has_said_says_nothing(at, given):
+    assert schedule.credible(100, at, DAY) == given
+
+
 def test_failures_are_told_for_thirty_days():
     assert schedule.is_loud(29 * DAY, 0)
     assert not schedule.is_loud(31 * DAY, 0)
