@@ -107,6 +107,8 @@ class Keeper:
         self._quiet_told = False
         self._unstored: Certificate | None = None
         self._unused = False
+        self._is_gone = False
+        """What is in use, and right, is not stored any more: it is stored again."""
         self._own = _Own()
         self._forgives = 0.0
 
@@ -174,8 +176,18 @@ class Keeper:
             return  # what is stored is older
         found = await self._threads.run(self._storage.certificate, self.wanted.name)
         self.state = await self._stored_state()
-        if found is not None and (self.current is None or found.fingerprint != self.current.fingerprint):
+        self._is_gone = found is None and self._is_right
+        if found is not None and self._is_better(found):
             await self._use(found)
+
+    def _is_better(self, found: Certificate) -> bool:
+        """Whether what is stored is to be used: not what is older, or for something else than what is in use."""
+        current = self.current
+        if current is None or found.fingerprint == current.fingerprint:
+            return current is None
+        if self._fits(found) != self._fits(current):
+            return self._fits(found)
+        return found.begins > current.begins or found.ends > current.ends
 
     async def _stored_state(self) -> StateRecord:
         """Read what all machines know, without times that cannot be."""
@@ -215,7 +227,7 @@ class Keeper:
     def _wait(self) -> float:
         """Seconds until something is to be done under the lock; 0 or less is now."""
         now = self._means.now()
-        if self._hurry or self._unstored is not None:
+        if self._hurry or self._is_gone or self._unstored is not None:
             return 0.0
         ask = self.state.window_ask_at if self._asks and self.state.window_of == self._fingerprint else now
         return min(self._due(self.state), ask if self._asks else float("inf")) - now
@@ -257,9 +269,11 @@ class Keeper:
     @property
     def _is_right(self) -> bool:
         """Whether what is in use is what is wanted."""
+        return self.current is not None and self._fits(self.current)
+
+    def _fits(self, certificate: Certificate) -> bool:
         sources = {authority.directory for authority in self.wanted.authorities}
-        current = self.current
-        return current is not None and current.covers(self.wanted.domains) and current.source in sources
+        return certificate.covers(self.wanted.domains) and certificate.source in sources
 
     def _due(self, state: StateRecord) -> float:
         # Without failures it is said of a certificate that was new: where that is gone it says nothing.
@@ -310,6 +324,8 @@ class Keeper:
     async def _work(self) -> None:
         """Look again, since another one may have had the lock until now; then do what is due."""
         await self._look()
+        if self._is_gone:
+            self._unstored = self.current
         await self._store()
         if self._asks and (self.state.window_of != self._fingerprint or self.state.window_ask_at <= self._means.now()):
             await self._ask()
@@ -404,7 +420,7 @@ class Keeper:
         if self._unstored is not None:
             await self._threads.run(self._storage.keep_certificate, self._unstored)
             await self._keep(self.state)
-            self._unstored = None
+            self._unstored, self._is_gone = None, False
 
     async def _failed(self, wanted: Wanted, errors: list[str], held_off: dict[str, float]) -> None:
         """Remember a failure, and when to try again: not before one authority may be asked."""

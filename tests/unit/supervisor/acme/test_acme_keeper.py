@@ -324,6 +324,53 @@ def test_what_others_have_stored_is_used(tmp_path: Path, authorities: Authoritie
     asyncio.run(story())
 
 
+def stored(folder: Path, domains: tuple[str, ...], days: float) -> Certificate:
+    """Store a certificate that began so many days from now."""
+    made = selfsigned(domains, "shop", lambda: time.time() + days * 86400)
+    found = Certificate.read("shop", made.chain, made.key, FIRST.directory)
+    Storage(folder).keep_certificate(found)
+    return found
+
+
+def test_what_vanishes_is_stored_again(tmp_path: Path, authorities: Authorities):
+    async def story() -> None:
+        async with running(tmp_path, SHOP) as one:
+            await one.until(lambda: one.new)
+            next((tmp_path / "certificates").iterdir()).unlink()
+            await one.until(lambda: Storage(tmp_path).certificate("shop") == one.new[0])
+            assert len(one.new) == 1
+
+    asyncio.run(story())
+    assert authorities.asked == ["first"]
+
+
+@pytest.mark.parametrize(
+    "domains, days, taken",
+    [
+        (SHOP.domains, 1, True),
+        (SHOP.domains, -1, False),
+        (("other.test",), 1, False),
+        (("shop.test", "www.shop.test"), 1, True),
+    ],
+)
+@pytest.mark.usefixtures("authorities")
+def test_what_is_older_or_for_something_else_is_not_taken(tmp_path: Path, domains, days, taken):
+    """Somebody has brought back a copy, or another machine wants something else."""
+
+    async def story() -> None:
+        first = stored(tmp_path, SHOP.domains, 0)
+        async with running(tmp_path, SHOP) as one:
+            await one.until(lambda: one.new == [first])
+            second = stored(tmp_path, domains, days)
+            if taken:
+                await one.until(lambda: one.new == [first, second])
+            else:
+                await asyncio.sleep(PACE.look * 3)
+                assert one.new == [first]
+
+    asyncio.run(story())
+
+
 def test_many_machines_ask_once(tmp_path: Path, authorities: Authorities):
     async def story() -> None:
         async with running(tmp_path, SHOP) as a, running(tmp_path, SHOP) as b, running(tmp_path, SHOP) as c:
