@@ -185,7 +185,7 @@ class Certifier:
             source=None if current is None else current.source,
             issuer=None if current is None else current.issuer,
             failures=state.failures,
-            error=keeper.storage_error or keeper.use_error or state.error,
+            error=keeper.storage_error or keeper.use_error or keeper.contention or state.error,
             error_at=state.error_at,
             next_step=keeper.next_step,
         )

@@ -99,6 +99,8 @@ class Keeper:
         self.storage_error: str | None = None
         self.use_error: str | None = None
         """Why what is in `current` was not taken into use; that is tried again."""
+        self.contention: str | None = None
+        """Who keeps us from having what is wanted."""
         self._means = means
         self._storage = means.issuer.storage
         self._threads = means.issuer.threads
@@ -107,6 +109,7 @@ class Keeper:
         self._quiet_told = False
         self._unstored: Certificate | None = None
         self._unused = False
+        self._told_of: str | None = None
         self._is_gone = False
         """What is in use, and right, is not stored any more: it is stored again."""
         self._own = _Own()
@@ -179,6 +182,24 @@ class Keeper:
         self._is_gone = found is None and self._is_right
         if found is not None and self._is_better(found):
             await self._use(found)
+        self._tell_contention(found)
+
+    def _tell_contention(self, found: Certificate | None) -> None:
+        """Tell, once for each, of certificates for something else that keep coming."""
+        self.contention = None
+        if found is None or self._fits(found) or self._contended(self.state) == 0.0:
+            return
+        if not self._is_right and self._contended(self.state) <= self._means.now():
+            return  # it was wanted before, and is followed now
+        told = (
+            f"what is stored is for {', '.join(sorted(found.domains))} from {found.source}: another machine with this "
+            "storage wants that under the same name, or this one did a short time ago"
+        )
+        self.contention = f"certificate {self.wanted.name}: {told}" if not self._is_right else None
+        if self._told_of != found.fingerprint:
+            self._told_of = found.fingerprint
+            hint = "give certificates of different domains or authorities different names"
+            self._tell("certificate_contended", f"{told}\n      = {hint}")
 
     def _is_better(self, found: Certificate) -> bool:
         """Whether what is stored is to be used: not what is older, or for something else than what is in use."""
@@ -197,6 +218,7 @@ class Keeper:
         said = {
             "held_off": {url: until for url, until in held_off.items() if until > now},
             "next_try": credible(now, state.next_try, longest),
+            "issued_at": credible(now, state.issued_at, 0.0),
             "window_ask_at": credible(now, state.window_ask_at, schedule.ASK_LATEST),
         }
         return state.model_copy(update=said)
@@ -283,10 +305,19 @@ class Keeper:
             after = max(after, self._own.next_try)
         after = max(after, self._held_off(state))
         if self.current is None or not self._is_right:
-            return after
+            return max(after, self._contended(state))
         life = Life(self.current.begins, self.current.ends)
         window = state.window if state.window_of == self.current.fingerprint else None
         return max(schedule.renewal(life, self.current.fraction, window), after)
+
+    def _contended(self, state: StateRecord) -> float:
+        """Say until when a certificate for something else is left in place: others want it, or did a short time ago.
+
+        Machines that share a storage, and want different things under one name, would else issue without end.
+        """
+        if state.issued_for in {None, about(self.wanted)}:
+            return 0.0
+        return schedule.contended(state.issued_at, state.changes, self._means.pace.backoff)
 
     def _held_off(self, state: StateRecord) -> float:
         """Say until when no authority may be asked."""
@@ -408,8 +439,17 @@ class Keeper:
         self._unstored = certificate
         text = f"certificate {wanted.name} is new, from {certificate.source}"
         self._means.teller.info("certificate_new", text, certificate=wanted.name, source=certificate.source)
-        following = schedule.soonest(self._means.now(), certificate.ends)
-        self.state = StateRecord(name=wanted.name, about=about(wanted), held_off=held_off, next_try=following)
+        now, before, what = self._means.now(), self.state, about(wanted)
+        goes_on = before.changes if now - before.issued_at < schedule.FORGOTTEN else 0
+        self.state = StateRecord(
+            name=wanted.name,
+            about=what,
+            issued_for=what,
+            issued_at=now,
+            changes=0 if before.issued_for in {None, what} else goes_on + 1,
+            held_off=held_off,
+            next_try=schedule.soonest(now, certificate.ends),
+        )
         try:
             await self._store()
         finally:

@@ -56,6 +56,11 @@ class StateRecord(Record):
     about: str | None = None
     """A digest of what was wanted when it failed: for something else, failures do not count."""
     failures: int = Field(default=0, ge=0)
+    issued_for: str | None = None
+    """The digest of what was wanted when the stored certificate was issued."""
+    issued_at: float = 0.0
+    changes: int = Field(default=0, ge=0)
+    """How often in a row one was issued for something else than the one before, shortly one after the other."""
     tried_at: float | None = None
     """When the last attempt began."""
     is_open: bool = False

@@ -15,6 +15,8 @@ ASK_AGAIN = 6 * HOUR
 ASK_SOONEST, ASK_LATEST = MINUTE, DAY
 """What an authority says about that is taken within these bounds (RFC 9773 section 4.3.1)."""
 SKEW = HOUR
+FORGOTTEN = 2 * DAY
+"""After so long a change of what is wanted has nothing to do with the one before."""
 HELD_OFF = 7 * DAY
 """The longest time that an authority can keep us away."""
 
@@ -80,6 +82,11 @@ def retry(now: float, failures: int, fraction: float, backoff: Backoff, ends: fl
     if ends is not None and ends > now:
         delay = min(delay, max(backoff.first, (ends - now) / 8))
     return now + min(delay * (1 + fraction / 10), backoff.longest)
+
+
+def contended(issued_at: float, changes: int, backoff: Backoff) -> float:
+    """Say when a certificate that was issued for something else may be replaced: at once, unless it goes to and fro."""
+    return retry(issued_at, changes, 0.0, backoff) if changes else issued_at
 
 
 def held_off(now: float, retry_after: float | None) -> float:

@@ -371,6 +371,63 @@ def test_what_is_older_or_for_something_else_is_not_taken(tmp_path: Path, domain
     asyncio.run(story())
 
 
+@pytest.mark.parametrize(
+    "theirs",
+    [
+        Wanted("shop", ("other.test",), (FIRST,)),
+        Wanted("shop", ("shop.test",), (Authority("x", "https://x.test/dir"),)),
+    ],
+)
+def test_machines_that_want_different_things_under_one_name(tmp_path: Path, authorities: Authorities, theirs):
+    """Each is started anew again and again, and meets what the other one has stored."""
+    pace = Pace(Backoff(first=3600), look=0.02, lock_poll=0.02)
+
+    async def story() -> None:
+        contended = 0
+        for _ in range(4):
+            for wanted in (SHOP, theirs):
+                async with running(tmp_path, wanted, pace=pace) as one:
+                    await one.until(lambda: one.new)
+                    await asyncio.sleep(PACE.look)
+                    if error := one.certifier.status()[0].error:
+                        contended += 1
+                        assert "another machine with this storage wants that" in error
+                        assert one.certifier.status()[0].next_step > time.time() + 3000
+                        assert "certificate_contended" in one.lines.events()
+        assert contended
+
+    asyncio.run(story())
+    assert len(authorities.asked) == 2
+
+
+def test_machines_that_run_keep_their_own(tmp_path: Path, authorities: Authorities):
+    async def story() -> None:
+        theirs = Wanted("shop", ("other.test",), (FIRST,))
+        async with running(tmp_path, SHOP) as one:
+            await one.until(lambda: one.new)
+            async with running(tmp_path, theirs) as other:
+                await other.until(lambda: other.certifier.status()[0].state == "valid" and len(other.new) == 2)
+                await one.until(lambda: "certificate_contended" in one.lines.events())
+                await asyncio.sleep(PACE.look * 3)
+            assert (len(one.new), one.certifier.status()[0].error) == (1, None)
+            assert one.lines.events().count("certificate_contended") == 1
+
+    asyncio.run(story())
+    assert authorities.asked == ["first"] * 2
+
+
+def test_a_change_of_what_is_wanted_is_no_contention(tmp_path: Path, authorities: Authorities):
+    async def story() -> None:
+        async with running(tmp_path, SHOP) as one:
+            await one.until(lambda: one.new)
+            one.certifier.update([Wanted("shop", ("shop.test", "www.shop.test"), (FIRST,))])
+            await one.until(lambda: len(one.new) == 2)
+            assert "certificate_contended" not in one.lines.events()
+
+    asyncio.run(story())
+    assert authorities.asked == ["first"] * 2
+
+
 def test_many_machines_ask_once(tmp_path: Path, authorities: Authorities):
     async def story() -> None:
         async with running(tmp_path, SHOP) as a, running(tmp_path, SHOP) as b, running(tmp_path, SHOP) as c:

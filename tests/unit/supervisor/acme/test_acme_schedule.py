@@ -74,6 +74,11 @@ def test_the_end_of_a_certificate_makes_it_urgent():
     assert schedule.retry(DAY, 50, 0.0, BACKOFF, ends=0) == 2 * DAY
 
 
+@pytest.mark.parametrize("changes, minutes", [(0, 0), (1, 1), (2, 2), (11, 1024), (12, 1440)])
+def test_what_goes_to_and_fro_slows_down(changes, minutes):
+    assert schedule.contended(100, changes, BACKOFF) == 100 + minutes * MINUTE
+
+
 @pytest.mark.parametrize("said, expected", [(None, 6 * HOUR), (0, MINUTE), (7200, 7200), (1e12, DAY), (-5, MINUTE)])
 def test_an_authority_is_asked_again(said, expected):
     assert schedule.ask_again(100, said) == 100 + expected
