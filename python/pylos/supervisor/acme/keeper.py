@@ -295,7 +295,8 @@ class Keeper:
 
     def _fits(self, certificate: Certificate) -> bool:
         sources = {authority.directory for authority in self.wanted.authorities}
-        return certificate.covers(self.wanted.domains) and certificate.source in sources
+        is_of_kind = certificate.key_type == self.wanted.key_type
+        return is_of_kind and certificate.covers(self.wanted.domains) and certificate.source in sources
 
     def _due(self, state: StateRecord) -> float:
         # Without failures it is said of a certificate that was new: where that is gone it says nothing.
@@ -500,5 +501,5 @@ def about(wanted: Wanted) -> str:
     Not of what may differ among machines that want the same: paths, resolvers, an address for letters.
     """
     directories = tuple(authority.directory for authority in wanted.authorities)
-    what = repr((wanted.domains, directories, wanted.challenges))
+    what = repr((wanted.domains, directories, wanted.challenges, wanted.key_type))
     return hashlib.sha256(what.encode()).hexdigest()[:16]

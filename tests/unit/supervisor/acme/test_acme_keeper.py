@@ -548,6 +548,17 @@ def test_the_local_authority_is_one_of_them(tmp_path: Path, authorities: Authori
     assert authorities.asked == []
 
 
+def test_another_kind_of_key_is_another_certificate(tmp_path: Path):
+    async def story() -> None:
+        async with running(tmp_path, Wanted("dev", ("localhost",), (LOCAL,))) as one:
+            await one.until(lambda: one.new)
+            one.certifier.update([Wanted("dev", ("localhost",), (LOCAL,), key_type="rsa")])
+            await one.until(lambda: len(one.new) == 2)
+            assert [made.key_type for made in one.new] == ["ecdsa", "rsa"]
+
+    asyncio.run(story())
+
+
 def test_it_is_renewed_in_its_last_third(tmp_path: Path):
     now = [1.8e9]
 
