@@ -15,7 +15,7 @@
     storage, records,        what is kept: files that are whole, locks with a lease
       files, locks
     certificate, keys        X.509
-    threads                  calls that block
+    threads, background      calls that block, work that outlives who began it
 
 Importing it brings `acme`, `requests` and `dnspython` along: only who wants certificates does.
 """

@@ -12,6 +12,7 @@ from typing import Any
 
 from pylos.supervisor import log
 from pylos.supervisor.acme.answers import Answers, StoredAnswers
+from pylos.supervisor.acme.background import Background
 from pylos.supervisor.acme.certificate import Certificate
 from pylos.supervisor.acme.dns_01 import DnsSolver, clean_leftovers
 from pylos.supervisor.acme.errors import AcmeError, SettingsError
@@ -28,6 +29,8 @@ from pylos.supervisor.acme.tls_alpn_01 import TlsAlpnSolver
 
 AT_ONCE = 4
 """So many certificates are asked for at a time."""
+END = 5.0
+"""Seconds that an end waits for answers to be taken away, and for a storage."""
 LOAD = 5.0
 """Seconds that a start waits for a storage."""
 
@@ -83,6 +86,7 @@ class Certifier:
         self._at_once = asyncio.Semaphore(AT_ONCE)
         self._answers = StoredAnswers(storage, now)
         self._wanted = _by_name(wanted)
+        self._background = Background()
         self._keepers: dict[str, Keeper] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._changed = asyncio.Event()
@@ -103,7 +107,7 @@ class Certifier:
         await asyncio.gather(*reading, return_exceptions=True)
 
     async def run(self) -> None:
-        """Keep what is wanted, until cancelled."""
+        """Keep what is wanted, until cancelled; the end takes some seconds at most."""
         cleaning = asyncio.create_task(self._clean())
         try:
             while True:
@@ -118,6 +122,7 @@ class Certifier:
             cleaning.cancel()
             await asyncio.gather(cleaning, return_exceptions=True)
             await self._end(list(self._tasks))
+            await self._background.end(END)
 
     def update(self, wanted: Iterable[Wanted]) -> None:
         """Keep these from now on. What is still wanted is not disturbed. Raises SettingsError, and nothing changes."""
@@ -200,7 +205,9 @@ class Certifier:
         }
         if wanted.dns is not None:
             solvers["dns-01"] = DnsSolver(wanted.dns, self._storage, self._threads)
-        issuer = Issuer(self._storage, self._threads, solvers, self._tell, seen=self._pace.seen)
+        issuer = Issuer(
+            self._storage, self._threads, solvers, self._tell, seen=self._pace.seen, background=self._background
+        )
         return Means(
             issuer, self._local, self._on_new, self._teller, self._pace, self._at_once, self._now, self._chance
         )
@@ -226,7 +233,8 @@ class Certifier:
         tasks = [self._tasks.pop(name) for name in names]
         for task in tasks:
             task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        if tasks:  # what hangs, a storage perhaps, is not waited for
+            await asyncio.wait(tasks, timeout=END)
 
     async def _clean(self) -> None:
         """Take away what attempts that died have left."""

@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from pylos.supervisor.acme.background import Background
 from pylos.supervisor.acme.certificate import Certificate
 from pylos.supervisor.acme.client import Client, Order, Sleep
 from pylos.supervisor.acme.errors import AcmeError, AuthorityError, ChallengeError, Fault, StorageError
@@ -46,6 +47,7 @@ class Issuer:
     sleep: Sleep = asyncio.sleep
     seen: float = 0.0
     """Seconds until all gateway processes of all machines give an answer that was stored."""
+    background: Background = field(default_factory=Background)
 
     async def issue(
         self, wanted: Wanted, authority: Authority, *, url: str | None = None, replaces: str | None = None
@@ -87,13 +89,23 @@ class Issuer:
             body = await client.authorization(wanted.name, url)
             if body.status != "valid":
                 tasks.append(self._task(client, wanted, url, body, failed))
+        is_over = False
         try:
-            await _all(self._present(task, client) for task in tasks)
-            if any(task.proof.type != "dns-01" for task in tasks):
-                await self.sleep(self.seen)
-            await _all(self._settle(task, client) for task in tasks)
+            await self._answer(client, tasks)
+            is_over = True
+        except Exception:
+            is_over = True
+            raise
         finally:
-            await asyncio.shield(self._clean(tasks))
+            cleaned = self.background.start(self._clean(tasks))
+            if is_over:  # else it was given up, and who did that does not wait
+                await asyncio.shield(cleaned)
+
+    async def _answer(self, client: Client, tasks: list[_Task]) -> None:
+        await _all(self._present(task, client) for task in tasks)
+        if any(task.proof.type != "dns-01" for task in tasks):
+            await self.sleep(self.seen)
+        await _all(self._settle(task, client) for task in tasks)
 
     def _task(
         self, client: Client, wanted: Wanted, url: str, body: AuthorizationBody, failed: set[tuple[str, str]]

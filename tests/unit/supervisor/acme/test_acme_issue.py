@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -14,6 +15,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from pylos.supervisor.acme import Authority, Pace, Storage, Wanted
 from pylos.supervisor.acme.answers import LOOK, SEEN
+from pylos.supervisor.acme.background import Background
+from pylos.supervisor.acme.certifier import END
 from pylos.supervisor.acme.client import Client, Order
 from pylos.supervisor.acme.issue import Issuer
 from pylos.supervisor.acme.solver import Proof
@@ -98,6 +101,19 @@ class Steps:
         self.steps.append(f"clean {proof.domain} {proof.type}")
 
 
+class Slow(Steps):
+    """One that hangs when it is to take an answer away, until it is let go."""
+
+    def __init__(self, steps: list[str]) -> None:
+        super().__init__(steps)
+        self.released = asyncio.Event()
+
+    async def clean(self, proof: Proof) -> None:
+        self.steps.append(f"hangs {proof.domain}")
+        await self.released.wait()
+        await super().clean(proof)
+
+
 @pytest.fixture
 def steps() -> list[str]:
     return []
@@ -127,3 +143,46 @@ def test_all_machines_know_an_answer_before_the_authority_is_told(issuer: Issuer
     assert steps[3:5] == ["ready shop.test http-01", "ready www.shop.test http-01"]
     assert sorted(steps[5:]) == ["clean shop.test http-01", "clean www.shop.test http-01", "finalize"]
     assert Pace().seen == SEEN > 2 * LOOK
+
+
+async def until(holds: Callable[[], object]) -> None:
+    async with asyncio.timeout(20):
+        while not holds():  # noqa: ASYNC110, a step gives no signal
+            await asyncio.sleep(0.005)
+
+
+def test_an_attempt_that_is_given_up_does_not_wait_until_all_is_clean(
+    issuer: Issuer, steps: list[str], client: ClientDouble
+):
+    """But it is cleaned, in the background."""
+
+    async def story() -> None:
+        slow = Slow(steps)
+        client.finds = lambda *_: "pending"
+        given = replace(issuer, solvers={"http-01": slow}, sleep=asyncio.sleep, seen=3600)
+        attempt = asyncio.create_task(given.issue(SHOP, HERE))
+        await until(lambda: "present www.shop.test http-01" in steps)
+        attempt.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await asyncio.wait_for(attempt, 5)
+        await until(lambda: "hangs shop.test" in steps)
+        slow.released.set()
+        await given.background.end(20)
+        assert {"clean shop.test http-01", "clean www.shop.test http-01"} <= {*steps}
+        assert "ready shop.test http-01" not in steps
+
+    asyncio.run(story())
+
+
+def test_the_end_waits_for_that_but_not_for_ever(steps: list[str]):
+    async def story() -> None:
+        background, slow = Background(), Slow(steps)
+        task = background.start(slow.clean(Proof("http-01", "shop.test", "token", "token.thumb")))
+        begun = asyncio.get_running_loop().time()
+        await background.end(0.1)
+        assert 0.09 <= asyncio.get_running_loop().time() - begun < 5
+        assert task.cancelled()
+        await background.end(0.1)
+
+    asyncio.run(story())
+    assert END == 5

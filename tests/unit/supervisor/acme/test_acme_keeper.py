@@ -24,6 +24,7 @@ from pylos.supervisor.acme import (
     Storage,
     StorageError,
     Wanted,
+    certifier,
     files,
     selfsigned,
 )
@@ -31,6 +32,7 @@ from pylos.supervisor.acme.certifier import AT_ONCE
 from pylos.supervisor.acme.errors import ChallengeError, Fault, Problem
 from pylos.supervisor.acme.issue import Issuer
 from pylos.supervisor.acme.keeper import about
+from pylos.supervisor.acme.locks import Held
 from pylos.supervisor.acme.records import AnswerRecord, StateRecord
 from pylos.supervisor.acme.storage import STALE
 from pylos.supervisor.acme.threads import Threads
@@ -804,6 +806,24 @@ def test_work_ends_with_the_lock(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
         task.cancel()
 
     asyncio.run(story())
+
+
+def test_a_storage_that_hangs_does_not_hold_up_the_end(tmp_path: Path, authorities: Authorities, monkeypatch):
+    monkeypatch.setattr(certifier, "END", 0.1)
+    hangs = threading.Event()
+    monkeypatch.setattr(Held, "release", lambda _: hangs.wait(PATIENCE))
+    authorities.does = refusing()
+
+    async def story() -> None:
+        one = Running(tmp_path, SHOP)
+        task = asyncio.create_task(one.certifier.run())
+        await one.until(lambda: one.certifier.status()[0].failures)
+        task.cancel()
+        await asyncio.wait([task], timeout=PATIENCE / 2)
+        assert task.done()
+
+    asyncio.run(story())
+    hangs.set()
 
 
 def test_two_of_one_name_are_refused(tmp_path: Path):
