@@ -25,7 +25,7 @@ from pylos.supervisor.acme.settings import ChallengeType, Wanted
 from pylos.supervisor.acme.solver import Solver
 from pylos.supervisor.acme.storage import Broken, Storage
 from pylos.supervisor.acme.threads import Threads
-from pylos.supervisor.acme.tls_alpn_01 import TlsAlpnSolver
+from pylos.supervisor.acme.tls_alpn_01 import TlsAlpnSolver, Turns
 
 AT_ONCE = 4
 """So many certificates are asked for at a time."""
@@ -86,7 +86,7 @@ class Certifier:
         self._at_once = asyncio.Semaphore(AT_ONCE)
         self._answers = StoredAnswers(storage, now)
         self._wanted = _by_name(wanted)
-        self._background = Background()
+        self._background, self._turns = Background(), Turns()
         self._keepers: dict[str, Keeper] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._changed = asyncio.Event()
@@ -206,7 +206,13 @@ class Certifier:
         if wanted.dns is not None:
             solvers["dns-01"] = DnsSolver(wanted.dns, self._storage, self._threads)
         issuer = Issuer(
-            self._storage, self._threads, solvers, self._tell, seen=self._pace.seen, background=self._background
+            self._storage,
+            self._threads,
+            solvers,
+            self._tell,
+            seen=self._pace.seen,
+            background=self._background,
+            turns=self._turns,
         )
         return Means(
             issuer, self._local, self._on_new, self._teller, self._pace, self._at_once, self._now, self._chance

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pylos.supervisor.acme.background import Background
 from pylos.supervisor.acme.certificate import Certificate
 from pylos.supervisor.acme.client import Client, Order, Sleep
+from pylos.supervisor.acme.domains import server_name
 from pylos.supervisor.acme.errors import AcmeError, AuthorityError, ChallengeError, Fault, StorageError
 from pylos.supervisor.acme.hints import hint_for
 from pylos.supervisor.acme.keys import key_pem, new_key, request
@@ -17,6 +18,7 @@ from pylos.supervisor.acme.settings import Authority, ChallengeType, Wanted
 from pylos.supervisor.acme.solver import Proof, Solver
 from pylos.supervisor.acme.storage import Storage
 from pylos.supervisor.acme.threads import Threads
+from pylos.supervisor.acme.tls_alpn_01 import Turns
 from pylos.supervisor.acme.wire import AuthorizationBody, ChallengeBody
 
 Solvers = Mapping[ChallengeType, Solver]
@@ -48,6 +50,7 @@ class Issuer:
     seen: float = 0.0
     """Seconds until all gateway processes of all machines give an answer that was stored."""
     background: Background = field(default_factory=Background)
+    turns: Turns = field(default_factory=Turns)
 
     async def issue(
         self, wanted: Wanted, authority: Authority, *, url: str | None = None, replaces: str | None = None
@@ -89,6 +92,8 @@ class Issuer:
             body = await client.authorization(wanted.name, url)
             if body.status != "valid":
                 tasks.append(self._task(client, wanted, url, body, failed))
+        names = {server_name(task.domain) for task in tasks if task.proof.type == "tls-alpn-01"}
+        turns = await self.turns.take(names)
         is_over = False
         try:
             await self._answer(client, tasks)
@@ -97,7 +102,7 @@ class Issuer:
             is_over = True
             raise
         finally:
-            cleaned = self.background.start(self._clean(tasks))
+            cleaned = self.background.start(self._clean(tasks, turns))
             if is_over:  # else it was given up, and who did that does not wait
                 await asyncio.shield(cleaned)
 
@@ -148,8 +153,15 @@ class Issuer:
         fault = Fault(f"did not accept {task.proof.type}", client.url, task.domain, problem, hint)
         raise _FailedError({(task.domain, task.proof.type)}, ChallengeError(fault))
 
-    async def _clean(self, tasks: list[_Task]) -> None:
+    async def _clean(self, tasks: list[_Task], turns: list[asyncio.Lock]) -> None:
         """Take all answers away; what cannot be is told, and is no reason to go without the certificate."""
+        try:
+            await self._take_away(tasks)
+        finally:
+            for turn in turns:
+                turn.release()
+
+    async def _take_away(self, tasks: list[_Task]) -> None:
         results = await asyncio.gather(
             *(asyncio.wait_for(self.solvers[task.proof.type].clean(task.proof), CLEAN_UP) for task in tasks),
             return_exceptions=True,

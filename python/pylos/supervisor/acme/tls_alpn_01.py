@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
+from collections.abc import Iterable
 from datetime import timedelta
+from weakref import WeakValueDictionary
 
 from cryptography import x509
 
@@ -34,7 +37,34 @@ class TlsAlpnSolver:
         await self._threads.run(self._storage.keep_answer, record)
 
     async def clean(self, proof: Proof) -> None:
-        await self._threads.run(self._storage.drop_answer, "tls-alpn-01", server_name(proof.domain))
+        await self._threads.run(self._clean, server_name(proof.domain), proof.key_authorization)
+
+    def _clean(self, name: str, value: str) -> None:
+        """Take it away, unless another machine has put its own in the place."""
+        found = self._storage.answer("tls-alpn-01", name)
+        if found is not None and found.value == value:
+            self._storage.drop_answer("tls-alpn-01", name)
+
+
+class Turns:
+    """Of several orders for one domain, one at a time: a validator is given one answer by server name."""
+
+    def __init__(self) -> None:
+        self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+
+    async def take(self, names: Iterable[str]) -> list[asyncio.Lock]:
+        """Wait until nobody else has any of these; gives what is to be released."""
+        taken: list[asyncio.Lock] = []
+        try:
+            for name in sorted(set(names)):  # all in one order: else two could wait for each other
+                lock = self._locks.setdefault(name, asyncio.Lock())
+                await lock.acquire()
+                taken.append(lock)
+        except BaseException:
+            for lock in taken:
+                lock.release()
+            raise
+        return taken
 
 
 def answer_certificate(proof: Proof) -> tuple[str, str]:

@@ -21,6 +21,7 @@ from pylos.supervisor.acme.client import Client, Order
 from pylos.supervisor.acme.issue import Issuer
 from pylos.supervisor.acme.solver import Proof
 from pylos.supervisor.acme.threads import Threads
+from pylos.supervisor.acme.tls_alpn_01 import TlsAlpnSolver, Turns
 from pylos.supervisor.acme.wire import AuthorizationBody, ChallengeBody, OrderBody
 
 HERE = Authority("here", "https://acme.test/dir")
@@ -186,3 +187,58 @@ def test_the_end_waits_for_that_but_not_for_ever(steps: list[str]):
 
     asyncio.run(story())
     assert END == 5
+
+
+def test_two_orders_for_one_domain_are_proven_one_after_the_other(issuer: Issuer, client: ClientDouble, tmp_path: Path):
+    """tls-alpn-01 has one answer by server name; the other domains of the orders are in another sequence."""
+    storage = Storage(tmp_path)
+    given = replace(issuer, solvers={"tls-alpn-01": TlsAlpnSolver(storage, Threads())}, sleep=asyncio.sleep, seen=0)
+    found: list[str] = []
+
+    async def ready(domain: str, _: object) -> None:
+        await asyncio.sleep(0.02)  # the validator takes its time
+        answer = storage.answer("tls-alpn-01", domain)
+        found.append("none" if answer is None else domain)
+        client.tried[domain] = "tls-alpn-01"
+
+    client.ready = ready  # type: ignore[method-assign]
+    orders = [
+        Wanted(name, domains, (HERE,), challenges=("tls-alpn-01",))
+        for name, domains in (("one", ("a.test", "b.test")), ("two", ("b.test", "a.test")), ("three", ("c.test",)))
+    ]
+
+    async def story() -> None:
+        await asyncio.wait_for(asyncio.gather(*(given.issue(order, HERE) for order in orders)), 20)
+
+    asyncio.run(story())
+    assert sorted(found) == ["a.test", "a.test", "b.test", "b.test", "c.test"]
+    assert not storage.answers("tls-alpn-01", 0.0)
+
+
+def test_a_turn_that_is_given_up_is_given_on():
+    async def story() -> None:
+        turns = Turns()
+        first = await turns.take(["b.test"])
+        waiting = asyncio.create_task(turns.take(["a.test", "b.test"]))
+        await asyncio.sleep(0.01)
+        waiting.cancel()
+        await asyncio.wait([waiting])
+        await asyncio.wait_for(turns.take(["a.test"]), 5)
+        first[0].release()
+        await asyncio.wait_for(turns.take(["b.test"]), 5)
+
+    asyncio.run(story())
+
+
+def test_the_answer_of_another_machine_stays(tmp_path: Path):
+    storage = Storage(tmp_path)
+    ours, theirs = (Proof("tls-alpn-01", "shop.test", "token", value) for value in ("token.ours", "token.theirs"))
+
+    async def story() -> None:
+        solver = TlsAlpnSolver(storage, Threads())
+        await solver.present(ours)
+        await solver.present(theirs)
+        await solver.clean(ours)
+        assert [one.value for one in storage.answers("tls-alpn-01", 0.0)] == ["token.theirs"]
+
+    asyncio.run(story())
