@@ -9,22 +9,21 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import pytest
 from cryptography import x509
-from system.managed import PATIENCE, machine, run
+from system.managed import PATIENCE, certificate_for, machine, run, token
 from system.pebble import Names, Pebble, free_port, http_server, tls_server
 
 from pylos.supervisor.acme import (
     Authority,
     Certificate,
-    Certifier,
     Dns,
     DnsCommand,
     DnsFunction,
     ExternalAccount,
-    Storage,
     Wanted,
 )
 
@@ -60,9 +59,9 @@ class Ground:
 @pytest.fixture
 def ground(tmp_path: Path, storage: Path, names: Names) -> Iterator[Callable[..., Ground]]:
     """Make the ground; further arguments are Pebble's."""
-    answers = Certifier(Storage(storage), (), _nothing)
     pebbles: list[Pebble] = []
-    with http_server(answers.answer) as (http, paths), tls_server(answers.certificate_for) as (tls, asked):
+    by_http, by_tls = partial(token, storage), partial(certificate_for, storage)
+    with http_server(by_http) as (http, paths), tls_server(by_tls) as (tls, asked):
 
         def make(*, start: bool = True, http_port: int | None = None, **settings: object) -> Ground:
             folder = tmp_path / f"pebble{len(pebbles)}"
@@ -77,10 +76,6 @@ def ground(tmp_path: Path, storage: Path, names: Names) -> Iterator[Callable[...
         finally:
             for pebble in pebbles:
                 pebble.stop()
-
-
-async def _nothing(_: Certificate) -> None:
-    pass
 
 
 def leaf(certificate: Certificate) -> x509.Certificate:
@@ -402,12 +397,12 @@ asyncio.run(certifier.run())
 
 def test_a_machine_that_is_killed_at_work(tmp_path: Path, storage: Path, names: Names):
     """Killed when the validator comes, while its answer is given by another machine: that one goes on."""
-    answers, dying = Certifier(Storage(storage), (), _nothing), []
+    dying = []
 
-    def answer(token: str) -> str | None:
+    def answer(asked: str) -> str | None:
         if dying:
             dying.pop().kill()
-        return answers.answer(token)
+        return token(storage, asked)
 
     with http_server(answer) as (http, _), ExitStack() as stack:
         pebble = Pebble(tmp_path / "pebble", http=http, tls=1, dns=names.port).start()

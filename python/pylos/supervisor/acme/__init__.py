@@ -5,20 +5,22 @@
     settings, domains        what is wanted, of whom
     certifier, keeper        a list of certificates; one certificate: look, wait, lock, renew
     schedule                 when: pure
-    issue                    one attempt at one authority: order, prove, fulfil
+    attempt, issue           the authorities in turn; at one of them: order, prove, fulfil
     client, network, wire    the protocol
     hints, errors            what went wrong, and what to do
     solver: http_01,         how a domain is proven
       tls_alpn_01, dns_01    (dns_update, dns_command and dns_call, dns_visible)
+    answers                  what the gateway processes are to answer
     local, selfsigned        without an authority
     storage, records,        what is kept: files that are whole, locks with a lease
       files, locks
     certificate, keys        X.509
-    threads                  calls that block
+    threads, background      calls that block, work that outlives who began it
 
 Importing it brings `acme`, `requests` and `dnspython` along: only who wants certificates does.
 """
 
+from pylos.supervisor.acme.answers import AnswerCertificate, Answers
 from pylos.supervisor.acme.certificate import Certificate
 from pylos.supervisor.acme.certifier import Certifier, Status, told_broken
 from pylos.supervisor.acme.errors import AcmeError, AuthorityError, SettingsError, StorageError
@@ -39,6 +41,8 @@ from pylos.supervisor.acme.storage import Storage
 
 __all__ = [
     "AcmeError",
+    "AnswerCertificate",
+    "Answers",
     "Authority",
     "AuthorityError",
     "Backoff",

@@ -11,7 +11,8 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 
 from pylos.supervisor.acme.domains import covers
-from pylos.supervisor.acme.keys import read_key
+from pylos.supervisor.acme.keys import kind_of, read_key
+from pylos.supervisor.acme.settings import KeyType
 
 SELF_SIGNED = "self-signed"
 """The source of a stand-in."""
@@ -36,6 +37,7 @@ class Certificate:
     fingerprint: str
     """SHA-256 of the first certificate, hexadecimal."""
     issuer: str
+    key_type: KeyType
     renewal_id: str | None
     """By which an authority knows it (RFC 9773 section 4.1); None where it lacks what that is made of."""
 
@@ -45,7 +47,8 @@ class Certificate:
         found = x509.load_pem_x509_certificates(chain.encode())
         leaf = found[0]
         public, form = serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo
-        if read_key(key).public_key().public_bytes(public, form) != leaf.public_key().public_bytes(public, form):
+        private = read_key(key)
+        if private.public_key().public_bytes(public, form) != leaf.public_key().public_bytes(public, form):
             raise ValueError("the private key is not that of the certificate")
         for lower, upper in pairwise(found):
             if lower.issuer != upper.subject:
@@ -60,6 +63,7 @@ class Certificate:
             ends=leaf.not_valid_after_utc.timestamp(),
             fingerprint=leaf.fingerprint(hashes.SHA256()).hex(),
             issuer=leaf.issuer.rfc4514_string(),
+            key_type=kind_of(private),
             renewal_id=_renewal_id(leaf),
         )
 

@@ -11,7 +11,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 from pylos.supervisor import log
-from pylos.supervisor.acme import http_01
+from pylos.supervisor.acme.answers import Answers, StoredAnswers
+from pylos.supervisor.acme.background import Background
 from pylos.supervisor.acme.certificate import Certificate
 from pylos.supervisor.acme.dns_01 import DnsSolver, clean_leftovers
 from pylos.supervisor.acme.errors import AcmeError, SettingsError
@@ -24,10 +25,14 @@ from pylos.supervisor.acme.settings import ChallengeType, Wanted
 from pylos.supervisor.acme.solver import Solver
 from pylos.supervisor.acme.storage import Broken, Storage
 from pylos.supervisor.acme.threads import Threads
-from pylos.supervisor.acme.tls_alpn_01 import TlsAlpnAnswers, TlsAlpnSolver
+from pylos.supervisor.acme.tls_alpn_01 import TlsAlpnSolver, Turns
 
 AT_ONCE = 4
 """So many certificates are asked for at a time."""
+END = 5.0
+"""Seconds that an end waits for answers to be taken away, and for a storage."""
+LOAD = 5.0
+"""Seconds that a start waits for a storage."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,8 +84,9 @@ class Certifier:
         self._chance = chance
         self._local = LocalAuthority(storage, self._threads, now)
         self._at_once = asyncio.Semaphore(AT_ONCE)
-        self._tls = TlsAlpnAnswers(storage)
+        self._answers = StoredAnswers(storage, now)
         self._wanted = _by_name(wanted)
+        self._background, self._turns = Background(), Turns()
         self._keepers: dict[str, Keeper] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._changed = asyncio.Event()
@@ -88,8 +94,20 @@ class Certifier:
         for one in self._wanted.values():
             self._keepers[one.name] = self._keeper(one)
 
+    async def load(self, patience: float = LOAD) -> None:
+        """Read what is stored before `run` does, or what `update` has added; `on_new` is not told, `current` gives it.
+
+        What cannot be read, or not in so many seconds, is left to `run`, which tells it.
+        """
+        reading = [asyncio.create_task(keeper.load()) for keeper in self._keepers.values() if keeper.current is None]
+        if reading:
+            _, late = await asyncio.wait(reading, timeout=patience)
+            for task in late:
+                task.cancel()
+        await asyncio.gather(*reading, return_exceptions=True)
+
     async def run(self) -> None:
-        """Keep what is wanted, until cancelled."""
+        """Keep what is wanted, until cancelled; the end takes some seconds at most."""
         cleaning = asyncio.create_task(self._clean())
         try:
             while True:
@@ -104,6 +122,7 @@ class Certifier:
             cleaning.cancel()
             await asyncio.gather(cleaning, return_exceptions=True)
             await self._end(list(self._tasks))
+            await self._background.end(END)
 
     def update(self, wanted: Iterable[Wanted]) -> None:
         """Keep these from now on. What is still wanted is not disturbed. Raises SettingsError, and nothing changes."""
@@ -138,13 +157,13 @@ class Certifier:
         """Renew now. Raises KeyError."""
         self._keepers[name].hurry()
 
-    def answer(self, token: str) -> str | None:
-        """Answer http-01: see `http_01.answer`. Blocks for one file."""
-        return http_01.answer(self._storage, token)
+    def answers(self) -> Answers:
+        """Give what validators are answered, whichever machine they ask: all that is in the storage.
 
-    def certificate_for(self, name: str) -> tuple[str, str] | None:
-        """Answer tls-alpn-01: see `TlsAlpnAnswers.certificate_for`. Blocks for one file."""
-        return self._tls.certificate_for(name)
+        Blocks, so it is called in a thread, by one at a time, every `answers.LOOK` seconds. Raises StorageError; then
+        what was there before holds.
+        """
+        return self._answers.look()
 
     async def local_root(self) -> str:
         """Give the root of the authority for development (PEM); it is made when there is none. Raises StorageError."""
@@ -171,7 +190,7 @@ class Certifier:
             source=None if current is None else current.source,
             issuer=None if current is None else current.issuer,
             failures=state.failures,
-            error=keeper.storage_error or state.error,
+            error=keeper.storage_error or keeper.use_error or keeper.contention or state.error,
             error_at=state.error_at,
             next_step=keeper.next_step,
         )
@@ -186,7 +205,15 @@ class Certifier:
         }
         if wanted.dns is not None:
             solvers["dns-01"] = DnsSolver(wanted.dns, self._storage, self._threads)
-        issuer = Issuer(self._storage, self._threads, solvers, self._tell)
+        issuer = Issuer(
+            self._storage,
+            self._threads,
+            solvers,
+            self._tell,
+            seen=self._pace.seen,
+            background=self._background,
+            turns=self._turns,
+        )
         return Means(
             issuer, self._local, self._on_new, self._teller, self._pace, self._at_once, self._now, self._chance
         )
@@ -212,7 +239,8 @@ class Certifier:
         tasks = [self._tasks.pop(name) for name in names]
         for task in tasks:
             task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        if tasks:  # what hangs, a storage perhaps, is not waited for
+            await asyncio.wait(tasks, timeout=END)
 
     async def _clean(self) -> None:
         """Take away what attempts that died have left."""

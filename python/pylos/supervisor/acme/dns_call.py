@@ -1,19 +1,26 @@
-"""The process that calls a Python function for dns-01: `python -P dns_call.py M:F add|remove NAME VALUE`."""
+"""The process that calls a Python function for dns-01: `python -P dns_call.py FOLDER M:F add|remove NAME VALUE`.
+
+It is code of users: before it is imported, the rights of root are given up, as for configurations and policies. FOLDER
+is looked in last, so that nothing in it takes the place of a module of Python's or of a package's.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import importlib
 import inspect
-import os
 import sys
+from pathlib import Path
+
+from pylos.rights import give_up_root
 
 
 def main(arguments: list[str]) -> int:
     """Call it. A function that raises ends the process with its traceback, which becomes the error's text."""
-    where, action, name, value = arguments
+    folder, where, action, name, value = arguments
     module, _, attribute = where.partition(":")
-    sys.path.insert(0, os.getcwd())  # noqa: PTH109, a text is what belongs there
+    give_up_root([Path(folder)])
+    sys.path.append(folder)
     function = getattr(importlib.import_module(module), attribute)
     result = function(action, name, value)
     if inspect.iscoroutine(result):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import signal
 import sys
 from asyncio.subprocess import DEVNULL, PIPE, STDOUT, Process
@@ -16,6 +17,8 @@ from pylos.supervisor.acme.settings import DnsCommand, DnsFunction
 
 LONGEST_OUTPUT = 2000
 """Bytes of its output that an error quotes: the last ones."""
+OWN = re.compile(r"NOTIFY_SOCKET|WATCHDOG_\w+|LISTEN_\w+|MAINPID|INVOCATION_ID|JOURNAL_STREAM|PYLOS_INHERITED")
+"""Variables that are said to the supervisor alone."""
 CALL = ("-P", str(Path(__file__).with_name("dns_call.py")))
 """By its path: its name would import all that is above it. `-P` keeps what lies beside it from being found."""
 
@@ -25,7 +28,7 @@ class Command:
 
     def __init__(self, by: DnsCommand | DnsFunction) -> None:
         self._what = by.argv[0] if isinstance(by, DnsCommand) else by.where
-        self._argv = by.argv if isinstance(by, DnsCommand) else (sys.executable, *CALL, by.where)
+        self._argv = by.argv if isinstance(by, DnsCommand) else (sys.executable, *CALL, _folder(by), by.where)
         self._timeout = by.timeout
 
     async def add(self, name: str, value: str) -> None:
@@ -39,7 +42,13 @@ class Command:
         try:
             # A group of its own, so that it ends as a whole.
             process = await asyncio.create_subprocess_exec(
-                *self._argv, *arguments, stdin=DEVNULL, stdout=PIPE, stderr=STDOUT, start_new_session=True
+                *self._argv,
+                *arguments,
+                stdin=DEVNULL,
+                stdout=PIPE,
+                stderr=STDOUT,
+                start_new_session=True,
+                env=environment(),
             )
         except OSError as error:
             raise AcmeError(f"{told}: cannot be run: {error.strerror or error}") from None
@@ -52,6 +61,18 @@ class Command:
         if process.returncode:
             text = "\n".join(printable(line) for line in output.decode(errors="replace").strip().splitlines())
             raise AcmeError(f"{told}: ended with {process.returncode}: {text or 'no output'}")
+
+
+def environment() -> dict[str, str]:
+    """Give what both kinds find in their environment: the supervisor's, for credentials come that way; but for its own.
+
+    With the socket of the service manager, say, they could speak for the supervisor.
+    """
+    return {name: value for name, value in os.environ.items() if not OWN.fullmatch(name)}
+
+
+def _folder(by: DnsFunction) -> str:
+    return str((by.folder or Path.cwd()).absolute())
 
 
 async def _output(process: Process) -> bytes:

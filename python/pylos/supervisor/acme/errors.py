@@ -89,4 +89,9 @@ class AuthorityError(AcmeError):
 
 
 class ChallengeError(AuthorityError):
-    """It did not accept the answer to a challenge, or the answer could not be given."""
+    """It did not accept the answer to a challenge, or none could be given; of several, `fault` is the first."""
+
+    def __init__(self, fault: Fault, *others: ChallengeError) -> None:
+        super().__init__(fault)
+        if others:
+            self.args = ("\n".join([str(self), *map(str, others)]),)

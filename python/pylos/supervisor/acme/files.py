@@ -18,6 +18,8 @@ from pylos.supervisor.acme.errors import StorageError
 LONGEST_SLUG = 60
 LARGEST = 1 << 20
 """Bytes of a file that is read."""
+Stamp = tuple[int, int, int]
+"""Time of the last change (ns), inode and size of a file."""
 
 
 def label(name: str) -> str:
@@ -76,6 +78,26 @@ def names(folder: Path) -> list[str]:
             return sorted(name for name in os.listdir(folder) if not name.startswith("."))  # noqa: PTH208, names do
         except FileNotFoundError:
             return []
+
+
+def stamps(folder: Path) -> dict[str, Stamp]:
+    """List a folder as `names` does, and with each file what is another where a file has taken its place."""
+    with _told(folder, "listed"):
+        try:
+            with os.scandir(folder) as entries:
+                return {entry.name: stamp for entry in entries if (stamp := _stamp(entry)) is not None}
+        except FileNotFoundError:
+            return {}
+
+
+def _stamp(entry: os.DirEntry[str]) -> Stamp | None:
+    if entry.name.startswith("."):
+        return None
+    try:
+        found = entry.stat(follow_symlinks=False)
+    except FileNotFoundError:
+        return None
+    return found.st_mtime_ns, found.st_ino, found.st_size
 
 
 def make_folder(path: Path) -> None:

@@ -5,7 +5,6 @@ Whichever machine is asked, the answer is in the storage that they share.
 
 from __future__ import annotations
 
-import re
 import time
 
 from pylos.supervisor.acme.records import AnswerRecord
@@ -15,7 +14,6 @@ from pylos.supervisor.acme.threads import Threads
 
 PATH = "/.well-known/acme-challenge/"
 """Behind it stands the token."""
-TOKEN = re.compile(r"[A-Za-z0-9_-]{1,256}")
 
 
 class HttpSolver:
@@ -33,14 +31,3 @@ class HttpSolver:
 
     async def clean(self, proof: Proof) -> None:
         await self._threads.run(self._storage.drop_answer, "http-01", proof.token)
-
-
-def answer(storage: Storage, token: str) -> str | None:
-    """Give what a validator is to be answered, as `application/octet-stream`; None (404) for what is no token of ours.
-
-    Blocks while one file is looked for. Raises StorageError.
-    """
-    if TOKEN.fullmatch(token) is None:
-        return None
-    record = storage.answer("http-01", token)
-    return None if record is None else record.value

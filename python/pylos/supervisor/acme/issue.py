@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from pylos.supervisor.acme.background import Background
 from pylos.supervisor.acme.certificate import Certificate
 from pylos.supervisor.acme.client import Client, Order, Sleep
+from pylos.supervisor.acme.domains import server_name
 from pylos.supervisor.acme.errors import AcmeError, AuthorityError, ChallengeError, Fault, StorageError
 from pylos.supervisor.acme.hints import hint_for
 from pylos.supervisor.acme.keys import key_pem, new_key, request
@@ -16,6 +18,7 @@ from pylos.supervisor.acme.settings import Authority, ChallengeType, Wanted
 from pylos.supervisor.acme.solver import Proof, Solver
 from pylos.supervisor.acme.storage import Storage
 from pylos.supervisor.acme.threads import Threads
+from pylos.supervisor.acme.tls_alpn_01 import Turns
 from pylos.supervisor.acme.wire import AuthorizationBody, ChallengeBody
 
 Solvers = Mapping[ChallengeType, Solver]
@@ -44,6 +47,10 @@ class Issuer:
     tell: Tell = lambda _: None
     """Told what did not work and is tried in another way."""
     sleep: Sleep = asyncio.sleep
+    seen: float = 0.0
+    """Seconds until all gateway processes of all machines give an answer that was stored."""
+    background: Background = field(default_factory=Background)
+    turns: Turns = field(default_factory=Turns)
 
     async def issue(
         self, wanted: Wanted, authority: Authority, *, url: str | None = None, replaces: str | None = None
@@ -85,11 +92,25 @@ class Issuer:
             body = await client.authorization(wanted.name, url)
             if body.status != "valid":
                 tasks.append(self._task(client, wanted, url, body, failed))
+        names = {server_name(task.domain) for task in tasks if task.proof.type == "tls-alpn-01"}
+        turns = await self.turns.take(names)
+        is_over = False
         try:
-            await _all(self._present(task, client) for task in tasks)
-            await _all(self._settle(task, client) for task in tasks)
+            await self._answer(client, tasks)
+            is_over = True
+        except Exception:
+            is_over = True
+            raise
         finally:
-            await asyncio.shield(self._clean(tasks))
+            cleaned = self.background.start(self._clean(tasks, turns))
+            if is_over:  # else it was given up, and who did that does not wait
+                await asyncio.shield(cleaned)
+
+    async def _answer(self, client: Client, tasks: list[_Task]) -> None:
+        await _all(self._present(task, client) for task in tasks)
+        if any(task.proof.type != "dns-01" for task in tasks):
+            await self.sleep(self.seen)
+        await _all(self._settle(task, client) for task in tasks)
 
     def _task(
         self, client: Client, wanted: Wanted, url: str, body: AuthorizationBody, failed: set[tuple[str, str]]
@@ -132,8 +153,15 @@ class Issuer:
         fault = Fault(f"did not accept {task.proof.type}", client.url, task.domain, problem, hint)
         raise _FailedError({(task.domain, task.proof.type)}, ChallengeError(fault))
 
-    async def _clean(self, tasks: list[_Task]) -> None:
+    async def _clean(self, tasks: list[_Task], turns: list[asyncio.Lock]) -> None:
         """Take all answers away; what cannot be is told, and is no reason to go without the certificate."""
+        try:
+            await self._take_away(tasks)
+        finally:
+            for turn in turns:
+                turn.release()
+
+    async def _take_away(self, tasks: list[_Task]) -> None:
         results = await asyncio.gather(
             *(asyncio.wait_for(self.solvers[task.proof.type].clean(task.proof), CLEAN_UP) for task in tasks),
             return_exceptions=True,
@@ -157,8 +185,9 @@ class Issuer:
         return found
 
 
-def _together(causes: list[ChallengeError]) -> AcmeError:
-    return causes[0] if len(causes) == 1 else AcmeError("\n".join(str(cause) for cause in causes))
+def _together(causes: list[ChallengeError]) -> ChallengeError:
+    first, *others = causes
+    return ChallengeError(first.fault, *others)
 
 
 class _FailedError(Exception):

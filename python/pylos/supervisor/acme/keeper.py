@@ -12,16 +12,20 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from pylos.supervisor.acme import schedule
+from pylos.supervisor.acme.answers import SEEN
+from pylos.supervisor.acme.attempt import Attempt, Local
 from pylos.supervisor.acme.certificate import Certificate
 from pylos.supervisor.acme.client import Client
-from pylos.supervisor.acme.errors import AcmeError, AuthorityError, StorageError
+from pylos.supervisor.acme.errors import AuthorityError, StorageError
 from pylos.supervisor.acme.issue import Issuer
 from pylos.supervisor.acme.locks import Held
 from pylos.supervisor.acme.records import StateRecord
-from pylos.supervisor.acme.schedule import Backoff, Life
+from pylos.supervisor.acme.schedule import Backoff, Life, credible
 from pylos.supervisor.acme.settings import Authority, Wanted
 
 OnNew = Callable[[Certificate], Awaitable[None]]
+ATTEMPT = 600.0
+"""Seconds after which an attempt that was begun is nothing to wait for any more."""
 
 
 class Teller(Protocol):
@@ -37,13 +41,6 @@ class Teller(Protocol):
         """Tell something that went wrong."""
 
 
-class Local(Protocol):
-    """The authority for development."""
-
-    async def issue(self, wanted: Wanted) -> Certificate:
-        """Make a certificate. Raises AcmeError."""
-
-
 @dataclass(frozen=True, slots=True)
 class Pace:
     """How often something is done, in seconds."""
@@ -55,6 +52,8 @@ class Pace:
     """The same while another machine is at work."""
     storage_retry: float = 30.0
     """A storage that fails is tried again."""
+    seen: float = SEEN
+    """So long after it was stored an answer is given by all machines, and the authority is told."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +78,15 @@ class _Hurried:
     fingerprint: str | None
 
 
+@dataclass(slots=True)
+class _Own:
+    """What has failed here: it holds even if it could not be stored, and whatever other machines store."""
+
+    about: str = ""
+    failures: int = 0
+    next_try: float = 0.0
+
+
 class Keeper:
     """Keeps the certificate of one name."""
 
@@ -89,6 +97,10 @@ class Keeper:
         self.busy = False
         """Whether this machine is asking an authority right now."""
         self.storage_error: str | None = None
+        self.use_error: str | None = None
+        """Why what is in `current` was not taken into use; that is tried again."""
+        self.contention: str | None = None
+        """Who keeps us from having what is wanted."""
         self._means = means
         self._storage = means.issuer.storage
         self._threads = means.issuer.threads
@@ -96,19 +108,30 @@ class Keeper:
         self._hurried: _Hurried | None = None
         self._quiet_told = False
         self._unstored: Certificate | None = None
-        self._not_before = ("", 0.0)
-        """What failed, and when it is tried again: holds even if that could not be stored."""
+        self._unused = False
+        self._told_of: str | None = None
+        self._is_gone = False
+        """What is in use, and right, is not stored any more: it is stored again."""
+        self._own = _Own()
+        self._forgives = 0.0
 
     def update(self, wanted: Wanted, means: Means) -> None:
         """Keep something else under the same name; what there is stays in use until then."""
         if wanted != self.wanted:
             self.wanted, self._means = wanted, means
+            # It may be what was wrong that has changed: a secret, say.
+            self._own, self._forgives = _Own(), means.now()
             self._wake.set()
 
     def hurry(self) -> None:
         """Renew now, whatever was planned."""
         self._hurried = _Hurried(self._fingerprint)
         self._wake.set()
+
+    async def load(self) -> None:
+        """Read what is stored, and take it as what is in use. Raises StorageError."""
+        self.state = await self._stored_state()
+        self.current = await self._threads.run(self._storage.certificate, self.wanted.name)
 
     async def run(self) -> None:
         """Keep it until cancelled."""
@@ -131,16 +154,23 @@ class Keeper:
 
     async def _turn(self) -> float:
         """Do what is to be done now; gives the seconds until there may be more."""
+        await self._offer()
+        wait = await self._kept()
+        return min(wait, self._means.pace.storage_retry) if self._unused else wait
+
+    async def _kept(self) -> float:
+        """Look, and work where something is due; gives the seconds until there may be more."""
         await self._look()
         if (wait := self._wait()) > 0:
-            return min(wait, self._means.pace.look)
-        held = await self._threads.run(self._storage.locks.take, self._lock)
-        if held is None:
-            return self._means.pace.lock_poll
-        try:
-            await self._while_held(held)
-        finally:
-            await asyncio.shield(self._threads.run(held.release))
+            return min(wait, self._means.pace.lock_poll if self._is_awaited else self._means.pace.look)
+        async with self._means.at_once:  # before the lock: who waits here keeps no other machine from it
+            held = await self._threads.run(self._storage.locks.take, self._lock)
+            if held is None:
+                return self._means.pace.lock_poll
+            try:
+                await self._while_held(held)
+            finally:
+                await asyncio.shield(self._threads.run(held.release))
         return min(max(self._wait(), 0.0), self._means.pace.look)
 
     async def _look(self) -> None:
@@ -148,23 +178,78 @@ class Keeper:
         if self._unstored is not None:
             return  # what is stored is older
         found = await self._threads.run(self._storage.certificate, self.wanted.name)
-        self.state = await self._threads.run(self._storage.state, self.wanted.name)
-        if found is not None and (self.current is None or found.fingerprint != self.current.fingerprint):
+        self.state = await self._stored_state()
+        self._is_gone = found is None and self._is_right
+        if found is not None and self._is_better(found):
             await self._use(found)
+        self._tell_contention(found)
+
+    def _tell_contention(self, found: Certificate | None) -> None:
+        """Tell, once for each, of certificates for something else that keep coming."""
+        self.contention = None
+        if found is None or self._fits(found) or self._contended(self.state) == 0.0:
+            return
+        if not self._is_right and self._contended(self.state) <= self._means.now():
+            return  # it was wanted before, and is followed now
+        told = (
+            f"what is stored is for {', '.join(sorted(found.domains))} from {found.source}: another machine with this "
+            "storage wants that under the same name, or this one did a short time ago"
+        )
+        self.contention = f"certificate {self.wanted.name}: {told}" if not self._is_right else None
+        if self._told_of != found.fingerprint:
+            self._told_of = found.fingerprint
+            hint = "give certificates of different domains or authorities different names"
+            self._tell("certificate_contended", f"{told}\n      = {hint}")
+
+    def _is_better(self, found: Certificate) -> bool:
+        """Whether what is stored is to be used: not what is older, or for something else than what is in use."""
+        current = self.current
+        if current is None or found.fingerprint == current.fingerprint:
+            return current is None
+        if self._fits(found) != self._fits(current):
+            return self._fits(found)
+        return found.begins > current.begins or found.ends > current.ends
+
+    async def _stored_state(self) -> StateRecord:
+        """Read what all machines know, without times that cannot be."""
+        state = await self._threads.run(self._storage.state, self.wanted.name)
+        now, longest = self._means.now(), max(self._means.pace.backoff.longest, schedule.HOUR)
+        held_off = {url: credible(now, until, schedule.HELD_OFF) for url, until in state.held_off.items()}
+        said = {
+            "held_off": {url: until for url, until in held_off.items() if until > now},
+            "next_try": credible(now, state.next_try, longest),
+            "issued_at": credible(now, state.issued_at, 0.0),
+            "window_ask_at": credible(now, state.window_ask_at, schedule.ASK_LATEST),
+        }
+        return state.model_copy(update=said)
 
     async def _use(self, certificate: Certificate) -> None:
         self.current = certificate
-        self._not_before = ("", 0.0)
+        if self._is_right:
+            self._own = _Own()
+        self._unused = True
+        await self._offer()
+
+    async def _offer(self) -> None:
+        """Let what is new be taken into use, as often as it takes."""
+        certificate = self.current
+        if certificate is None or not self._unused:
+            return
         try:
             await self._means.on_new(certificate)
         except Exception as error:  # noqa: BLE001, what others do with it must not end the keeping
             text = f"certificate {certificate.name} was not taken into use: {error!r}"
-            self._means.teller.error("certificate_unused", text, certificate=certificate.name)
+            if text != self.use_error:
+                again = f"\n      = tried again in {self._means.pace.storage_retry:.0f} s, and on"
+                self._means.teller.error("certificate_unused", text + again, certificate=certificate.name)
+            self.use_error = text
+        else:
+            self._unused, self.use_error = False, None
 
     def _wait(self) -> float:
         """Seconds until something is to be done under the lock; 0 or less is now."""
         now = self._means.now()
-        if self._hurry or self._unstored is not None:
+        if self._hurry or self._is_gone or self._unstored is not None:
             return 0.0
         ask = self.state.window_ask_at if self._asks and self.state.window_of == self._fingerprint else now
         return min(self._due(self.state), ask if self._asks else float("inf")) - now
@@ -173,6 +258,12 @@ class Keeper:
     def _hurry(self) -> bool:
         """Whether somebody wants a new certificate now, and no machine has got one since."""
         return self._hurried is not None and self._hurried.fingerprint == self._fingerprint
+
+    @property
+    def _is_awaited(self) -> bool:
+        """Whether another machine may be about to store something."""
+        tried = self.state.tried_at
+        return self.state.is_open and tried is not None and self._means.now() - tried < ATTEMPT
 
     @property
     def _lock(self) -> str:
@@ -200,22 +291,42 @@ class Keeper:
     @property
     def _is_right(self) -> bool:
         """Whether what is in use is what is wanted."""
+        return self.current is not None and self._fits(self.current)
+
+    def _fits(self, certificate: Certificate) -> bool:
         sources = {authority.directory for authority in self.wanted.authorities}
-        current = self.current
-        return current is not None and current.covers(self.wanted.domains) and current.source in sources
+        is_of_kind = certificate.key_type == self.wanted.key_type
+        return is_of_kind and certificate.covers(self.wanted.domains) and certificate.source in sources
 
     def _due(self, state: StateRecord) -> float:
-        what = about(self.wanted)
         # Without failures it is said of a certificate that was new: where that is gone it says nothing.
-        counts = state.about == what and (state.failures or self._is_right)
+        counts = self._counts(state) and (state.failures or state.is_open or self._is_right)
         after = state.next_try if counts else 0.0
-        if self._not_before[0] == what:
-            after = max(after, self._not_before[1])
+        if self._own.about == about(self.wanted):
+            after = max(after, self._own.next_try)
+        after = max(after, self._held_off(state))
         if self.current is None or not self._is_right:
-            return after
+            return max(after, self._contended(state))
         life = Life(self.current.begins, self.current.ends)
         window = state.window if state.window_of == self.current.fingerprint else None
         return max(schedule.renewal(life, self.current.fraction, window), after)
+
+    def _contended(self, state: StateRecord) -> float:
+        """Say until when a certificate for something else is left in place: others want it, or did a short time ago.
+
+        Machines that share a storage, and want different things under one name, would else issue without end.
+        """
+        if state.issued_for in {None, about(self.wanted)}:
+            return 0.0
+        return schedule.contended(state.issued_at, state.changes, self._means.pace.backoff)
+
+    def _held_off(self, state: StateRecord) -> float:
+        """Say until when no authority may be asked."""
+        return min(state.held_off.get(authority.directory, 0.0) for authority in self.wanted.authorities)
+
+    def _counts(self, state: StateRecord) -> bool:
+        """Whether what is stored is about what is wanted, and not about what was put right since."""
+        return state.about == about(self.wanted) and (state.tried_at is None or state.tried_at > self._forgives)
 
     async def _while_held(self, held: Held) -> None:
         """Work as long as the lock is ours."""
@@ -245,16 +356,32 @@ class Keeper:
     async def _work(self) -> None:
         """Look again, since another one may have had the lock until now; then do what is due."""
         await self._look()
+        if self._is_gone:
+            self._unstored = self.current
         await self._store()
         if self._asks and (self.state.window_of != self._fingerprint or self.state.window_ask_at <= self._means.now()):
-            async with self._means.at_once:
-                await self._ask()
+            await self._ask()
         if not self._hurry and self._due(self.state) > self._means.now():
             return
-        async with self._means.at_once:
-            self.busy = True
-            self._hurried = None
-            await self._renew()
+        self.busy = True
+        self._hurried = None
+        await self._renew()
+
+    async def _begin(self, wanted: Wanted) -> None:
+        """Write down that an attempt begins, and when the next one may if this process does not live to say more."""
+        now, before = self._means.now(), self.state
+        same = self._counts(before)
+        failures = before.failures + before.is_open if same else 0
+        if self._own.about == about(wanted):
+            failures = max(failures, self._own.failures)
+        first = before.first_failure if same and before.first_failure is not None else now
+        following = self._retry(now, failures + 1)
+        said = {"failures": failures, "first_failure": first, "next_try": following, "is_open": True, "tried_at": now}
+        await self._keep(before.model_copy(update=said | {"about": about(wanted)}))
+
+    def _retry(self, now: float, failures: int) -> float:
+        ends = None if self.current is None else self.current.ends
+        return schedule.retry(now, failures, self._means.chance(), self._means.pace.backoff, ends)
 
     async def _ask(self) -> None:
         """Ask when the authority wants the certificate to be renewed. Without an answer, the one before holds."""
@@ -285,47 +412,45 @@ class Keeper:
 
     async def _renew(self) -> None:
         """Ask the authorities in turn; store what there is of it, or of the failure."""
-        wanted, now = self.wanted, self._means.now()
+        wanted, means = self.wanted, self._means
         # What cannot be stored is to be known before an authority is asked for what would be lost.
-        await self._keep(self.state)
-        errors: list[str] = []
-        held_off = {url: until for url, until in self.state.held_off.items() if until > now}
-        for authority in [authority for authority in wanted.authorities if authority.directory not in held_off]:
-            if errors:
-                text = f"certificate {wanted.name}: {errors[-1]}\n      = the next authority is asked"
-                self._means.teller.warning("certificate_authority", text, certificate=wanted.name)
-            try:
-                certificate = await self._ask_for_certificate(wanted, authority)
-            except AcmeError as error:
-                errors.append(str(error))
-                if isinstance(error, AuthorityError) and error.fault.retry_after is not None:
-                    held_off[authority.directory] = schedule.held_off(self._means.now(), error.fault.retry_after)
-            except Exception as error:  # noqa: BLE001, what nobody has thought of is a failure too, and waited after
-                errors.append(f"{wanted.name}: {authority.directory} gave us an answer that we fail at: {error!r}")
-            else:
-                await self._got(wanted, certificate, held_off)
-                return
-        await self._failed(wanted, errors, held_off)
+        await self._begin(wanted)
+        state = self.state
+        attempt = Attempt(
+            wanted=wanted,
+            current=self.current,
+            has_failed=state.failures > 0,
+            held_off=dict(state.held_off),
+            issuer=means.issuer,
+            local=means.local,
+            now=means.now,
+            tell=self._tell,
+        )
+        certificate = await attempt.run()
+        if certificate is not None:
+            await self._got(wanted, certificate, attempt.held_off)
+        else:
+            await self._failed(wanted, attempt.errors, attempt.held_off)
 
-    async def _ask_for_certificate(self, wanted: Wanted, authority: Authority) -> Certificate:
-        if authority.is_local:
-            return await self._means.local.issue(wanted)
-        issuer = self._means.issuer
-        if authority.staging is not None and self.state.failures and self.state.about == about(wanted):
-            await issuer.issue(wanted, authority, url=authority.staging)
-        current = self.current
-        replaces = current.renewal_id if current is not None and current.source == authority.directory else None
-        if current is not None and not current.domains.intersection(wanted.domains):
-            replaces = None  # a certificate replaces one with which it shares a name (RFC 9773 section 5)
-        return await issuer.issue(wanted, authority, replaces=replaces)
+    def _tell(self, event: str, text: str) -> None:
+        self._means.teller.warning(event, f"certificate {self.wanted.name}: {text}", certificate=self.wanted.name)
 
     async def _got(self, wanted: Wanted, certificate: Certificate, held_off: dict[str, float]) -> None:
         """Use a new certificate, and store it; where that fails now it is done later, and not asked for again."""
         self._unstored = certificate
         text = f"certificate {wanted.name} is new, from {certificate.source}"
         self._means.teller.info("certificate_new", text, certificate=wanted.name, source=certificate.source)
-        following = schedule.soonest(self._means.now(), certificate.ends)
-        self.state = StateRecord(name=wanted.name, about=about(wanted), held_off=held_off, next_try=following)
+        now, before, what = self._means.now(), self.state, about(wanted)
+        goes_on = before.changes if now - before.issued_at < schedule.FORGOTTEN else 0
+        self.state = StateRecord(
+            name=wanted.name,
+            about=what,
+            issued_for=what,
+            issued_at=now,
+            changes=0 if before.issued_for in {None, what} else goes_on + 1,
+            held_off=held_off,
+            next_try=schedule.soonest(now, certificate.ends),
+        )
         try:
             await self._store()
         finally:
@@ -336,21 +461,19 @@ class Keeper:
         if self._unstored is not None:
             await self._threads.run(self._storage.keep_certificate, self._unstored)
             await self._keep(self.state)
-            self._unstored = None
+            self._unstored, self._is_gone = None, False
 
     async def _failed(self, wanted: Wanted, errors: list[str], held_off: dict[str, float]) -> None:
         """Remember a failure, and when to try again: not before one authority may be asked."""
         now, before = self._means.now(), self.state
-        same = before.about == about(wanted)
-        failures = (before.failures if same else 0) + bool(errors)
-        first = before.first_failure if same and before.first_failure is not None else now
-        ends = None if self.current is None else self.current.ends
-        following = schedule.retry(now, failures, self._means.chance(), self._means.pace.backoff, ends)
-        following = max(following, min(held_off.get(authority.directory, 0.0) for authority in wanted.authorities))
-        said = {"failures": failures, "first_failure": first, "next_try": following, "held_off": held_off}
+        failures = before.failures + bool(errors)
+        first = before.first_failure or now
+        following = self._retry(now, failures)
+        said = {"failures": failures, "next_try": following, "held_off": held_off, "is_open": False}
         said |= {"error": "\n".join(errors), "error_at": now} if errors else {}
-        self.state = before.model_copy(update=said | {"about": about(wanted)})
-        self._not_before = (about(wanted), following)
+        self.state = before.model_copy(update=said)
+        if wanted == self.wanted:  # else something else is wanted by now
+            self._own = _Own(about(wanted), failures, following)
         if errors:
             self._tell_failure(now, first, following)
         await self._keep(self.state)
@@ -373,7 +496,10 @@ class Keeper:
 
 
 def about(wanted: Wanted) -> str:
-    """Give a digest of what failures are about: with other domains, authorities or challenges they count no more."""
-    return hashlib.sha256(
-        repr((wanted.domains, wanted.authorities, wanted.challenges, wanted.dns)).encode()
-    ).hexdigest()[:16]
+    """Give a digest of what failures are about: with other domains, authorities or challenges they count no more.
+
+    Not of what may differ among machines that want the same: paths, resolvers, an address for letters.
+    """
+    directories = tuple(authority.directory for authority in wanted.authorities)
+    what = repr((wanted.domains, directories, wanted.challenges, wanted.key_type))
+    return hashlib.sha256(what.encode()).hexdigest()[:16]

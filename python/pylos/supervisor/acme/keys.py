@@ -40,6 +40,11 @@ def read_key(pem: str) -> PrivateKey:
     return key
 
 
+def kind_of(key: PrivateKey) -> KeyType:
+    """Say how such a key is asked for."""
+    return "rsa" if isinstance(key, rsa.RSAPrivateKey) else "ecdsa"
+
+
 def request(key: PrivateKey, domains: Iterable[str]) -> x509.CertificateSigningRequest:
     """Ask for a certificate with these names. The subject stays empty (RFC 8555 section 7.4 needs none)."""
     builder = x509.CertificateSigningRequestBuilder().subject_name(x509.Name([]))

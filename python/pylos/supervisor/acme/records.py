@@ -12,7 +12,7 @@ Kind = Literal["http-01", "tls-alpn-01", "dns-01"]
 class Record(BaseModel):
     """The base: no conversions; keys of later versions are passed over."""
 
-    model_config = ConfigDict(frozen=True, strict=True, extra="ignore", hide_input_in_errors=True)
+    model_config = ConfigDict(frozen=True, strict=True, extra="ignore", hide_input_in_errors=True, allow_inf_nan=False)
     format: Literal[1] = 1
 
 
@@ -56,6 +56,15 @@ class StateRecord(Record):
     about: str | None = None
     """A digest of what was wanted when it failed: for something else, failures do not count."""
     failures: int = Field(default=0, ge=0)
+    issued_for: str | None = None
+    """The digest of what was wanted when the stored certificate was issued."""
+    issued_at: float = 0.0
+    changes: int = Field(default=0, ge=0)
+    """How often in a row one was issued for something else than the one before, shortly one after the other."""
+    tried_at: float | None = None
+    """When the last attempt began."""
+    is_open: bool = False
+    """It is under way, or who made it has died: then it counts as failed, and `next_try` was written when it began."""
     first_failure: float | None = None
     next_try: float = 0.0
     """Not before this, unless somebody asks for it."""

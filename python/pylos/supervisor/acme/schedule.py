@@ -14,6 +14,9 @@ ASK_AGAIN = 6 * HOUR
 """When an authority is asked again for its window if it does not say (RFC 9773 section 4.3.3)."""
 ASK_SOONEST, ASK_LATEST = MINUTE, DAY
 """What an authority says about that is taken within these bounds (RFC 9773 section 4.3.1)."""
+SKEW = HOUR
+FORGOTTEN = 2 * DAY
+"""After so long a change of what is wanted has nothing to do with the one before."""
 HELD_OFF = 7 * DAY
 """The longest time that an authority can keep us away."""
 
@@ -81,9 +84,22 @@ def retry(now: float, failures: int, fraction: float, backoff: Backoff, ends: fl
     return now + min(delay * (1 + fraction / 10), backoff.longest)
 
 
+def contended(issued_at: float, changes: int, backoff: Backoff) -> float:
+    """Say when a certificate that was issued for something else may be replaced: at once, unless it goes to and fro."""
+    return retry(issued_at, changes, 0.0, backoff) if changes else issued_at
+
+
 def held_off(now: float, retry_after: float | None) -> float:
     """Say until when an authority that is to be left alone is not asked."""
     return now + min(max(retry_after or 0.0, 0.0), HELD_OFF)
+
+
+def credible(now: float, at: float, longest: float) -> float:
+    """Give a point in time that was stored as at most so many seconds ahead; 0 where no clock that is right said it.
+
+    A clock that ran ahead, and was put right, would else keep everybody waiting for as long. Clocks may differ by SKEW.
+    """
+    return at if at <= now + longest + SKEW else 0.0
 
 
 def is_loud(now: float, first_failure: float | None) -> bool:

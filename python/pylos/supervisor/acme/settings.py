@@ -94,7 +94,11 @@ class DnsUpdate:
 
 @dataclass(frozen=True, slots=True)
 class DnsCommand:
-    """A program that is run with `add|remove NAME VALUE` behind its own arguments."""
+    """A program that is run with `add|remove NAME VALUE` behind its own arguments.
+
+    It has the rights of the supervisor, root's too where that has them: who wrote the configuration chose it, and what
+    it needs (a key of the name server) is often readable by nobody else. `user` in the configuration takes them away.
+    """
 
     argv: tuple[str, ...]
     timeout: float = 120.0
@@ -107,11 +111,16 @@ class DnsCommand:
 
 @dataclass(frozen=True, slots=True)
 class DnsFunction:
-    """A Python function, called with ("add" or "remove", NAME, VALUE) in a process of its own; it may be async."""
+    """A Python function, called with ("add" or "remove", NAME, VALUE) in a process of its own; it may be async.
+
+    It runs without the rights of root, as all code of users does.
+    """
 
     where: str
     """`module:function`."""
     timeout: float = 120.0
+    folder: Path | None = None
+    """Where the module is, unless it is installed: that of the configuration. None: the working directory."""
 
     def __post_init__(self) -> None:
         if not MODULE_FUNCTION.fullmatch(self.where):

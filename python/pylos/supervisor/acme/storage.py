@@ -31,6 +31,8 @@ from pylos.supervisor.acme.records import AccountRecord, AnswerRecord, Certifica
 R = TypeVar("R", bound=Record)
 STALE = 86400.0
 """Seconds after which an answer is a leftover: nobody here waits for an authority for longer than minutes."""
+MOST_ANSWERS = 1000
+"""Of a kind, in one look."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +61,7 @@ class Storage:
         self.folder = folder
         self.locks = Locks(folder / "locks", lease, clock)
         self._on_broken = on_broken
+        self._answers: dict[Kind, dict[str, tuple[files.Stamp, AnswerRecord | None]]] = {}
 
     def account(self, directory: str, key_id: str | None = None) -> AccountRecord | None:
         """Give who we are at an authority, by the id of an external account if there is one."""
@@ -115,6 +118,19 @@ class Storage:
 
     def drop_answer(self, kind: Kind, key: str) -> None:
         files.remove(self._answer_path(kind, key))
+
+    def answers(self, kind: Kind, now: float) -> list[AnswerRecord]:
+        """List what somebody may wait for, the youngest first; of files that did not change what they held is known."""
+        folder = self.folder / "answers" / kind
+        youngest = sorted(files.stamps(folder).items(), key=lambda file: file[1], reverse=True)[:MOST_ANSWERS]
+        before, known = self._answers.get(kind, {}), {}
+        for name, stamp in youngest:
+            seen = before.get(name)
+            if seen is None or seen[0] != stamp:
+                seen = stamp, self._read(folder / name, AnswerRecord, lambda record: record.kind == kind)
+            known[name] = seen
+        self._answers[kind] = known
+        return [record for _, record in known.values() if record is not None and record.at + STALE >= now]
 
     def leftovers(self, kind: Kind, now: float) -> list[AnswerRecord]:
         """List answers that nobody waits for any more: who made them has died."""

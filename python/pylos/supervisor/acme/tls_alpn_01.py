@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
-from collections import OrderedDict
+from collections.abc import Iterable
 from datetime import timedelta
+from weakref import WeakValueDictionary
 
 from cryptography import x509
 
@@ -20,7 +22,6 @@ PROTOCOL = "acme-tls/1"
 """By ALPN; a server that is offered it, and has an answer, must choose it (section 3)."""
 ACME_IDENTIFIER = x509.ObjectIdentifier("1.3.6.1.5.5.7.1.31")
 LIFE = timedelta(days=7)
-MOST_KEPT = 64
 
 
 class TlsAlpnSolver:
@@ -36,29 +37,34 @@ class TlsAlpnSolver:
         await self._threads.run(self._storage.keep_answer, record)
 
     async def clean(self, proof: Proof) -> None:
-        await self._threads.run(self._storage.drop_answer, "tls-alpn-01", server_name(proof.domain))
+        await self._threads.run(self._clean, server_name(proof.domain), proof.key_authorization)
+
+    def _clean(self, name: str, value: str) -> None:
+        """Take it away, unless another machine has put its own in the place."""
+        found = self._storage.answer("tls-alpn-01", name)
+        if found is not None and found.value == value:
+            self._storage.drop_answer("tls-alpn-01", name)
 
 
-class TlsAlpnAnswers:
-    """Makes the certificates for the answers in a storage; the last ones are kept: validators come several times."""
+class Turns:
+    """Of several orders for one domain, one at a time: a validator is given one answer by server name."""
 
-    def __init__(self, storage: Storage) -> None:
-        self._storage = storage
-        self._made: OrderedDict[AnswerRecord, tuple[str, str]] = OrderedDict()
+    def __init__(self) -> None:
+        self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
-    def certificate_for(self, name: str) -> tuple[str, str] | None:
-        """Give chain and key (PEM) for a server name, for handshakes with `acme-tls/1` alone; None without an answer.
-
-        Blocks while one file is looked for. Raises StorageError.
-        """
-        record = self._storage.answer("tls-alpn-01", name.lower().removesuffix("."))
-        if record is None:
-            return None
-        if record not in self._made:
-            self._made[record] = answer_certificate(Proof("tls-alpn-01", record.domain, "", record.value))
-            while len(self._made) > MOST_KEPT:
-                self._made.popitem(last=False)
-        return self._made[record]
+    async def take(self, names: Iterable[str]) -> list[asyncio.Lock]:
+        """Wait until nobody else has any of these; gives what is to be released."""
+        taken: list[asyncio.Lock] = []
+        try:
+            for name in sorted(set(names)):  # all in one order: else two could wait for each other
+                lock = self._locks.setdefault(name, asyncio.Lock())
+                await lock.acquire()
+                taken.append(lock)
+        except BaseException:
+            for lock in taken:
+                lock.release()
+            raise
+        return taken
 
 
 def answer_certificate(proof: Proof) -> tuple[str, str]:

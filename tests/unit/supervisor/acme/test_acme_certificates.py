@@ -1,9 +1,8 @@
-"""Certificates that we make or read: stand-ins, answers to tls-alpn-01, those of the local authority."""
+"""Certificates that we make or read: stand-ins, and those of the local authority."""
 
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import ipaddress
 import ssl
 import stat
@@ -17,12 +16,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509 import verification
 
 from pylos.supervisor.acme import Authority, Certificate, LocalAuthority, Storage, Wanted, selfsigned, trust_commands
-from pylos.supervisor.acme.http_01 import HttpSolver, answer
 from pylos.supervisor.acme.local import LIFE
-from pylos.supervisor.acme.records import AnswerRecord
-from pylos.supervisor.acme.solver import Proof
 from pylos.supervisor.acme.threads import Threads
-from pylos.supervisor.acme.tls_alpn_01 import ACME_IDENTIFIER, TlsAlpnAnswers, TlsAlpnSolver
 
 DEV = ("localhost", "*.localhost", "127.0.0.1", "::1", "shop.test")
 
@@ -64,54 +59,6 @@ def test_a_chain_out_of_order_is_none():
         Certificate.read("a", one.chain, other.key, "test")
     with pytest.raises(ValueError, match="PEM"):
         Certificate.read("a", "", one.key, "test")
-
-
-@pytest.mark.parametrize("domain, asked", [("shop.test", "SHOP.test."), ("127.0.0.1", "1.0.0.127.in-addr.arpa")])
-def test_an_answer_to_tls_alpn_01(tmp_path: Path, domain, asked):
-    """RFC 8737 section 3: one name, and the digest in a critical extension."""
-    storage = Storage(tmp_path)
-    answers = TlsAlpnAnswers(storage)
-    proof = Proof("tls-alpn-01", domain, "token", "token.thumb")
-
-    async def story() -> None:
-        solver = TlsAlpnSolver(storage, Threads())
-        await solver.present(proof)
-        found = answers.certificate_for(asked)
-        assert found is not None
-        assert answers.certificate_for(asked) is found, "made once"
-        made = leaf(found[0])
-        extension = made.extensions.get_extension_for_oid(ACME_IDENTIFIER)
-        assert extension.critical
-        assert isinstance(extension.value, x509.UnrecognizedExtension)
-        assert extension.value.value == b"\x04\x20" + hashlib.sha256(b"token.thumb").digest()
-        names = made.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
-        assert [str(name.value) for name in names] == [domain]
-        await solver.clean(proof)
-        assert answers.certificate_for(asked) is None
-
-    asyncio.run(story())
-
-
-@pytest.mark.parametrize("token", ["", "..", "../token", "token/..", "token\x00", "tok en", "x" * 257, "tökén"])
-def test_what_is_no_token_is_not_looked_for(tmp_path: Path, token):
-    storage = Storage(tmp_path)
-    storage.keep_answer(AnswerRecord(kind="http-01", key=token, domain="a.test", value="x", at=0.0))
-    assert answer(storage, token) is None
-
-
-def test_an_answer_to_http_01(tmp_path: Path):
-    proof = Proof("http-01", "shop.test", "tok-en_1", "tok-en_1.thumb")
-
-    async def story() -> None:
-        solver = HttpSolver(Storage(tmp_path), Threads())
-        await solver.present(proof)
-        assert answer(Storage(tmp_path), "tok-en_1") == "tok-en_1.thumb", "any machine can"
-        assert answer(Storage(tmp_path), "Tok-en_1") is None
-        await solver.clean(proof)
-        await solver.clean(proof)
-        assert answer(Storage(tmp_path), "tok-en_1") is None
-
-    asyncio.run(story())
 
 
 def test_the_local_authority(tmp_path: Path):

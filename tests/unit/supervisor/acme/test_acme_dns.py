@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from pylos.supervisor.acme import AcmeError, Dns, DnsCommand, DnsFunction, Storage
+from pylos.supervisor.acme import AcmeError, Dns, DnsCommand, DnsFunction, Storage, dns_call
 from pylos.supervisor.acme.dns_01 import DnsSolver, clean_leftovers
 from pylos.supervisor.acme.dns_command import Command
 from pylos.supervisor.acme.dns_visible import Server
@@ -41,6 +41,45 @@ def test_a_function_is_called_in_a_process(tmp_path: Path, kind):
     (tmp_path / "zone.py").write_text(f"{kind} change(*given):\n    open('log', 'w').write(' '.join(given))\n")
     asyncio.run(Command(DnsFunction("zone:change")).add("name", "value"))
     assert (tmp_path / "log").read_text() == "add name value"
+
+
+def test_a_module_is_found_in_its_folder_but_in_place_of_no_other(tmp_path: Path):
+    folder = tmp_path / "etc"
+    folder.mkdir()
+    (folder / "zone.py").write_text("import this_one\ndef change(*_):\n    raise SystemExit(this_one.HERE)\n")
+    (folder / "this_one.py").write_text("HERE = 'found'\n")
+    (folder / "json.py").write_text("raise AssertionError('not this one')\n")
+    (folder / "other.py").write_text("import json\ndef change(*_):\n    raise SystemExit(json.__name__)\n")
+    with pytest.raises(AcmeError, match="found"):
+        asyncio.run(Command(DnsFunction("zone:change", folder=folder)).add("name", "value"))
+    with pytest.raises(AcmeError, match="ended with 1: json"):
+        asyncio.run(Command(DnsFunction("other:change", folder=folder)).add("name", "value"))
+
+
+def test_a_function_is_imported_without_the_rights_of_root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """In which order, in this process: what may be read depends on where Python is installed."""
+    code = "import builtins\nbuiltins.print('imported')\ndef change(*_):\n    print('called')\n"
+    (tmp_path / "zone_of_users.py").write_text(code)
+    steps: list[object] = []
+    monkeypatch.setattr(dns_call, "give_up_root", lambda needed: steps.append(list(needed)))
+    monkeypatch.setattr("builtins.print", steps.append)
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    dns_call.main([str(tmp_path), "zone_of_users:change", "add", "name", "value"])
+    assert steps == [[tmp_path], "imported", "called"]
+
+
+@pytest.mark.parametrize("kind", ["command", "function"])
+def test_what_is_said_to_the_supervisor_is_not_passed_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind):
+    monkeypatch.setenv("NOTIFY_SOCKET", "/run/notify")
+    monkeypatch.setenv("LISTEN_FDS", "3")
+    monkeypatch.setenv("DNS_TOKEN", "secret")
+    code = "import os\ndef change(*_):\n    open('log', 'w').write(' '.join(os.environ))\n"
+    (tmp_path / "zone.py").write_text(code)
+    by = DnsFunction("zone:change") if kind == "function" else python(f"{code}change()")
+    asyncio.run(Command(by).add("name", "value"))
+    found = (tmp_path / "log").read_text().split()
+    assert {"DNS_TOKEN", "PATH"} <= {*found}
+    assert not {"NOTIFY_SOCKET", "LISTEN_FDS"} & {*found}
 
 
 @pytest.mark.parametrize(

@@ -74,6 +74,11 @@ def test_the_end_of_a_certificate_makes_it_urgent():
     assert schedule.retry(DAY, 50, 0.0, BACKOFF, ends=0) == 2 * DAY
 
 
+@pytest.mark.parametrize("changes, minutes", [(0, 0), (1, 1), (2, 2), (11, 1024), (12, 1440)])
+def test_what_goes_to_and_fro_slows_down(changes, minutes):
+    assert schedule.contended(100, changes, BACKOFF) == 100 + minutes * MINUTE
+
+
 @pytest.mark.parametrize("said, expected", [(None, 6 * HOUR), (0, MINUTE), (7200, 7200), (1e12, DAY), (-5, MINUTE)])
 def test_an_authority_is_asked_again(said, expected):
     assert schedule.ask_again(100, said) == 100 + expected
@@ -91,6 +96,11 @@ def test_what_is_new_is_left_alone(now, left):
 @pytest.mark.parametrize("said, expected", [(None, 0), (-1, 0), (3600, 3600), (1e12, 7 * DAY)])
 def test_an_authority_is_left_alone(said, expected):
     assert schedule.held_off(100, said) == 100 + expected
+
+
+@pytest.mark.parametrize("at, given", [(0, 0), (200, 200), (100 + DAY + HOUR, 100 + DAY + HOUR), (102 + DAY + HOUR, 0)])
+def test_what_no_clock_that_is_right_has_said_says_nothing(at, given):
+    assert schedule.credible(100, at, DAY) == given
 
 
 def test_failures_are_told_for_thirty_days():

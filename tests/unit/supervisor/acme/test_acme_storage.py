@@ -134,6 +134,15 @@ def test_nothing_in_a_file_is_too_much(tmp_path_factory, data):
     assert storage.state("shop").name == "shop"
 
 
+@pytest.mark.parametrize("number", ["NaN", "Infinity"])
+def test_no_time_is_without_end(storage: Storage, broken: list[Broken], number):
+    storage.keep_state(StateRecord(name="shop", next_try=5.0))
+    path = only(storage.folder / "states")
+    path.write_text(path.read_text().replace("5.0", number))
+    assert storage.state("shop").next_try == 0.0
+    assert "next_try" in str(broken[0])
+
+
 def test_a_write_that_fails_changes_nothing(storage: Storage, shop: Certificate, monkeypatch: pytest.MonkeyPatch):
     storage.keep_certificate(shop)
 
