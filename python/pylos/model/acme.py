@@ -240,5 +240,7 @@ class Acme(Table):
             raise wrong("P105", '`"dns-01"` without `dns`', hint=hint, keys=["dns", "challenges"])
         if self.dns is not None and "dns-01" not in self.challenges:
             hint = 'add `"dns-01"` to `challenges`, or take `dns` out'
-            raise wrong("P108", 'does nothing without `"dns-01"` in `challenges`', hint=hint, keys=["dns", "challenges"])
+            raise wrong(
+                "P108", 'does nothing without `"dns-01"` in `challenges`', hint=hint, keys=["dns", "challenges"]
+            )
         return self

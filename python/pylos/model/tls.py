@@ -116,7 +116,8 @@ class Tls(Table):
     domains: Annotated[list[Annotated[str, AfterValidator(checked_domain)]], Field(min_length=1)] | None = None
     """What the certificate of `acme` is for: domains, wildcards (`*.example.com`) and addresses.
 
-    Default: absent, they stand in the files of `cert`. Example: `{ domains = ["shop.example.com"], acme = "letsencrypt" }`.
+    Default: absent, they stand in the files of `cert`.
+    Example: `{ domains = ["shop.example.com"], acme = "letsencrypt" }`.
     """
 
     profile: Literal["intermediate", "modern"] = "intermediate"
@@ -160,7 +161,9 @@ class Tls(Table):
             hint = 'add what the certificate is for: `domains = ["shop.example.com"]`'
             raise wrong("P105", "`domains` is missing", hint=hint, keys=["domains", "acme"])
         if self.acme is not None and self.key is not None:
-            raise wrong("P108", "does nothing without `cert`", hint="take it out: `acme` makes keys", keys=["key", "cert"])
+            raise wrong(
+                "P108", "does nothing without `cert`", hint="take it out: `acme` makes keys", keys=["key", "cert"]
+            )
         return self
 
     @model_validator(mode="after")

@@ -76,9 +76,9 @@ class Automatic:
         self._temporary: Path | None = None
 
     @property
-    def answered(self) -> list[Storage]:
-        """The storages in which answers for authorities may be: this machine asks itself nothing."""
-        return [kept.storage for kept in self._kept.values() if kept.asks]
+    def asking(self) -> list[Certifier]:
+        """Those that ask authorities elsewhere: what these want to see is in their storages."""
+        return [kept.certifier for kept in self._kept.values() if kept.asks]
 
     async def shown(self, acme: Plain, missing: Iterable[str], names: Plain) -> dict[str, Certificate]:
         """Give the certificate of each `tls` that wants one: what is there, else one that stands in.
@@ -88,20 +88,20 @@ class Automatic:
         """
         found: dict[str, Certificate] = {}
         for name in acme.get("tls", {}):
-            stored = await self._stored(acme, name)
+            stored = await self._stored(acme, name) or await self._made_here(acme, name)
             found[name] = self._stand_in(name, acme["tls"][name]["domains"]) if stored is None else stored
         for name in missing:
             if name not in found:
                 found[name] = self._stand_in(name, names[name] or ["localhost"])
         return found
 
-    async def follow(self, acme: Plain) -> None:
-        """Keep these from now on, and no others."""
+    async def follow(self, acme: Plain, code: Path) -> None:
+        """Keep these from now on, and no others. `code` is the folder in which functions are looked for."""
         by_folder: dict[Path, list[Wanted]] = {}
         for name in acme.get("tls", {}):
             from pylos.supervisor.wanted import wanted_of  # noqa: PLC0415 - see above
 
-            by_folder.setdefault(self._folder(acme, name), []).append(wanted_of(acme, name))
+            by_folder.setdefault(self._folder(acme, name), []).append(wanted_of(acme, name, code))
         for folder in self._kept.keys() - by_folder.keys():
             await self._kept.pop(folder).stop()
         for folder, wanted in by_folder.items():
@@ -161,6 +161,23 @@ class Automatic:
         except PylosError as error:
             log.error("certificate_storage", f"certificate {name}: {error}", certificate=name)
             return None
+
+    async def _made_here(self, acme: Plain, name: str) -> Certificate | None:
+        """Make one, where this machine itself is the authority: nobody has to wait for that."""
+        from pylos.supervisor.acme import LocalAuthority  # noqa: PLC0415 - see above
+        from pylos.supervisor.acme.threads import Threads  # noqa: PLC0415
+        from pylos.supervisor.wanted import is_local, wanted_of  # noqa: PLC0415
+
+        if not is_local(acme, name):
+            return None
+        storage = self._keep(self._folder(acme, name)).storage
+        try:
+            made = await LocalAuthority(storage, Threads()).issue(wanted_of(acme, name, Path()))
+            await in_thread(lambda: storage.keep_certificate(made))
+        except PylosError as error:
+            log.error("certificate_storage", f"certificate {name}: {error}", certificate=name)
+            return None
+        return made
 
     def _stand_in(self, name: str, domains: Sequence[str]) -> Certificate:
         """Make what is shown until there is a certificate, and tell it; it stays the same one."""

@@ -86,8 +86,8 @@ class Certificates:
         if self._watch:
             await self._watcher.follow(dict.fromkeys(checked.material), checked.material_contents)
         try:
-            await self._automatic.follow(checked.acme)
-            await self._challenges.follow(self._automatic.answered)
+            await self._automatic.follow(checked.acme, checked.folder)
+            await self._challenges.follow(self._automatic.asking)
         except PylosError as error:  # told before by `filled`; or a defect of the checks, by which nothing else ends
             log.error("certificates_failed", f"certificates do not come by themselves: {error}")
 

@@ -1,14 +1,13 @@
 """What authorities are answered that want to see whose a domain is: told to the gateway process, which answers them.
 
 The answers are in a storage, which several machines may share: so whichever of them is asked, it has the answer. It is
-looked for what has changed often enough that `LOOKS` of them have come before the authority is told to ask.
+looked for what has changed so often that the client, which waits for it, may say that all of them know.
 """
 
 from __future__ import annotations
 
 import asyncio
-import math
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from pylos.errors import PylosError
@@ -16,12 +15,11 @@ from pylos.supervisor import log
 from pylos.supervisor.source import in_thread
 
 if TYPE_CHECKING:
-    from pylos.supervisor.acme import Storage
+    from pylos.supervisor.acme import Certifier
 
-LOOK_SECONDS = 0.5
 Order = dict[str, Any]
 """`tokens`, the key authorization of each, and `certificates` by the name that is asked for: always all of them."""
-NONE: Order = {"tokens": {}, "certificates": {}}
+NOTHING: Order = {"tokens": {}, "certificates": {}}
 
 
 class Challenges:
@@ -29,29 +27,26 @@ class Challenges:
 
     def __init__(self, tell: Callable[[Order], Awaitable[None]]) -> None:
         self._tell = tell
-        self._storages: list[Storage] = []
-        self._made: dict[tuple[str, str], dict[str, str]] = {}
-        """Certificates for `tls-alpn-01`, by domain and key authorization: made once."""
+        self._certifiers: Sequence[Certifier] = ()
         self._task: asyncio.Task[None] | None = None
         self._failing: str | None = None
         self.order: Order | None = None
-        """What holds now; None where nobody is to be answered."""
+        """What holds now; None where no authority is asked."""
 
-    async def follow(self, storages: Iterable[Storage]) -> None:
-        """Look there from now on."""
-        self._storages = list(storages)
-        if self._storages:
-            self.order = self.order or NONE
+    async def follow(self, certifiers: Iterable[Certifier]) -> None:
+        """Look at the storages of these from now on."""
+        self._certifiers = list(certifiers)
+        if self._certifiers:
+            self.order = NOTHING if self.order is None else self.order
             self.start()
-        else:
+        elif self.order is not None:
             await self.stop()
-            if self.order is not None and self.order != NONE:
-                await self._tell(NONE)
+            await self._pass_on(NOTHING)
             self.order = None
 
     def start(self) -> None:
         """Look until it is stopped."""
-        if self._task is None and self._storages:
+        if self._task is None and self._certifiers:
             self._task = asyncio.create_task(self._run(), name="look for answers to authorities")
 
     async def stop(self) -> None:
@@ -62,39 +57,32 @@ class Challenges:
             await asyncio.wait([task])
 
     async def _run(self) -> None:
+        from pylos.supervisor.acme.answers import LOOK  # noqa: PLC0415 - what it needs takes long to import
+
         while True:
             try:
-                found = await in_thread(self._look)
-                if found != self.order:
-                    await self._tell(found)  # before it counts as told: where that fails it is told again
-                    self.order = found
+                await self._pass_on(await in_thread(self._look))
                 self._failing = None
             except PylosError as error:
                 if self._failing != str(error):
                     self._failing = str(error)
                     log.error("challenges_failed", f"authorities may get no answers: {error}")
-            await asyncio.sleep(LOOK_SECONDS)
+            await asyncio.sleep(LOOK)
+
+    async def _pass_on(self, order: Order) -> None:
+        """Tell what is new; it counts as told first, so that a process that begins meanwhile gets it too."""
+        if order != self.order:
+            before, self.order = self.order, order
+            try:
+                await self._tell(order)
+            except BaseException:
+                self.order = before
+                raise
 
     def _look(self) -> Order:
         """Read all answers. Blocks; raises StorageError."""
-        tokens: dict[str, str] = {}
-        certificates: dict[str, Order] = {}
-        made: dict[tuple[str, str], dict[str, str]] = {}
-        for storage in self._storages:
-            for record in storage.leftovers("http-01", math.inf):
-                tokens[record.key] = record.value
-            for record in storage.leftovers("tls-alpn-01", math.inf):
-                key = record.domain, record.value
-                made[key] = self._made.get(key) or certificate_for(*key)
-                certificates[record.key] = {"names": [record.key], **made[key]}
-        self._made = made
-        return {"tokens": tokens, "certificates": certificates}
-
-
-def certificate_for(domain: str, key_authorization: str) -> dict[str, str]:
-    """Make the certificate of an answer by `tls-alpn-01`."""
-    from pylos.supervisor.acme.solver import Proof  # noqa: PLC0415 - what it needs takes long to import
-    from pylos.supervisor.acme.tls_alpn_01 import answer_certificate  # noqa: PLC0415
-
-    chain, key = answer_certificate(Proof("tls-alpn-01", domain, "", key_authorization))
-    return {"chain": chain, "key": key}
+        found = NOTHING
+        for certifier in self._certifiers:
+            told = certifier.answers().as_json()
+            found = {key: {**found[key], **told[key]} for key in NOTHING}
+        return found

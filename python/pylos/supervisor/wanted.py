@@ -23,8 +23,8 @@ def storage_of(acme: Plain, name: str) -> Path | None:
     return None if table is None or table["storage"] is None else Path(table["storage"])
 
 
-def wanted_of(acme: Plain, name: str) -> Wanted:
-    """Say what is wanted for a `tls`. Raises SettingsError for what the checks have not seen."""
+def wanted_of(acme: Plain, name: str, folder: Path) -> Wanted:
+    """Say what is wanted for a `tls`; functions are looked for in a folder. Raises SettingsError."""
     own, domains = acme["tls"][name]["acme"], tuple(acme["tls"][name]["domains"])
     if own == LOCAL:
         return Wanted(name, domains, (Authority(LOCAL, LOCAL),))
@@ -36,7 +36,7 @@ def wanted_of(acme: Plain, name: str) -> Wanted:
         tuple(authority_of(one, acme["tables"][one]) for one in names),
         key_type=table["key_type"],
         challenges=tuple(table["challenges"]),
-        dns=None if table["dns"] is None else dns_of(table["dns"]),
+        dns=None if table["dns"] is None else dns_of(table["dns"], folder),
     )
 
 
@@ -54,7 +54,7 @@ def authority_of(name: str, table: Plain) -> Authority:
     )
 
 
-def dns_of(dns: Plain) -> Dns:
+def dns_of(dns: Plain, folder: Path) -> Dns:
     timeout = dns["timeout_ms"] / 1000
     by: DnsUpdate | DnsCommand | DnsFunction
     if dns["update"] is not None:
@@ -62,7 +62,7 @@ def dns_of(dns: Plain) -> Dns:
     elif dns["command"] is not None:
         by = DnsCommand(tuple(dns["command"]), timeout)
     else:
-        by = DnsFunction(dns["call"], timeout)
+        by = DnsFunction(dns["call"], timeout, folder)
     return Dns(by, tuple(dns["resolvers"]), dns["wait_ms"] / 1000)
 
 

@@ -14,7 +14,7 @@ from certificates import golden_documents
 from pylos._core import compile_table
 from pylos.config import load, load_text
 from pylos.config.diff import Change, changes, rendered, summary
-from pylos.config.meaning import Meaning
+from pylos.config.meaning import BESIDE, Meaning
 from pylos.config.precedence import hosts_meet, paths_meet
 from pylos.config.spelling import Chains
 from pylos.errors import PylosError
