@@ -41,6 +41,36 @@ def checked_function(name: str) -> str:
     return name
 
 
+def host_and_port(server: str, usual: int = 53) -> tuple[str, int]:
+    """Take `host`, `host:port`, `[address]:port` or an address apart. Raises ValueError for what is none of these."""
+    if server.startswith("["):
+        host, closed, port = server[1:].partition("]")
+        if not closed or (port and not port.startswith(":")):
+            raise ValueError("an address in brackets, and behind it maybe a port")
+        return host, port_of(port[1:]) if port else usual
+    host, colon, port = server.rpartition(":")
+    if not colon or ":" in host:  # an address of IPv6 has several
+        return server, usual
+    return host, port_of(port)
+
+
+def port_of(text: str) -> int:
+    """Read a port. Raises ValueError."""
+    if not (text.isascii() and text.isdecimal() and 0 < int(text) < 1 << 16):
+        raise ValueError("a port is a number from 1 to 65535")
+    return int(text)
+
+
+def checked_server(server: str) -> str:
+    """Refuse what is no name server."""
+    try:
+        host_and_port(server)
+    except ValueError as error:
+        raise wrong("P104", f"`{server}` is no name server: {error}") from None
+    return server
+
+
+Server = Annotated[str, Field(min_length=1), AfterValidator(checked_server)]
 WAYS = ("update", "command", "call")
 Url = Annotated[str, AfterValidator(checked_url)]
 
@@ -66,7 +96,7 @@ class ExternalAccount(Table):
 class DnsUpdate(Table):
     """Records made by dynamic updates (RFC 2136), signed with a key (TSIG, RFC 8945)."""
 
-    server: Text
+    server: Server
     """The name server that takes them, `host` or `host:port`; the usual port is 53. Required.
 
     Example: `server = "10.0.0.53"`.
@@ -130,7 +160,7 @@ class Dns(Table):
     timeout: Duration = "2m"
     """How long `command` and `call` may take. Default: `"2m"`. Example: `timeout = "30s"`."""
 
-    resolvers: list[Text] = Field(default_factory=list)
+    resolvers: list[Server] = Field(default_factory=list)
     """Who is asked whether the record can be seen, `ADDRESS` or `ADDRESS:PORT`.
 
     Default: none, the zone's own name servers are. Example: `resolvers = ["9.9.9.9"]`.

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from pylos.model.acme import LOCAL
+from pylos.model.acme import LOCAL, host_and_port
 from pylos.supervisor.acme import Authority, Dns, DnsCommand, DnsFunction, DnsUpdate, ExternalAccount, Wanted
 
 Plain = Mapping[str, Any]
@@ -77,14 +77,3 @@ def update_of(update: Plain) -> DnsUpdate:
         key_algorithm=update["algorithm"],
         ttl=max(1, round(update["ttl_ms"] / 1000)),
     )
-
-
-def host_and_port(server: str, usual: int = 53) -> tuple[str, int]:
-    """Take `host`, `host:port`, `[address]:port` or an address apart."""
-    if server.startswith("["):
-        host, _, port = server[1:].partition("]")
-        return host, int(port.removeprefix(":") or usual)
-    host, colon, port = server.rpartition(":")
-    if not colon or ":" in host:  # an address of IPv6 has several
-        return server, usual
-    return host, int(port)
