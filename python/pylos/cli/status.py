@@ -52,7 +52,7 @@ def facts(name: str, running: Mapping[str, Any], gateway: Mapping[str, Any]) -> 
     yield "workers", str(gateway["workers"])
     yield "connections", str(gateway["connections"])
     yield "requests", str(gateway["requests"])
-    for one in running["certificates"]:
+    for one in running.get("certificates", ()):  # an earlier version has none
         yield "certificate", certificate(one)
     head = "listeners"
     for listener, addresses in running["listen"].items():
