@@ -11,6 +11,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 
 from pylos.supervisor.acme.domains import covers
+from pylos.supervisor.acme.errors import shown
 from pylos.supervisor.acme.keys import kind_of, read_key
 from pylos.supervisor.acme.settings import KeyType
 
@@ -62,7 +63,7 @@ class Certificate:
             begins=leaf.not_valid_before_utc.timestamp(),
             ends=leaf.not_valid_after_utc.timestamp(),
             fingerprint=leaf.fingerprint(hashes.SHA256()).hex(),
-            issuer=leaf.issuer.rfc4514_string(),
+            issuer=shown(leaf.issuer.rfc4514_string()),
             key_type=kind_of(private),
             renewal_id=_renewal_id(leaf),
         )

@@ -22,7 +22,7 @@ from requests.utils import parse_header_links
 from pylos.supervisor.acme import network as line
 from pylos.supervisor.acme.certificate import issuers
 from pylos.supervisor.acme.domains import address_of
-from pylos.supervisor.acme.errors import AuthorityError, Fault, Problem
+from pylos.supervisor.acme.errors import MOST_TOLD, AuthorityError, Fault, Problem, shown
 from pylos.supervisor.acme.hints import hint_for
 from pylos.supervisor.acme.keys import key_pem, new_key
 from pylos.supervisor.acme.network import Network, Response
@@ -269,7 +269,7 @@ class Client:
             hint = hint_for(_problem_of("externalAccountRequired"))
             raise AuthorityError(Fault("gives certificates to accounts of its own only", self.url, hint=hint))
         if authority.profile is not None and authority.profile not in meta.profiles:
-            known = ", ".join(sorted(meta.profiles)) or "none"
+            known = ", ".join(sorted(map(shown, meta.profiles))[:MOST_TOLD]) or "none"
             raise AuthorityError(Fault(f"has no profile {authority.profile!r}", self.url, hint=f"it has: {known}"))
 
     async def _register(self, record: AccountRecord) -> AccountRecord:

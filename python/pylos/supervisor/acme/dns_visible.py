@@ -12,7 +12,7 @@ import dns.query
 import dns.rdatatype
 import dns.resolver
 
-from pylos.supervisor.acme.errors import AcmeError
+from pylos.supervisor.acme.errors import MOST_TOLD, AcmeError, shown
 from pylos.supervisor.acme.threads import Threads
 
 TIMEOUT = 3.0
@@ -93,4 +93,6 @@ def _authoritative(name: str) -> tuple[str, list[Server]]:
 def _told(seen: dict[Server, list[str]] | str) -> str:
     if isinstance(seen, str):
         return seen
-    return "; ".join(f"{server} shows {', '.join(values) or 'nothing'}" for server, values in seen.items())
+    return "; ".join(
+        f"{server} shows {', '.join(map(shown, values[:MOST_TOLD])) or 'nothing'}" for server, values in seen.items()
+    )

@@ -16,7 +16,7 @@ from pylos.supervisor.acme.answers import SEEN
 from pylos.supervisor.acme.attempt import Attempt, Local
 from pylos.supervisor.acme.certificate import Certificate
 from pylos.supervisor.acme.client import Client
-from pylos.supervisor.acme.errors import AuthorityError, StorageError
+from pylos.supervisor.acme.errors import AuthorityError, StorageError, shown
 from pylos.supervisor.acme.issue import Issuer
 from pylos.supervisor.acme.locks import Held
 from pylos.supervisor.acme.records import StateRecord
@@ -403,10 +403,8 @@ class Keeper:
             window = None if found is None else (found.start, found.end)
             wait = schedule.DAY if found is None else found.retry_after
             if found is not None and found.explanation is not None and found.end <= now:
-                text = (
-                    f"certificate {self.wanted.name} is to be renewed, says {authority.directory}: {found.explanation}"
-                )
-                self._means.teller.warning("certificate_window", text, certificate=self.wanted.name)
+                why = shown(found.explanation)
+                self._tell("certificate_window", f"it is to be renewed, says {authority.directory}: {why}")
         said = {"window": window, "window_of": current.fingerprint, "window_ask_at": schedule.ask_again(now, wait)}
         await self._keep(self.state.model_copy(update=said))
 

@@ -24,8 +24,7 @@ from josepy.jwk import JWKEC
 from pydantic import BaseModel, ValidationError
 from requests.adapters import HTTPAdapter
 
-from pylos.errors import printable
-from pylos.supervisor.acme.errors import AuthorityError, Fault, Problem, SettingsError
+from pylos.supervisor.acme.errors import AuthorityError, Fault, Problem, SettingsError, shown
 from pylos.supervisor.acme.hints import hint_for
 from pylos.supervisor.acme.keys import read_key
 from pylos.supervisor.acme.wire import retry_after
@@ -132,7 +131,7 @@ def explained(error: Exception, network: Network, authority: str, what: str, nam
         return AuthorityError(Fault(text, authority, name, hint="it is tried again by itself", reached=False))
     if isinstance(error, ValidationError):
         first = error.errors(include_input=False, include_url=False)[0]
-        text = f"gave no answer that is one to {what}: {'.'.join(map(str, first['loc']))}: {first['msg']}"
+        text = f"gave no answer that is one to {what}: {shown('.'.join(map(str, first['loc'])))}: {shown(first['msg'])}"
         return AuthorityError(Fault(text, authority, name, reached=False))
     if isinstance(error, (library.Error, JoseError, ValueError, KeyError)):
         status = f" (status {network.status})" if network.status else ""
@@ -159,4 +158,4 @@ def _innermost(error: BaseException) -> str:
 
 
 def _short(error: BaseException) -> str:
-    return printable((str(error).rpartition(">: ")[2] or type(error).__name__)[:300])
+    return shown(str(error).rpartition(">: ")[2] or type(error).__name__)

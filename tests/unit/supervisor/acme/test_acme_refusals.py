@@ -11,11 +11,12 @@ from acme import errors as library
 from acme import messages
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
 from pylos.supervisor.acme.errors import AuthorityError
 from pylos.supervisor.acme.keys import key_pem, new_key
 from pylos.supervisor.acme.network import MOST_NONCES, Network, explained, read
-from pylos.supervisor.acme.wire import OrderBody, RenewalInfoBody, retry_after
+from pylos.supervisor.acme.wire import DirectoryBody, OrderBody, RenewalInfoBody, retry_after
 
 URL = "https://acme.test/dir"
 ORDER = {"status": "ready", "authorizations": [f"{URL}/authz"], "finalize": f"{URL}/finalize"}
@@ -125,6 +126,19 @@ def test_nothing_that_is_told_is_obeyed(network: Callable[..., Network]):
     assert "\nerror" not in told
     assert "and 995 more" in told
     assert len(told) < 10_000
+
+
+def test_nor_is_what_is_no_answer(network: Callable[..., Network]):
+    """The names of its keys are an authority's own, too."""
+    error = refusal(network(response(200, {**ORDER, "authorizations": {"\x1b[2J": 1}})))
+    assert "\x1b" not in str(error)
+    with pytest.raises(ValidationError) as found:
+        DirectoryBody.model_validate(
+            {"newNonce": URL, "newAccount": URL, "newOrder": URL, "meta": {"profiles": {"\x1b[2J" * 500: 1}}}
+        )
+    told = str(explained(found.value, network(), URL, "directory", None))
+    assert "\x1b" not in told
+    assert len(told) < 1000
 
 
 @pytest.mark.parametrize("refused", [1, MOST_NONCES - 1])
