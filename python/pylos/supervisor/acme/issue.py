@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pylos.supervisor.acme.background import Background
 from pylos.supervisor.acme.certificate import Certificate
 from pylos.supervisor.acme.client import Client, Order, Sleep
-from pylos.supervisor.acme.domains import normal, server_name
+from pylos.supervisor.acme.domains import needed, normal, server_name
 from pylos.supervisor.acme.errors import (
     MOST_TOLD,
     AcmeError,
@@ -73,7 +73,7 @@ class Issuer:
         failed: set[tuple[str, str]] = set()
         causes: list[ChallengeError] = []
         while True:
-            order = await client.order(wanted.name, wanted.domains, replaces)
+            order = await client.order(wanted.name, needed(wanted.domains), replaces)
             try:
                 await self._prove(client, wanted, order, failed)
             except _FailedError as error:
@@ -185,7 +185,7 @@ class Issuer:
     async def _fulfil(self, client: Client, wanted: Wanted, order: Order) -> Certificate:
         """Let a proven order become a certificate, and see that it is the one that was asked for."""
         key = await self.threads.run(new_key, wanted.key_type)
-        chain = await client.finalize(wanted.name, order, request(key, wanted.domains))
+        chain = await client.finalize(wanted.name, order, request(key, needed(wanted.domains)))
         try:
             found = Certificate.read(wanted.name, chain, key_pem(key), client.url)
         except ValueError as error:

@@ -13,7 +13,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from pylos.supervisor.acme import Authority, AuthorityError, Pace, Storage, Wanted
+from pylos.supervisor.acme import Authority, AuthorityError, Dns, DnsCommand, Pace, Storage, Wanted
 from pylos.supervisor.acme.answers import LOOK, SEEN
 from pylos.supervisor.acme.background import Background
 from pylos.supervisor.acme.certifier import END
@@ -277,3 +277,12 @@ def test_what_is_offered_is_told_and_not_obeyed(issuer: Issuer, client: ClientDo
         asyncio.run(issuer.issue(SHOP, HERE))
     assert "\x1b" not in str(found.value)
     assert len(str(found.value)) < 3000
+
+
+def test_what_a_wildcard_covers_is_not_ordered(issuer: Issuer, client: ClientDouble):
+    dns = Dns(DnsCommand(("true",)))
+    wanted = Wanted("shop", ("www.shop.test", "*.shop.test"), (HERE,), challenges=("dns-01",), dns=dns)
+    made = asyncio.run(issuer.issue(wanted, HERE))
+    assert client.ordered == ["*.shop.test"]
+    assert made.domains == {"*.shop.test"}
+    assert made.covers(wanted.domains)
