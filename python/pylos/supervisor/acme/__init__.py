@@ -11,6 +11,7 @@
     solver: http_01,         how a domain is proven
       tls_alpn_01, dns_01    (dns_update, dns_command and dns_call, dns_visible)
     answers                  what the gateway processes are to answer
+    leftovers                what those that died have left
     local, selfsigned        without an authority
     storage, records,        what is kept: files that are whole, locks with a lease
       files, locks

@@ -11,11 +11,12 @@ from datetime import UTC, datetime
 from typing import Any
 
 from pylos.supervisor import log
+from pylos.supervisor.acme import leftovers
 from pylos.supervisor.acme.answers import Answers, StoredAnswers
 from pylos.supervisor.acme.background import Background
 from pylos.supervisor.acme.certificate import Certificate
-from pylos.supervisor.acme.dns_01 import DnsSolver, clean_leftovers
-from pylos.supervisor.acme.errors import AcmeError, SettingsError
+from pylos.supervisor.acme.dns_01 import DnsSolver
+from pylos.supervisor.acme.errors import SettingsError
 from pylos.supervisor.acme.http_01 import HttpSolver
 from pylos.supervisor.acme.issue import Issuer
 from pylos.supervisor.acme.keeper import Keeper, Means, OnNew, Pace, Teller
@@ -243,17 +244,18 @@ class Certifier:
             await asyncio.wait(tasks, timeout=END)
 
     async def _clean(self) -> None:
-        """Take away what attempts that died have left."""
-        dns = {
-            domain.removeprefix("*."): one.dns
-            for one in self._wanted.values()
-            if one.dns is not None
-            for domain in one.domains
-        }
-        try:
-            await clean_leftovers(self._storage, self._threads, dns, self._now())
-        except AcmeError as error:
-            self._teller.warning("certificate_leftovers", f"answers of former attempts are not taken away: {error}")
+        """Take away, day by day, what attempts that died have left."""
+        while True:
+            dns = {
+                domain.removeprefix("*."): one.dns
+                for one in self._wanted.values()
+                if one.dns is not None
+                for domain in one.domains
+            }
+            for error in await leftovers.clean(self._storage, self._threads, dns, self._now()):
+                text = f"what former attempts have left is not taken away: {error}"
+                self._teller.warning("certificate_leftovers", text)
+            await asyncio.sleep(leftovers.EVERY)
 
 
 def told_broken(teller: Teller = log) -> Callable[[Broken], None]:

@@ -18,6 +18,7 @@ from pylos.supervisor.acme.errors import StorageError
 LONGEST_SLUG = 60
 LARGEST = 1 << 20
 """Bytes of a file that is read."""
+UNFINISHED = ".new"
 Stamp = tuple[int, int, int]
 """Time of the last change (ns), inode and size of a file."""
 
@@ -35,7 +36,7 @@ def write(path: Path, data: bytes) -> None:
     """Put a file (mode 0600) in place of what is there, in one step, and see that it is on the disk."""
     with _told(path, "written"):
         make_folder(path.parent)
-        new = path.with_name(f".{path.name}.{secrets.token_hex(8)}.new")
+        new = path.with_name(f".{path.name}.{secrets.token_hex(8)}{UNFINISHED}")
         try:
             create(new, data)
             new.replace(path)
@@ -78,6 +79,17 @@ def names(folder: Path) -> list[str]:
             return sorted(name for name in os.listdir(folder) if not name.startswith("."))  # noqa: PTH208, names do
         except FileNotFoundError:
             return []
+
+
+def unfinished(folder: Path, before: float) -> list[Path]:
+    """List what `write` has begun before a point in time (s since 1970), and not ended, in all folders below."""
+    found = []
+    with _told(folder, "listed"):
+        for path in folder.rglob(f".*{UNFINISHED}"):
+            with suppress(FileNotFoundError):
+                if path.lstat().st_mtime < before:
+                    found.append(path)
+    return found
 
 
 def stamps(folder: Path) -> dict[str, Stamp]:

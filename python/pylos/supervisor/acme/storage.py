@@ -140,6 +140,11 @@ class Storage:
         ]
         return [record for record in found if record is not None and record.at + STALE < now]
 
+    def drop_unfinished(self, now: float) -> None:
+        """Remove files that somebody has not written to their end, and that nobody writes any more: they hold keys."""
+        for path in files.unfinished(self.folder, now - STALE):
+            files.remove(path)
+
     def state(self, name: str) -> StateRecord:
         """Give what is known about a certificate; nothing, at first."""
         record = self._read(self._path("states", name), StateRecord, lambda record: record.name == name)

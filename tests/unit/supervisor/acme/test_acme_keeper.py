@@ -26,6 +26,7 @@ from pylos.supervisor.acme import (
     Wanted,
     certifier,
     files,
+    leftovers,
     selfsigned,
 )
 from pylos.supervisor.acme.certifier import AT_ONCE
@@ -656,6 +657,22 @@ def test_leftovers_are_taken_away(tmp_path: Path, authorities: Authorities):
     assert storage.answer("http-01", "new") is not None
     assert storage.answer("tls-alpn-01", "new") is not None
     assert authorities.asked == []
+
+
+def test_leftovers_are_taken_away_day_by_day(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """What was young at the start is old later."""
+    monkeypatch.setattr(leftovers, "EVERY", 0.01)
+    storage, now = Storage(tmp_path), [STALE]
+    storage.keep_answer(AnswerRecord(kind="http-01", key="token", domain="shop.test", value="x", at=STALE))
+
+    async def story() -> None:
+        async with running(tmp_path, now=lambda: now[0]) as one:
+            await asyncio.sleep(0.1)
+            assert storage.answer("http-01", "token") is not None
+            now[0] += STALE + 1
+            await one.until(lambda: storage.answer("http-01", "token") is None)
+
+    asyncio.run(story())
 
 
 def test_what_cannot_be_stored_is_used_and_stored_later(tmp_path: Path, authorities: Authorities, monkeypatch):

@@ -157,6 +157,20 @@ def test_a_write_that_fails_changes_nothing(storage: Storage, shop: Certificate,
     assert [file.name[0] for file in (storage.folder / "certificates").iterdir()] == ["s"]
 
 
+def test_what_was_not_written_to_its_end_is_removed(storage: Storage, shop: Certificate):
+    """Its writer has died; one that is being written now is another matter."""
+    storage.keep_certificate(shop)
+    folder = storage.folder / "certificates"
+    old, new = folder / ".shop-1.json.0123.new", folder / ".shop-2.json.4567.new"
+    for path in (old, new):
+        path.write_text("a key")
+    now = new.stat().st_mtime
+    os.utime(old, (now - STALE - 1, now - STALE - 1))
+    storage.drop_unfinished(now)
+    assert (old.exists(), new.exists()) == (False, True)
+    assert storage.certificate("shop") == shop
+
+
 def test_a_storage_that_is_no_folder_is_told(tmp_path: Path, shop: Certificate):
     (tmp_path / "file").write_text("")
     storage = Storage(tmp_path / "file")
