@@ -108,7 +108,7 @@ def _swap_key(said: dict) -> dict:
         (lambda data: json.dumps(json.loads(data) | {"key": "none"}).encode(), "no private key"),
         (lambda data: json.dumps(json.loads(data) | {"chain": ""}).encode(), "PEM"),
         (lambda data: json.dumps(json.loads(data) | {"name": "other"}).encode(), "something else"),
-        (lambda data: json.dumps(json.loads(data) | {"format": 2}).encode(), "format"),
+        (lambda data: json.dumps(json.loads(data) | {"format": "new"}).encode(), "format"),
     ],
 )
 def test_a_broken_one_is_set_aside(storage: Storage, shop: Certificate, broken: list[Broken], spoil, why):
@@ -125,6 +125,34 @@ def test_a_broken_one_is_set_aside(storage: Storage, shop: Certificate, broken: 
     storage.keep_certificate(shop)
     assert storage.certificate("shop") == shop
     assert len(broken) == 1
+
+
+def test_what_another_version_has_written_stays(storage: Storage, shop: Certificate, broken: list[Broken]):
+    """It is good: during an upgrade of several machines, say."""
+    answers = [AnswerRecord(kind="http-01", key=key, domain="a.test", value="x", at=5.0) for key in ("one", "two")]
+    storage.keep_certificate(shop)
+    storage.keep_account(AccountRecord(directory=URL, key=key_pem(new_key("ecdsa"))))
+    for answer in answers:
+        storage.keep_answer(answer)
+    other = next(path for path in (storage.folder / "answers" / "http-01").iterdir() if "one" in path.name)
+    for path in (only(storage.folder / "certificates"), only(storage.folder / "accounts"), other):
+        path.write_text(json.dumps(json.loads(path.read_text()) | {"format": 2, "odd": True}))
+    for read in (lambda: storage.certificate("shop"), lambda: storage.account(URL)):
+        with pytest.raises(StorageError, match=r"another version of Pylos \(format 2\)"):
+            read()
+    assert storage.answers("http-01", 5.0) == answers[1:], "one holds up no other"
+    assert storage.leftovers("http-01", STALE + 6) == answers[1:]
+    assert broken == []
+
+
+def test_what_is_replaced_while_it_is_read_is_no_broken_one(
+    storage: Storage, shop: Certificate, broken: list[Broken], monkeypatch: pytest.MonkeyPatch
+):
+    storage.keep_certificate(shop)
+    real, pieces = files.read, [b"{", b"{ "]
+    monkeypatch.setattr(files, "read", lambda path: pieces.pop() if pieces else real(path))
+    assert storage.certificate("shop") == shop
+    assert broken == []
 
 
 @given(data=st.binary(max_size=300))
