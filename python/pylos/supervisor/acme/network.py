@@ -25,7 +25,7 @@ from pydantic import BaseModel, ValidationError
 from requests.adapters import HTTPAdapter
 
 from pylos.supervisor.acme.errors import AuthorityError, Fault, Problem, SettingsError, shown
-from pylos.supervisor.acme.hints import hint_for
+from pylos.supervisor.acme.hints import MOST_NONCES, hint_for
 from pylos.supervisor.acme.keys import read_key
 from pylos.supervisor.acme.wire import retry_after
 
@@ -33,8 +33,6 @@ T = TypeVar("T", bound=BaseModel)
 Response = requests.Response
 TIMEOUT = 30
 """Seconds without a byte from the authority."""
-MOST_NONCES = 10
-"""An authority that refuses a nonce gives a new one, which is to be used at once (RFC 8555 section 6.5)."""
 NOT_WELL = 500
 """From this status on, the authority is to blame."""
 
@@ -117,7 +115,7 @@ def explained(error: Exception, network: Network, authority: str, what: str, nam
     """Say what went wrong at an authority: `what` did not happen, for `name`. What is no such error stays itself."""
     if isinstance(error, messages.Error):
         problem = _problem(error)
-        reached = network.status < NOT_WELL
+        reached = network.status < NOT_WELL and problem.code != "badNonce"
         told = f"refused {what}"
         return AuthorityError(
             Fault(told, authority, name, problem, hint_for(problem), network.refused_for, reached),

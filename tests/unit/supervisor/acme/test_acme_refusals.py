@@ -13,9 +13,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from pylos.supervisor.acme.errors import AuthorityError
+from pylos.supervisor.acme.errors import AuthorityError, Problem
+from pylos.supervisor.acme.hints import MOST_NONCES, hint_for
 from pylos.supervisor.acme.keys import key_pem, new_key
-from pylos.supervisor.acme.network import MOST_NONCES, Network, explained, read
+from pylos.supervisor.acme.network import Network, explained, read
 from pylos.supervisor.acme.wire import DirectoryBody, OrderBody, RenewalInfoBody, retry_after
 
 URL = "https://acme.test/dir"
@@ -89,7 +90,7 @@ def refusal(network: Network) -> AuthorityError:
         ),
         (response(503, b"<html>down", **{"Retry-After": "5"}), ["no answer that is one", "status 503"], False, 5),
         (response(500, problem("serverInternal", "oops")), ["oops", "tried again by itself"], False, None),
-        (response(403, problem("unauthorized", "no")), ["refused order", "does the domain lead here"], True, None),
+        (response(403, problem("unauthorized", "no")), ["refused order", "does not let this account"], True, None),
         (response(200, b"<html>"), ["no answer that is one to order"], False, None),
         (response(200, {"status": "odd"}), ["no answer that is one to order"], False, None),
         (response(200, {**ORDER, "status": "odd"}), ["status"], False, None),
@@ -108,6 +109,23 @@ def test_refusals(network: Callable[..., Network], answer, texts, reached, wait)
     assert str(error).startswith(f"shop.test: {URL} ")
     assert all(text in str(error) for text in texts), str(error)
     assert (error.fault.reached, error.fault.retry_after) == (reached, wait)
+
+
+@pytest.mark.parametrize(
+    "code, challenge, told",
+    [
+        ("unauthorized", None, "account"),
+        ("unauthorized", "http-01", "must lead here"),
+        ("connection", "tls-alpn-01", "port 443"),
+        ("connection", None, None),
+        ("tls", None, None),
+        ("caa", "http-01", "CAA record"),
+        ("nothing known", "http-01", None),
+    ],
+)
+def test_what_an_answer_has_to_do_with_it_is_said_of_challenges_alone(code, challenge, told):
+    hint = hint_for(Problem(f"urn:ietf:params:acme:error:{code}"), challenge)
+    assert hint is None if told is None else told in (hint or "")
 
 
 def test_subproblems_are_told(network: Callable[..., Network]):
@@ -150,7 +168,10 @@ def test_refused_nonces_are_followed_by_others(network: Callable[..., Network], 
 
 
 def test_nonces_are_not_refused_for_ever(network: Callable[..., Network]):
-    assert "badNonce" in str(refusal(network(*[response(400, problem("badNonce"))] * MOST_NONCES)))
+    told = refusal(network(*[response(400, problem("badNonce"))] * MOST_NONCES))
+    assert "badNonce" in str(told)
+    assert "10 nonces in a row" in str(told)
+    assert not told.fault.reached, "that is no word about what was asked"
 
 
 def test_nothing_is_sent_in_clear(network: Callable[..., Network]):
