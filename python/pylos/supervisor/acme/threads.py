@@ -44,5 +44,9 @@ class Threads:
                 loop.call_soon_threadsafe(tell, done)
 
         await self._free.acquire()
-        threading.Thread(target=call, name="acme", daemon=True).start()
+        try:
+            threading.Thread(target=call, name="acme", daemon=True).start()
+        except BaseException:  # no thread can be made now
+            self._free.release()
+            raise
         return await future

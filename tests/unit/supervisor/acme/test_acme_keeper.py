@@ -871,5 +871,20 @@ def test_a_call_that_is_given_up_leaves_a_thread_free():
     asyncio.run(story())
 
 
+def test_a_thread_that_cannot_be_made_costs_no_other(monkeypatch: pytest.MonkeyPatch):
+    def start(_: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    async def story() -> None:
+        threads = Threads(1)
+        with monkeypatch.context() as context:
+            context.setattr(threading.Thread, "start", start)
+            with pytest.raises(RuntimeError, match="new thread"):
+                await threads.run(lambda: 1)
+        assert await asyncio.wait_for(threads.run(lambda: 1), 5) == 1
+
+    asyncio.run(story())
+
+
 def _raise() -> None:
     raise AcmeError("as it is")
