@@ -349,8 +349,9 @@ class Keeper:
         """Renew the lease; ends when the lock is lost."""
         while held.is_valid:
             await asyncio.sleep(self._storage.locks.lease / 4)
-            with suppress(StorageError):
-                if not await self._threads.run(held.renew):
+            # A storage that hangs is not waited for longer than the lock is ours.
+            with suppress(StorageError, TimeoutError):
+                if not await asyncio.wait_for(self._threads.run(held.renew), held.left):
                     return
 
     async def _work(self) -> None:

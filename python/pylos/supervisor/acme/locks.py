@@ -28,8 +28,15 @@ LEASE = 60.0
 """Seconds."""
 MARGIN = 1.25
 """A lease counts as run out for others after so many of it: clocks of machines run at nearly the same speed."""
+BOOTTIME: int = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
+"""Of Linux; the monotonic clock of macOS (clock_gettime(3)) goes on by itself."""
 KEPT = 8
 """Former generations that stay, so that nobody who was slow makes one of them anew."""
+
+
+def clock() -> float:
+    """Give seconds that go on while the machine sleeps: a lease runs out meanwhile, and others take over."""
+    return time.clock_gettime(BOOTTIME)
 
 
 @dataclass(slots=True)
@@ -44,7 +51,7 @@ class _Seen:
 class Locks:
     """The locks of a storage, as one process sees them. All methods block; they raise StorageError."""
 
-    def __init__(self, folder: Path, lease: float = LEASE, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, folder: Path, lease: float = LEASE, clock: Callable[[], float] = clock) -> None:
         self._folder = folder
         self._clock = clock
         self._seen: dict[str, _Seen] = {}
@@ -108,6 +115,11 @@ class Held:
     def is_valid(self) -> bool:
         """Whether it is certain that nobody else has it."""
         return self._clock() < self._until
+
+    @property
+    def left(self) -> float:
+        """For how many seconds that is so."""
+        return max(0.0, self._until - self._clock())
 
     def make(self) -> bool:
         """Make the generation; False where another one was faster. Raises StorageError."""

@@ -15,7 +15,6 @@ file that is broken is set aside and told to `on_broken`; then it is as if it ha
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -28,7 +27,7 @@ from pylos.supervisor.acme import files
 from pylos.supervisor.acme.certificate import Certificate
 from pylos.supervisor.acme.errors import StorageError
 from pylos.supervisor.acme.keys import read_key
-from pylos.supervisor.acme.locks import LEASE, Locks
+from pylos.supervisor.acme.locks import LEASE, Locks, clock
 from pylos.supervisor.acme.records import (
     FORMAT,
     AccountRecord,
@@ -68,7 +67,7 @@ class Storage:
         folder: Path,
         on_broken: Callable[[Broken], None] = lambda _: None,
         lease: float = LEASE,
-        clock: Callable[[], float] = time.monotonic,
+        clock: Callable[[], float] = clock,
     ) -> None:
         self.folder = folder
         self.locks = Locks(folder / "locks", lease, clock)

@@ -825,6 +825,33 @@ def test_work_ends_with_the_lock(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     asyncio.run(story())
 
 
+def test_work_ends_with_the_lock_of_a_storage_that_hangs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """Others take over when the lease has run out, whatever becomes of the call that renews it."""
+    hangs, ended = threading.Event(), []
+    monkeypatch.setattr(Held, "renew", lambda _: hangs.wait(PATIENCE))
+
+    async def issue(*_: object, **__: object) -> Certificate:
+        try:
+            await asyncio.sleep(PATIENCE)
+        finally:
+            ended.append(True)
+        raise AssertionError("not reached")
+
+    monkeypatch.setattr(Issuer, "issue", issue)
+
+    async def story() -> None:
+        one = Running(tmp_path, SHOP)
+        one.certifier = Certifier(Storage(tmp_path, lease=0.2), (SHOP,), one.on_new, pace=PACE, teller=one.lines)
+        task = asyncio.create_task(one.certifier.run())
+        async with asyncio.timeout(PATIENCE / 2):
+            await one.until(lambda: ended)
+        await one.until(lambda: "certificate_lock" in one.lines.events())
+        task.cancel()
+
+    asyncio.run(story())
+    hangs.set()
+
+
 def test_a_storage_that_hangs_does_not_hold_up_the_end(tmp_path: Path, authorities: Authorities, monkeypatch):
     monkeypatch.setattr(certifier, "END", 0.1)
     hangs = threading.Event()
