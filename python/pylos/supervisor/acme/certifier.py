@@ -89,7 +89,7 @@ class Certifier:
         self._wanted = _by_name(wanted)
         self._background, self._turns = Background(), Turns()
         self._keepers: dict[str, Keeper] = {}
-        self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._tasks: dict[Keeper, asyncio.Task[None]] = {}
         self._changed = asyncio.Event()
         self._stand_ins: dict[str, Certificate] = {}
         for one in self._wanted.values():
@@ -224,20 +224,21 @@ class Certifier:
 
     async def _adjust(self) -> None:
         """Let the tasks be those of the keepers; one that ended, against all rules, begins anew."""
-        ended = [name for name, task in self._tasks.items() if task.done()]
-        for name in ended:
-            error = self._tasks[name].exception()
+        ended = [keeper for keeper, task in self._tasks.items() if task.done()]
+        for keeper in ended:
+            name, error = keeper.wanted.name, self._tasks[keeper].exception()
             self._teller.error("certificate_keeper", f"certificate {name}: {error!r}; it goes on", certificate=name)
-        gone = [name for name, task in self._tasks.items() if name not in self._keepers or task.done()]
-        await self._end(gone)
+        # Not by name: one that is wanted no more may be wanted anew before this is its turn.
+        wanted = {*self._keepers.values()}
+        await self._end([keeper for keeper, task in self._tasks.items() if keeper not in wanted or task.done()])
         if ended:
             await asyncio.sleep(self._pace.lock_poll)
-        for name, keeper in self._keepers.items():
-            if name not in self._tasks:
-                self._tasks[name] = asyncio.create_task(keeper.run(), name=f"certificate {name}")
+        for keeper in self._keepers.values():
+            if keeper not in self._tasks:
+                self._tasks[keeper] = asyncio.create_task(keeper.run(), name=f"certificate {keeper.wanted.name}")
 
-    async def _end(self, names: Iterable[str]) -> None:
-        tasks = [self._tasks.pop(name) for name in names]
+    async def _end(self, keepers: Iterable[Keeper]) -> None:
+        tasks = [self._tasks.pop(keeper) for keeper in keepers]
         for task in tasks:
             task.cancel()
         if tasks:  # what hangs, a storage perhaps, is not waited for

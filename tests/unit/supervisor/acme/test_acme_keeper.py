@@ -870,6 +870,21 @@ def test_a_storage_that_hangs_does_not_hold_up_the_end(tmp_path: Path, authoriti
     hangs.set()
 
 
+@pytest.mark.usefixtures("authorities")
+def test_one_that_is_wanted_no_more_and_then_again_is_kept(tmp_path: Path):
+    async def story() -> None:
+        async with running(tmp_path, SHOP) as one:
+            await one.until(lambda: one.new)
+            one.certifier.update([])
+            one.certifier.update([SHOP])
+            await one.until(lambda: one.certifier.current("shop"))
+            one.certifier.hurry("shop")
+            await one.until(lambda: one.certifier.current("shop") not in (None, one.new[0]))
+            assert len(one.certifier._tasks) == 1
+
+    asyncio.run(story())
+
+
 def test_two_of_one_name_are_refused(tmp_path: Path):
     with pytest.raises(SettingsError, match="shop"):
         Running(tmp_path, SHOP, SHOP)
