@@ -124,8 +124,10 @@ class Keeper:
             self._wake.set()
 
     def hurry(self) -> None:
-        """Renew now, whatever was planned."""
+        """Renew now, whatever was planned; or as soon as an authority may be asked, and that is told."""
         self._hurried = _Hurried(self._fingerprint)
+        if (wait := self._held_off(self.state) - self._means.now()) > 0:
+            self._tell("certificate_held_off", f"all its authorities want to be left alone; renewed in {wait:.0f} s")
         self._wake.set()
 
     async def load(self) -> None:
@@ -150,7 +152,7 @@ class Keeper:
     @property
     def next_step(self) -> float:
         """When the certificate is renewed or tried again, in seconds since 1970; what has passed means now."""
-        return self._due(self.state)
+        return self._renewal
 
     async def _turn(self) -> float:
         """Do what is to be done now; gives the seconds until there may be more."""
@@ -226,7 +228,7 @@ class Keeper:
     async def _use(self, certificate: Certificate) -> None:
         self.current = certificate
         if self._is_right:
-            self._own = _Own()
+            self._own, self._quiet_told = _Own(), False
         self._unused = True
         await self._offer()
 
@@ -249,10 +251,15 @@ class Keeper:
     def _wait(self) -> float:
         """Seconds until something is to be done under the lock; 0 or less is now."""
         now = self._means.now()
-        if self._hurry or self._is_gone or self._unstored is not None:
+        if self._is_gone or self._unstored is not None:
             return 0.0
         ask = self.state.window_ask_at if self._asks and self.state.window_of == self._fingerprint else now
-        return min(self._due(self.state), ask if self._asks else float("inf")) - now
+        return min(self._renewal, ask if self._asks else float("inf")) - now
+
+    @property
+    def _renewal(self) -> float:
+        """When it is renewed: by plan, or as soon as can be."""
+        return self._held_off(self.state) if self._hurry else self._due(self.state)
 
     @property
     def _hurry(self) -> bool:
@@ -362,7 +369,7 @@ class Keeper:
         await self._store()
         if self._asks and (self.state.window_of != self._fingerprint or self.state.window_ask_at <= self._means.now()):
             await self._ask()
-        if not self._hurry and self._due(self.state) > self._means.now():
+        if self._renewal > self._means.now():
             return
         self.busy = True
         self._hurried = None

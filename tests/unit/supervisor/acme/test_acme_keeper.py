@@ -257,6 +257,28 @@ def test_causes_that_are_several_are_told_together():
     assert str(several) == "here one\nhere two"
 
 
+def test_a_hurry_while_authorities_want_to_be_left_alone_is_told_and_kept(tmp_path: Path, authorities: Authorities):
+    now = [time.time()]
+
+    async def story() -> None:
+        async with running(tmp_path, SHOP, now=lambda: now[0]) as one:
+            await one.until(lambda: one.new)
+            held_off = {authority.directory: now[0] + 3600 for authority in SHOP.authorities}
+            state = Storage(tmp_path).state("shop")
+            Storage(tmp_path).keep_state(state.model_copy(update={"held_off": held_off}))
+            await asyncio.sleep(PACE.look * 2)
+            one.certifier.hurry("shop")
+            assert one.lines.told[-1][0] == "certificate_held_off"
+            assert "renewed in 3600 s" in one.lines.told[-1][1]
+            assert one.certifier.status()[0].next_step == now[0] + 3600
+            await asyncio.sleep(PACE.look * 2)
+            assert authorities.asked == ["first"]
+            now[0] += 3601
+            await one.until(lambda: len(one.new) == 2)
+
+    asyncio.run(story())
+
+
 def test_failures_of_something_else_do_not_count(tmp_path: Path, authorities: Authorities):
     Storage(tmp_path).keep_state(StateRecord(name="shop", about="other", failures=9, next_try=9e12))
 
@@ -492,6 +514,14 @@ def test_after_thirty_days_it_is_tried_in_silence(tmp_path: Path, authorities: A
             now[0] += 86400
             await one.until(lambda: len(authorities.asked) > asked + 3)
             assert {event for event, _ in one.lines.told[told:]} <= {"certificate_authority"}
+            authorities.does = lambda _: None
+            now[0] += 86400
+            await one.until(lambda: one.new)
+            authorities.does = refusing()
+            one.certifier.hurry("shop")
+            await one.until(lambda: one.lines.events().count("certificate_failed") >= 2)
+            now[0] += 31 * 86400
+            await one.until(lambda: one.lines.events().count("certificate_given_up") == 2)
 
     asyncio.run(story())
 
