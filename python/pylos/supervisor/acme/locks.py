@@ -64,7 +64,7 @@ class Locks:
         try:
             files.make_folder(folder)
         except OSError as error:
-            raise StorageError(f"{folder} cannot be made: {error.strerror}") from error
+            raise files.failed(folder, "made", error) from error
         top = _top(folder)
         judged = files.read(folder / str(top)) if top else None
         if top and (judged is None or not self._has_run_out(name, top, judged)):
@@ -128,7 +128,7 @@ class Held:
         except FileExistsError:
             return False
         except OSError as error:
-            raise StorageError(f"{self.path} cannot be written: {error.strerror}") from error
+            raise files.failed(self.path, "written", error) from error
         return True
 
     def renew(self) -> bool:

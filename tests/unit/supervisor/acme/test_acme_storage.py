@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import stat
@@ -197,6 +198,28 @@ def test_what_was_not_written_to_its_end_is_removed(storage: Storage, shop: Cert
     storage.drop_unfinished(now)
     assert (old.exists(), new.exists()) == (False, True)
     assert storage.certificate("shop") == shop
+
+
+@pytest.mark.parametrize(
+    "number, remedy",
+    [
+        (errno.EACCES, "own the storage"),
+        (errno.ENOSPC, "make room"),
+        (errno.EROFS, "read only"),
+        (errno.ESTALE, "file server"),
+        (errno.ENOTDIR, "take it away"),
+        (errno.EMFILE, "a folder that this user"),
+    ],
+)
+def test_what_is_to_be_done_is_told(storage: Storage, monkeypatch: pytest.MonkeyPatch, number, remedy):
+    def refuse(*_: object, **__: object) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(os, "open", refuse)
+    for use in (lambda: storage.keep_state(StateRecord(name="shop")), lambda: storage.locks.take("shop")):
+        with pytest.raises(StorageError, match=remedy) as found:
+            use()
+        assert os.strerror(number) in str(found.value)
 
 
 def test_a_storage_that_is_no_folder_is_told(tmp_path: Path, shop: Certificate):
