@@ -35,7 +35,9 @@ class DnsSolver:
         self._dns = dns
         self._storage = storage
         self._threads = threads
-        self._records: Records = Update(dns.by, threads) if isinstance(dns.by, DnsUpdate) else Command(dns.by)
+        self._records: Records = (
+            Update(dns.by, threads, dns.resolvers) if isinstance(dns.by, DnsUpdate) else Command(dns.by)
+        )
 
     async def present(self, proof: Proof) -> None:
         name, value = proof.record

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 import dns.exception
 import dns.flags
 import dns.message
+import dns.name
+import dns.nameserver
 import dns.query
 import dns.rdatatype
 import dns.resolver
@@ -52,6 +54,19 @@ async def until_visible(name: str, value: str, resolvers: tuple[str, ...], patie
             raise AcmeError(f"dns-01: {name} does not show {value} after {patience:g} s; {_told(seen)}")
         await asyncio.sleep(pause)
         pause = min(pause * 2, LAST_LOOK)
+
+
+def canonical_name(name: str, resolvers: tuple[str, ...]) -> dns.name.Name:
+    """Give the name that another one is an alias of; itself where that is not known. Blocks."""
+    try:
+        resolver = dns.resolver.Resolver(configure=not resolvers)
+        if resolvers:
+            servers = [Server.read(text) for text in resolvers]
+            resolver.nameservers = [dns.nameserver.Do53Nameserver(server.address, server.port) for server in servers]
+        resolver.lifetime = TIMEOUT
+        return resolver.canonical_name(name)
+    except (dns.exception.DNSException, OSError, ValueError):
+        return dns.name.from_text(name)
 
 
 def _look(name: str, resolvers: tuple[str, ...]) -> dict[Server, list[str]] | str:
