@@ -20,12 +20,13 @@ from josepy.interfaces import JSONDeSerializable
 from josepy.json_util import field
 from requests.utils import parse_header_links
 
+from pylos.config.x509 import key_text
 from pylos.supervisor.acme import network as line
 from pylos.supervisor.acme.certificate import issuers
 from pylos.supervisor.acme.domains import address_of
 from pylos.supervisor.acme.errors import MOST_TOLD, AuthorityError, Fault, Problem, shown
 from pylos.supervisor.acme.hints import hint_for
-from pylos.supervisor.acme.keys import key_pem, new_key
+from pylos.supervisor.acme.keys import new_key
 from pylos.supervisor.acme.network import Network, Response
 from pylos.supervisor.acme.records import AccountRecord
 from pylos.supervisor.acme.settings import Authority
@@ -270,7 +271,7 @@ class Client:
             # Another machine may have been faster: then its key is the one.
             if (found := await run(storage.account, self.url, self._key_id)) is not None:
                 return found
-            record = AccountRecord(directory=self.url, key=key_pem(new_key("ecdsa")), email=self.authority.email)
+            record = AccountRecord(directory=self.url, key=key_text(new_key("ecdsa")), email=self.authority.email)
             await run(storage.keep_account, record, self._key_id)
             return record
         finally:

@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 
+from pylos.config.x509 import key_text
 from pylos.supervisor.acme.background import Background
 from pylos.supervisor.acme.certificate import Certificate
 from pylos.supervisor.acme.client import Client, Order, Sleep
@@ -23,7 +24,7 @@ from pylos.supervisor.acme.errors import (
     shown,
 )
 from pylos.supervisor.acme.hints import hint_for
-from pylos.supervisor.acme.keys import key_pem, new_key, request
+from pylos.supervisor.acme.keys import new_key, request
 from pylos.supervisor.acme.settings import Authority, ChallengeType, Wanted
 from pylos.supervisor.acme.solver import Proof, Solver
 from pylos.supervisor.acme.storage import Storage
@@ -187,7 +188,7 @@ class Issuer:
         key = await self.threads.run(new_key, wanted.key_type)
         chain = await client.finalize(wanted.name, order, request(key, needed(wanted.domains)))
         try:
-            found = Certificate.read(wanted.name, chain, key_pem(key), client.url)
+            found = Certificate.read(wanted.name, chain, key_text(key), client.url)
         except ValueError as error:
             raise AuthorityError(
                 Fault(f"gave a certificate that is none: {shown(str(error))}", client.url, wanted.name)

@@ -104,7 +104,7 @@ class Storage:
     def _certificate(self, path: Path, name: str | None) -> Certificate | None:
         def parse(data: bytes) -> Certificate:
             record = _record(data, CertificateRecord, lambda record: name in (None, record.name))
-            return Certificate.read(record.name, record.chain, record.key, record.source)
+            return Certificate.read(record.name, record.chain, record.key, record.source, is_root=name is None)
 
         return self._read(path, parse)
 

@@ -13,9 +13,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from pylos.config.x509 import key_text
 from pylos.supervisor.acme.errors import AuthorityError, Problem
 from pylos.supervisor.acme.hints import MOST_NONCES, hint_for
-from pylos.supervisor.acme.keys import key_pem, new_key
+from pylos.supervisor.acme.keys import new_key
 from pylos.supervisor.acme.network import Network, explained, read
 from pylos.supervisor.acme.wire import DirectoryBody, OrderBody, RenewalInfoBody, retry_after
 
@@ -45,7 +46,7 @@ def network(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Network]:
     """A line on which these answers come, or these errors happen; the answers to HEAD aside."""
 
     def make(*answers: requests.Response | Exception) -> Network:
-        made, left = Network(key_pem(new_key("ecdsa")), None, now=lambda: NOW), list(answers)
+        made, left = Network(key_text(new_key("ecdsa")), None, now=lambda: NOW), list(answers)
 
         def request(method: str, *_: object, **__: object) -> requests.Response:
             if method == "HEAD":

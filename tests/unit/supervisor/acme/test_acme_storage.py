@@ -12,8 +12,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pylos.config.x509 import key_text
 from pylos.supervisor.acme import Certificate, Storage, StorageError, files, selfsigned
-from pylos.supervisor.acme.keys import key_pem, new_key
+from pylos.supervisor.acme.keys import new_key
 from pylos.supervisor.acme.records import AccountRecord, AnswerRecord, StateRecord
 from pylos.supervisor.acme.storage import STALE, Broken
 
@@ -72,7 +73,7 @@ def test_a_certificate_comes_back(storage: Storage, shop: Certificate):
 
 
 def test_all_else_comes_back(storage: Storage):
-    account = AccountRecord(directory=URL, key=key_pem(new_key("ecdsa")), url=f"{URL}/1", email="me@shop.test")
+    account = AccountRecord(directory=URL, key=key_text(new_key("ecdsa")), url=f"{URL}/1", email="me@shop.test")
     storage.keep_account(account)
     storage.keep_account(account.model_copy(update={"url": f"{URL}/2"}), "kid")
     assert storage.account(URL) == account
@@ -95,7 +96,7 @@ def test_all_else_comes_back(storage: Storage):
 
 
 def _swap_key(said: dict) -> dict:
-    return said | {"key": key_pem(new_key("ecdsa"))}
+    return said | {"key": key_text(new_key("ecdsa"))}
 
 
 @pytest.mark.parametrize(
@@ -132,7 +133,7 @@ def test_what_another_version_has_written_stays(storage: Storage, shop: Certific
     """It is good: during an upgrade of several machines, say."""
     answers = [AnswerRecord(kind="http-01", key=key, domain="a.test", value="x", at=5.0) for key in ("one", "two")]
     storage.keep_certificate(shop)
-    storage.keep_account(AccountRecord(directory=URL, key=key_pem(new_key("ecdsa"))))
+    storage.keep_account(AccountRecord(directory=URL, key=key_text(new_key("ecdsa"))))
     for answer in answers:
         storage.keep_answer(answer)
     other = next(path for path in (storage.folder / "answers" / "http-01").iterdir() if "one" in path.name)
