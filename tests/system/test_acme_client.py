@@ -389,12 +389,12 @@ def test_two_machines(ground: Callable[..., Ground], lease):
 PROGRAM = """
 import asyncio, sys
 from pathlib import Path
-from pylos.supervisor.acme import Authority, Backoff, Certifier, Pace, Storage, Wanted
+from pylos.supervisor.acme import Authority, RetryDelays, Certifier, Pace, Storage, Wanted
 storage, directory, ca = sys.argv[1:]
 authority = Authority("pebble", directory, ca=Path(ca), profile="default")
 async def on_new(certificate): print("new", flush=True)
 certifier = Certifier(Storage(Path(storage), lease=1), [Wanted("shop", ("shop.test",), (authority,))], on_new,
-                      pace=Pace(Backoff(first=2)))
+                      pace=Pace(RetryDelays(first=2)))
 asyncio.run(certifier.run())
 """
 

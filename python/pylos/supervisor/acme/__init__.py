@@ -27,7 +27,7 @@ from pylos.supervisor.acme.certifier import Certifier, Status, told_broken
 from pylos.supervisor.acme.errors import AcmeError, AuthorityError, SettingsError, StorageError
 from pylos.supervisor.acme.keeper import Pace
 from pylos.supervisor.acme.local import LocalAuthority, trust_commands
-from pylos.supervisor.acme.schedule import Backoff
+from pylos.supervisor.acme.schedule import RetryDelays
 from pylos.supervisor.acme.selfsigned import selfsigned
 from pylos.supervisor.acme.settings import (
     Authority,
@@ -46,7 +46,6 @@ __all__ = [
     "Answers",
     "Authority",
     "AuthorityError",
-    "Backoff",
     "Certificate",
     "Certifier",
     "Dns",
@@ -56,6 +55,7 @@ __all__ = [
     "ExternalAccount",
     "LocalAuthority",
     "Pace",
+    "RetryDelays",
     "SettingsError",
     "Status",
     "Storage",

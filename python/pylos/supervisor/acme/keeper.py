@@ -20,7 +20,7 @@ from pylos.supervisor.acme.errors import AuthorityError, StorageError, shown
 from pylos.supervisor.acme.issue import Issuer
 from pylos.supervisor.acme.locks import Held
 from pylos.supervisor.acme.records import StateRecord
-from pylos.supervisor.acme.schedule import Backoff, Life, credible
+from pylos.supervisor.acme.schedule import Life, RetryDelays, credible
 from pylos.supervisor.acme.settings import Authority, Wanted
 
 OnNew = Callable[[Certificate], Awaitable[None]]
@@ -45,7 +45,7 @@ class Teller(Protocol):
 class Pace:
     """How often something is done, in seconds."""
 
-    backoff: Backoff = field(default_factory=Backoff)
+    backoff: RetryDelays = field(default_factory=RetryDelays)
     look: float = 600.0
     """The storage is looked at for what other machines have stored."""
     lock_poll: float = 3.0

@@ -15,11 +15,11 @@ from pylos.supervisor.acme import (
     AcmeError,
     Authority,
     AuthorityError,
-    Backoff,
     Certificate,
     Certifier,
     ExternalAccount,
     Pace,
+    RetryDelays,
     SettingsError,
     Storage,
     StorageError,
@@ -42,7 +42,7 @@ FIRST = Authority("first", "https://first.test/dir")
 SECOND = Authority("second", "https://second.test/dir")
 LOCAL = Authority("local", "local")
 SHOP = Wanted("shop", ("shop.test",), (FIRST, SECOND))
-PACE = Pace(Backoff(first=0.05, longest=0.1), look=0.2, lock_poll=0.02, storage_retry=0.05)
+PACE = Pace(RetryDelays(first=0.05, longest=0.1), look=0.2, lock_poll=0.02, storage_retry=0.05)
 PATIENCE = 20
 
 
@@ -306,7 +306,7 @@ def test_what_other_machines_write_does_not_shorten_the_wait(tmp_path: Path, aut
     authorities.does = refusing()
 
     async def story() -> None:
-        async with running(tmp_path, SHOP, pace=Pace(Backoff(0.02, 3600), look=0.01, lock_poll=0.02)) as one:
+        async with running(tmp_path, SHOP, pace=Pace(RetryDelays(0.02, 3600), look=0.01, lock_poll=0.02)) as one:
             for failures in range(1, 5):
                 await one.until(lambda failures=failures: one.certifier.status()[0].failures == failures)
                 Storage(tmp_path).keep_state(StateRecord(name="shop", about="another machine", failures=1))
@@ -321,7 +321,7 @@ def test_what_was_put_right_is_tried_at_once(tmp_path: Path, authorities: Author
     right = Authority("first", FIRST.directory, eab=ExternalAccount("kid", "cmlnaHQ"))
 
     async def story() -> None:
-        async with running(tmp_path, Wanted("shop", ("shop.test",), (wrong,)), pace=Pace(Backoff(3600))) as one:
+        async with running(tmp_path, Wanted("shop", ("shop.test",), (wrong,)), pace=Pace(RetryDelays(3600))) as one:
             await one.until(lambda: one.certifier.status()[0].error)
             authorities.does = lambda _: None
             one.certifier.update([Wanted("shop", ("shop.test",), (wrong,))])
@@ -405,7 +405,7 @@ def test_what_is_older_or_for_something_else_is_not_taken(tmp_path: Path, domain
 )
 def test_machines_that_want_different_things_under_one_name(tmp_path: Path, authorities: Authorities, theirs):
     """Each is started anew again and again, and meets what the other one has stored."""
-    pace = Pace(Backoff(first=3600), look=0.02, lock_poll=0.02)
+    pace = Pace(RetryDelays(first=3600), look=0.02, lock_poll=0.02)
 
     async def story() -> None:
         contended = 0
@@ -781,7 +781,7 @@ def test_an_attempt_that_a_process_did_not_survive_has_failed(tmp_path: Path, au
         raise AssertionError("not reached")
 
     real = Issuer.issue
-    pace = Pace(Backoff(first=3600, longest=86400), look=0.2, lock_poll=0.02)
+    pace = Pace(RetryDelays(first=3600, longest=86400), look=0.2, lock_poll=0.02)
 
     async def story() -> None:
         for died in range(3):
