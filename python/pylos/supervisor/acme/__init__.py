@@ -4,7 +4,7 @@
 
     settings, domains        what is wanted, of whom
     certifier, keeper        a list of certificates; one certificate: look, wait, lock, renew
-    schedule                 when: pure
+    plan, schedule           what is due, and when: pure
     attempt, issue           the authorities in turn; at one of them: order, prove, fulfil
     client, network, wire    the protocol
     hints, errors            what went wrong, and what to do

@@ -32,8 +32,8 @@ from pylos.supervisor.acme import (
 from pylos.supervisor.acme.certifier import AT_ONCE
 from pylos.supervisor.acme.errors import ChallengeError, Fault, Problem
 from pylos.supervisor.acme.issue import Issuer
-from pylos.supervisor.acme.keeper import about
 from pylos.supervisor.acme.locks import Held
+from pylos.supervisor.acme.plan import about
 from pylos.supervisor.acme.records import AnswerRecord, StateRecord
 from pylos.supervisor.acme.storage import STALE
 from pylos.supervisor.acme.threads import Threads
@@ -349,10 +349,14 @@ def test_what_others_have_stored_is_used(tmp_path: Path, authorities: Authoritie
     asyncio.run(story())
 
 
+def made(domains: tuple[str, ...], days: float) -> Certificate:
+    """Make a certificate that began so many days from now."""
+    signed = selfsigned(domains, "shop", lambda: time.time() + days * 86400)
+    return Certificate.read("shop", signed.chain, signed.key, FIRST.directory)
+
+
 def stored(folder: Path, domains: tuple[str, ...], days: float) -> Certificate:
-    """Store a certificate that began so many days from now."""
-    made = selfsigned(domains, "shop", lambda: time.time() + days * 86400)
-    found = Certificate.read("shop", made.chain, made.key, FIRST.directory)
+    found = made(domains, days)
     Storage(folder).keep_certificate(found)
     return found
 
@@ -722,6 +726,31 @@ def test_what_cannot_be_stored_is_used_and_stored_later(tmp_path: Path, authorit
             await one.until(lambda: "No space" in (one.certifier.status()[0].error or ""))
             fails[0] = False
             await one.until(lambda: Storage(tmp_path).certificate("shop") == one.new[0])
+
+    asyncio.run(story())
+    assert authorities.asked == ["first"]
+
+
+def test_what_could_not_be_stored_takes_no_place(tmp_path: Path, authorities: Authorities, monkeypatch):
+    """Another machine has stored a newer one meanwhile."""
+    real, fails = Storage.keep_certificate, [True]
+
+    def keep(storage: Storage, certificate: Certificate) -> None:
+        if fails[0]:
+            raise StorageError("No space left on device")
+        real(storage, certificate)
+
+    monkeypatch.setattr(Storage, "keep_certificate", keep)
+
+    async def story() -> None:
+        async with running(tmp_path, SHOP) as one:
+            await one.until(lambda: "No space" in (one.certifier.status()[0].error or ""))
+            newer = made(SHOP.domains, 1)
+            real(Storage(tmp_path), newer)
+            fails[0] = False
+            await one.until(lambda: one.certifier.current("shop") == newer)
+            await asyncio.sleep(PACE.look * 2)
+            assert Storage(tmp_path).certificate("shop") == newer
 
     asyncio.run(story())
     assert authorities.asked == ["first"]
