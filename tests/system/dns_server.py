@@ -31,6 +31,7 @@ class Zone:
         self.ring = dns.tsigkeyring.from_text({key_name: secret})
         self.texts: dict[dns.name.Name, set[str]] = {}
         self.updates: list[tuple[str, str]] = []
+        self.aliases: dict[str, str] = {}
         self.by_udp = True
         """Whether updates by UDP are answered; those by TCP always are."""
 
@@ -45,9 +46,13 @@ class Zone:
         answer = dns.message.make_response(question)
         answer.flags |= dns.flags.AA
         asked = question.question[0]
-        for text in self._found(asked.name, asked.rdtype):
+        name = asked.name
+        if (alias := self.aliases.get(name.to_text(omit_final_dot=True))) is not None:
+            answer.answer.append(dns.rrset.from_text(name, 1, "IN", "CNAME", f"{alias}."))
+            name = dns.name.from_text(alias)
+        for text in self._found(name, asked.rdtype):
             kind = dns.rdatatype.to_text(asked.rdtype)
-            answer.answer.append(dns.rrset.from_text(asked.name, 1, "IN", kind, text))
+            answer.answer.append(dns.rrset.from_text(name, 1, "IN", kind, text))
         return answer.to_wire()
 
     def _found(self, name: dns.name.Name, kind: int) -> list[str]:

@@ -9,12 +9,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from pylos.supervisor.acme import Backoff, Certificate, Certifier, Pace, Storage, Wanted
+from pylos.supervisor.acme import Certificate, Certifier, Pace, RetryDelays, Storage, Wanted
 from pylos.supervisor.acme.answers import StoredAnswers
 
 PATIENCE = 45
 """Seconds for anything to happen."""
-PACE = Pace(Backoff(first=0.3, longest=2), look=5, lock_poll=0.1, seen=0)
+PACE = Pace(RetryDelays(first=0.3, longest=2), look=5, lock_poll=0.1, seen=0)
 
 
 def token(storage: Path, asked: str) -> str | None:

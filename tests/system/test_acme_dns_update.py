@@ -16,6 +16,7 @@ from pylos.supervisor.acme import AcmeError, Dns, DnsUpdate, Storage, Wanted
 from pylos.supervisor.acme import dns_update as module
 from pylos.supervisor.acme.dns_01 import DnsSolver
 from pylos.supervisor.acme.dns_update import Update
+from pylos.supervisor.acme.dns_visible import until_visible
 from pylos.supervisor.acme.solver import Proof
 from pylos.supervisor.acme.threads import Threads
 
@@ -37,6 +38,11 @@ def port(zone: Zone) -> Iterator[int]:
 def settings(port: int, **more: object) -> DnsUpdate:
     given = {"zone": "shop.test", "key_name": "key", "key_secret": SECRET, **more}
     return DnsUpdate("127.0.0.1", port, **given)  # type: ignore[arg-type]
+
+
+def update_at(port: int, **more: object) -> Update:
+    """Give one whose aliases are looked up at the same server."""
+    return Update(settings(port, **more), Threads(), (f"127.0.0.1:{port}",))
 
 
 @pytest.mark.services
@@ -66,7 +72,7 @@ def test_a_record_comes_and_goes(zone: Zone, port: int, algorithm):
     """Of several values one is taken away; neither is an error to do twice."""
 
     async def story() -> None:
-        update = Update(settings(port, key_algorithm=algorithm), Threads())
+        update = update_at(port, key_algorithm=algorithm)
         for value in ("one", "two", "one"):
             await update.add(NAME, value)
         await update.remove(NAME, "one")
@@ -76,10 +82,27 @@ def test_a_record_comes_and_goes(zone: Zone, port: int, algorithm):
     assert list(zone.texts.values()) == [{"two"}]
 
 
+def test_a_name_that_is_an_alias_stands_for_another(zone: Zone, port: int):
+    """RFC 2136 section 3.4.2.2: what is added to an alias is passed over in silence."""
+    zone.aliases[NAME] = "proofs.shop.test"
+
+    async def story() -> None:
+        update = update_at(port)
+        await update.add(NAME, "one")
+        await until_visible(NAME, "one", (f"127.0.0.1:{port}",), 10, Threads())
+        await update.add(NAME, "two")
+        await update.remove(NAME, "one")
+
+    asyncio.run(story())
+    assert {name.to_text(): values for name, values in zone.texts.items()} == {"proofs.shop.test.": {"two"}}
+    with pytest.raises(AcmeError, match=f"update of proofs.shop.test, for {NAME}, at"):
+        asyncio.run(update_at(port, zone="other.test").add(NAME, "one"))
+
+
 def test_tcp_where_udp_is_lost(zone: Zone, port: int, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(module, "TIMEOUT", 0.3)
     zone.by_udp = False
-    asyncio.run(Update(settings(port), Threads()).add(NAME, "one"))
+    asyncio.run(update_at(port).add(NAME, "one"))
     assert list(zone.texts.values()) == [{"one"}]
 
 
@@ -95,13 +118,13 @@ def test_tcp_where_udp_is_lost(zone: Zone, port: int, monkeypatch: pytest.Monkey
 )
 def test_refusals(port: int, more, told):
     with pytest.raises(AcmeError, match=told) as found:
-        asyncio.run(Update(settings(port, **more), Threads()).add(NAME, "one"))
+        asyncio.run(update_at(port, **more).add(NAME, "one"))
     assert f"update of {NAME} at 127.0.0.1:{port}" in str(found.value)
 
 
 def test_a_zone_that_is_not_there(port: int):
     with pytest.raises(AcmeError, match=r"has no zone for other\.test"):
-        asyncio.run(Update(settings(port, zone=None), Threads()).add("other.test", "one"))
+        asyncio.run(update_at(port, zone=None).add("other.test", "one"))
 
 
 def test_a_record_that_is_not_seen(tmp_path: Path, zone: Zone, port: int):

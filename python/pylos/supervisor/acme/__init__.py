@@ -4,13 +4,14 @@
 
     settings, domains        what is wanted, of whom
     certifier, keeper        a list of certificates; one certificate: look, wait, lock, renew
-    schedule                 when: pure
+    plan, schedule           what is due, and when: pure
     attempt, issue           the authorities in turn; at one of them: order, prove, fulfil
     client, network, wire    the protocol
     hints, errors            what went wrong, and what to do
     solver: http_01,         how a domain is proven
       tls_alpn_01, dns_01    (dns_update, dns_command and dns_call, dns_visible)
     answers                  what the gateway processes are to answer
+    leftovers                what those that died have left
     local, selfsigned        without an authority
     storage, records,        what is kept: files that are whole, locks with a lease
       files, locks
@@ -26,7 +27,7 @@ from pylos.supervisor.acme.certifier import Certifier, Status, told_broken
 from pylos.supervisor.acme.errors import AcmeError, AuthorityError, SettingsError, StorageError
 from pylos.supervisor.acme.keeper import Pace
 from pylos.supervisor.acme.local import LocalAuthority, trust_commands
-from pylos.supervisor.acme.schedule import Backoff
+from pylos.supervisor.acme.schedule import RetryDelays
 from pylos.supervisor.acme.selfsigned import selfsigned
 from pylos.supervisor.acme.settings import (
     Authority,
@@ -45,7 +46,6 @@ __all__ = [
     "Answers",
     "Authority",
     "AuthorityError",
-    "Backoff",
     "Certificate",
     "Certifier",
     "Dns",
@@ -55,6 +55,7 @@ __all__ = [
     "ExternalAccount",
     "LocalAuthority",
     "Pace",
+    "RetryDelays",
     "SettingsError",
     "Status",
     "Storage",

@@ -5,13 +5,15 @@ from __future__ import annotations
 import base64
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from itertools import pairwise
 
 from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
 
+from pylos.config import x509 as pem_x509
+from pylos.config.pem import PemError, blocks_of
 from pylos.supervisor.acme.domains import covers
-from pylos.supervisor.acme.keys import kind_of, read_key
+from pylos.supervisor.acme.errors import shown
+from pylos.supervisor.acme.keys import kind_of
 from pylos.supervisor.acme.settings import KeyType
 
 SELF_SIGNED = "self-signed"
@@ -42,27 +44,21 @@ class Certificate:
     """By which an authority knows it (RFC 9773 section 4.1); None where it lacks what that is made of."""
 
     @classmethod
-    def read(cls, name: str, chain: str, key: str, source: str) -> Certificate:
-        """Read one, and see that key and chain fit. Raises ValueError."""
-        found = x509.load_pem_x509_certificates(chain.encode())
-        leaf = found[0]
-        public, form = serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo
-        private = read_key(key)
-        if private.public_key().public_bytes(public, form) != leaf.public_key().public_bytes(public, form):
-            raise ValueError("the private key is not that of the certificate")
-        for lower, upper in pairwise(found):
-            if lower.issuer != upper.subject:
-                raise ValueError("the chain is not in order")
+    def read(cls, name: str, chain: str, key: str, source: str, *, is_root: bool = False) -> Certificate:
+        """Read one, and see that key and chain fit: what the gateway takes from a file. Raises ValueError."""
+        links, private = _read(chain, key, is_root=is_root)
+        leaf = links[0].certificate
+        about = pem_x509.about(leaf)
         return cls(
             name=name,
-            chain=chain,
-            key=key,
+            chain=pem_x509.chain_text(links),
+            key=pem_x509.key_text(private),
             source=source,
-            domains=_names(leaf),
-            begins=leaf.not_valid_before_utc.timestamp(),
-            ends=leaf.not_valid_after_utc.timestamp(),
-            fingerprint=leaf.fingerprint(hashes.SHA256()).hex(),
-            issuer=leaf.issuer.rfc4514_string(),
+            domains=frozenset(about.names),
+            begins=about.begins.timestamp(),
+            ends=about.ends.timestamp(),
+            fingerprint=about.fingerprint,
+            issuer=shown(about.issuer),
             key_type=kind_of(private),
             renewal_id=_renewal_id(leaf),
         )
@@ -90,13 +86,19 @@ def issuers(chain: str) -> list[str]:
     return names
 
 
-def _names(leaf: x509.Certificate) -> frozenset[str]:
+def _read(chain: str, key: str, *, is_root: bool) -> tuple[list[pem_x509.Link], PrivateKeyTypes]:
     try:
-        names = leaf.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
-    except x509.ExtensionNotFound:
-        return frozenset()
-    domains = [name.lower() for name in names.get_values_for_type(x509.DNSName)]
-    return frozenset([*domains, *(str(address) for address in names.get_values_for_type(x509.IPAddress))])
+        blocks = blocks_of(chain)
+        links = pem_x509.authorities_of(blocks) if is_root else pem_x509.chain_of(blocks)
+    except PemError as error:
+        raise ValueError(f"the chain: {error.message}") from None
+    try:
+        private = pem_x509.key_of(blocks_of(key))
+    except PemError as error:
+        raise ValueError(f"no private key: {error.message}") from None
+    if pem_x509.identity(private.public_key()) != pem_x509.identity(links[0].certificate.public_key()):
+        raise ValueError("the private key is not that of the certificate")
+    return links, private
 
 
 def _renewal_id(leaf: x509.Certificate) -> str | None:

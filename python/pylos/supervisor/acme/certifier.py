@@ -11,11 +11,12 @@ from datetime import UTC, datetime
 from typing import Any
 
 from pylos.supervisor import log
+from pylos.supervisor.acme import leftovers
 from pylos.supervisor.acme.answers import Answers, StoredAnswers
 from pylos.supervisor.acme.background import Background
 from pylos.supervisor.acme.certificate import Certificate
-from pylos.supervisor.acme.dns_01 import DnsSolver, clean_leftovers
-from pylos.supervisor.acme.errors import AcmeError, SettingsError
+from pylos.supervisor.acme.dns_01 import DnsSolver
+from pylos.supervisor.acme.errors import SettingsError
 from pylos.supervisor.acme.http_01 import HttpSolver
 from pylos.supervisor.acme.issue import Issuer
 from pylos.supervisor.acme.keeper import Keeper, Means, OnNew, Pace, Teller
@@ -88,7 +89,7 @@ class Certifier:
         self._wanted = _by_name(wanted)
         self._background, self._turns = Background(), Turns()
         self._keepers: dict[str, Keeper] = {}
-        self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._tasks: dict[Keeper, asyncio.Task[None]] = {}
         self._changed = asyncio.Event()
         self._stand_ins: dict[str, Certificate] = {}
         for one in self._wanted.values():
@@ -223,37 +224,39 @@ class Certifier:
 
     async def _adjust(self) -> None:
         """Let the tasks be those of the keepers; one that ended, against all rules, begins anew."""
-        ended = [name for name, task in self._tasks.items() if task.done()]
-        for name in ended:
-            error = self._tasks[name].exception()
+        ended = [keeper for keeper, task in self._tasks.items() if task.done()]
+        for keeper in ended:
+            name, error = keeper.wanted.name, self._tasks[keeper].exception()
             self._teller.error("certificate_keeper", f"certificate {name}: {error!r}; it goes on", certificate=name)
-        gone = [name for name, task in self._tasks.items() if name not in self._keepers or task.done()]
-        await self._end(gone)
+        # Not by name: one that is wanted no more may be wanted anew before this is its turn.
+        wanted = {*self._keepers.values()}
+        await self._end([keeper for keeper, task in self._tasks.items() if keeper not in wanted or task.done()])
         if ended:
             await asyncio.sleep(self._pace.lock_poll)
-        for name, keeper in self._keepers.items():
-            if name not in self._tasks:
-                self._tasks[name] = asyncio.create_task(keeper.run(), name=f"certificate {name}")
+        for keeper in self._keepers.values():
+            if keeper not in self._tasks:
+                self._tasks[keeper] = asyncio.create_task(keeper.run(), name=f"certificate {keeper.wanted.name}")
 
-    async def _end(self, names: Iterable[str]) -> None:
-        tasks = [self._tasks.pop(name) for name in names]
+    async def _end(self, keepers: Iterable[Keeper]) -> None:
+        tasks = [self._tasks.pop(keeper) for keeper in keepers]
         for task in tasks:
             task.cancel()
         if tasks:  # what hangs, a storage perhaps, is not waited for
             await asyncio.wait(tasks, timeout=END)
 
     async def _clean(self) -> None:
-        """Take away what attempts that died have left."""
-        dns = {
-            domain.removeprefix("*."): one.dns
-            for one in self._wanted.values()
-            if one.dns is not None
-            for domain in one.domains
-        }
-        try:
-            await clean_leftovers(self._storage, self._threads, dns, self._now())
-        except AcmeError as error:
-            self._teller.warning("certificate_leftovers", f"answers of former attempts are not taken away: {error}")
+        """Take away, day by day, what attempts that died have left."""
+        while True:
+            dns = {
+                domain.removeprefix("*."): one.dns
+                for one in self._wanted.values()
+                if one.dns is not None
+                for domain in one.domains
+            }
+            for error in await leftovers.clean(self._storage, self._threads, dns, self._now()):
+                text = f"what former attempts have left is not taken away: {error}"
+                self._teller.warning("certificate_leftovers", text)
+            await asyncio.sleep(leftovers.EVERY)
 
 
 def told_broken(teller: Teller = log) -> Callable[[Broken], None]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -19,12 +20,13 @@ from josepy.interfaces import JSONDeSerializable
 from josepy.json_util import field
 from requests.utils import parse_header_links
 
+from pylos.config.x509 import key_text
 from pylos.supervisor.acme import network as line
 from pylos.supervisor.acme.certificate import issuers
 from pylos.supervisor.acme.domains import address_of
-from pylos.supervisor.acme.errors import AuthorityError, Fault, Problem
+from pylos.supervisor.acme.errors import MOST_TOLD, AuthorityError, Fault, Problem, shown
 from pylos.supervisor.acme.hints import hint_for
-from pylos.supervisor.acme.keys import key_pem, new_key
+from pylos.supervisor.acme.keys import new_key
 from pylos.supervisor.acme.network import Network, Response
 from pylos.supervisor.acme.records import AccountRecord
 from pylos.supervisor.acme.settings import Authority
@@ -205,14 +207,20 @@ class Client:
 
     async def _download(self, name: str, url: str) -> str:
         """Get a chain; of several (RFC 8555 section 7.4.2), the one with the issuer that is preferred."""
-        response = await self._post("certificate", name, url, None)
+
+        async def look() -> tuple[str, Response]:
+            response = await self._post("certificate", name, url, None)
+            return response.text, response
+
+        response = (await self._patiently("certificate", name, look, lambda _: True))[1]
         wanted, chain = self.authority.preferred_chain, response.text
         if wanted is None or wanted in self._issuers(chain, name):
             return chain
         for other in _alternates(response):
-            found = (await self._post("certificate", name, other, None)).text
-            if wanted in self._issuers(found, name):
-                return found
+            with suppress(AuthorityError):  # without it, there is a certificate all the same
+                found = (await self._post("certificate", name, other, None)).text
+                if wanted in self._issuers(found, name):
+                    return found
         return chain
 
     def _issuers(self, chain: str, name: str) -> list[str]:
@@ -224,19 +232,30 @@ class Client:
     async def _watch(
         self, what: str, name: str, look: Callable[[], Awaitable[tuple[T, Response]]], is_over: Callable[[T], bool]
     ) -> T:
-        """Look again and again, as often as the authority wants."""
+        """Look until something is settled; gives what it has become."""
+        return (await self._patiently(what, name, look, is_over))[0]
+
+    async def _patiently(
+        self, what: str, name: str, look: Callable[[], Awaitable[tuple[T, Response]]], is_over: Callable[[T], bool]
+    ) -> tuple[T, Response]:
+        """Look again and again, as often as the authority wants; that it is not reached for a while does not end it."""
         loop = asyncio.get_running_loop()
         deadline, pause = loop.time() + PATIENCE, FIRST_LOOK
+        late = AuthorityError(Fault(f"did not settle the {what} in {PATIENCE:.0f} s", self.url, name, reached=False))
         while True:
-            body, response = await look()
-            if is_over(body):
-                return body
-            wanted = retry_after(response.headers.get("Retry-After"), time.time())
+            try:
+                body, response = await look()
+            except AuthorityError as error:
+                if error.fault.reached:
+                    raise
+                late, wanted = error, error.fault.retry_after
+            else:
+                if is_over(body):
+                    return body, response
+                wanted = retry_after(response.headers.get("Retry-After"), time.time())
             wait = pause if wanted is None else min(max(wanted, FIRST_LOOK), LONGEST_LOOK)
             if loop.time() + wait > deadline:
-                raise AuthorityError(
-                    Fault(f"did not settle the {what} in {PATIENCE:.0f} s", self.url, name, reached=False)
-                )
+                raise late
             await self._sleep(wait)
             pause = min(pause * 2, LAST_LOOK)
 
@@ -252,7 +271,7 @@ class Client:
             # Another machine may have been faster: then its key is the one.
             if (found := await run(storage.account, self.url, self._key_id)) is not None:
                 return found
-            record = AccountRecord(directory=self.url, key=key_pem(new_key("ecdsa")), email=self.authority.email)
+            record = AccountRecord(directory=self.url, key=key_text(new_key("ecdsa")), email=self.authority.email)
             await run(storage.keep_account, record, self._key_id)
             return record
         finally:
@@ -269,7 +288,7 @@ class Client:
             hint = hint_for(_problem_of("externalAccountRequired"))
             raise AuthorityError(Fault("gives certificates to accounts of its own only", self.url, hint=hint))
         if authority.profile is not None and authority.profile not in meta.profiles:
-            known = ", ".join(sorted(meta.profiles)) or "none"
+            known = ", ".join(sorted(map(shown, meta.profiles))[:MOST_TOLD]) or "none"
             raise AuthorityError(Fault(f"has no profile {authority.profile!r}", self.url, hint=f"it has: {known}"))
 
     async def _register(self, record: AccountRecord) -> AccountRecord:

@@ -6,7 +6,6 @@ A record that is made is written down before that, so that it is taken away even
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
 from typing import Protocol
 
 from pylos.supervisor.acme.dns_command import Command
@@ -36,7 +35,9 @@ class DnsSolver:
         self._dns = dns
         self._storage = storage
         self._threads = threads
-        self._records: Records = Update(dns.by, threads) if isinstance(dns.by, DnsUpdate) else Command(dns.by)
+        self._records: Records = (
+            Update(dns.by, threads, dns.resolvers) if isinstance(dns.by, DnsUpdate) else Command(dns.by)
+        )
 
     async def present(self, proof: Proof) -> None:
         name, value = proof.record
@@ -56,18 +57,3 @@ class DnsSolver:
         """Remove a record, and forget that it was there. Raises AcmeError; then it is not forgotten."""
         await self._records.remove(name, value)
         await self._threads.run(self._storage.drop_answer, "dns-01", f"{name} {value}")
-
-
-async def clean_leftovers(storage: Storage, threads: Threads, dns: Mapping[str, Dns], now: float) -> None:
-    """Take away the answers that nobody waits for any more; `dns` says how, for each domain without its `*.`.
-
-    Raises AcmeError for the last of those that could not be taken away.
-    """
-    for record in await threads.run(storage.leftovers, "http-01", now):
-        await threads.run(storage.drop_answer, record.kind, record.key)
-    for record in await threads.run(storage.leftovers, "tls-alpn-01", now):
-        await threads.run(storage.drop_answer, record.kind, record.key)
-    for record in await threads.run(storage.leftovers, "dns-01", now):
-        name, _, value = record.key.partition(" ")
-        if (how := dns.get(record.domain)) is not None:
-            await DnsSolver(how, storage, threads).take_away(name, value)

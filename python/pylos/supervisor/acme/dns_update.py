@@ -17,6 +17,7 @@ import dns.tsig
 import dns.tsigkeyring
 import dns.update
 
+from pylos.supervisor.acme.dns_visible import canonical_name
 from pylos.supervisor.acme.errors import AcmeError
 from pylos.supervisor.acme.settings import DnsUpdate
 from pylos.supervisor.acme.threads import Threads
@@ -29,35 +30,41 @@ HINTS = {
     dns.rcode.NOTZONE: "the name is not in the zone: `zone`",
 }
 NOT_SIGNED = "does the server know the key, by this name, with this secret and algorithm? Do the clocks agree?"
-Change = Callable[[dns.update.UpdateMessage], None]
+Change = Callable[[dns.update.UpdateMessage, dns.name.Name], None]
 
 
 class Update:
-    """Changes a zone at the server that the settings name."""
+    """Changes a zone at the server that the settings name.
 
-    def __init__(self, by: DnsUpdate, threads: Threads) -> None:
+    A name that is an alias (CNAME) stands for the one that it leads to: there an authority looks, and an alias itself
+    takes no other records (RFC 2136 section 3.4.2.2). `resolvers` are asked for that, or those of the system.
+    """
+
+    def __init__(self, by: DnsUpdate, threads: Threads, resolvers: tuple[str, ...] = ()) -> None:
         self._by = by
         self._threads = threads
+        self._resolvers = resolvers
 
     async def add(self, name: str, value: str) -> None:
-        record = dns.name.from_text(name)
-        await self._threads.run(
-            self._change, name, lambda update: update.add(record, self._by.ttl, "TXT", f'"{value}"')
-        )
+        text, ttl = f'"{value}"', self._by.ttl
+        await self._threads.run(self._change, name, lambda update, record: update.add(record, ttl, "TXT", text))
 
     async def remove(self, name: str, value: str) -> None:
-        record = dns.name.from_text(name)
-        await self._threads.run(self._change, name, lambda update: update.delete(record, "TXT", f'"{value}"'))
+        text = f'"{value}"'
+        await self._threads.run(self._change, name, lambda update, record: update.delete(record, "TXT", text))
 
     def _change(self, name: str, change: Change) -> None:
         """Send one update. Blocks; raises AcmeError."""
         by = self._by
         told = f"dns-01: update of {name} at {by.server}:{by.port}"
         try:
+            record = canonical_name(name, self._resolvers)
+            if record != dns.name.from_text(name):
+                told = f"dns-01: update of {record.to_text(omit_final_dot=True)}, for {name}, at {by.server}:{by.port}"
             server = _address(by.server, by.port)
-            zone = dns.name.from_text(by.zone) if by.zone else self._zone(server, dns.name.from_text(name))
+            zone = dns.name.from_text(by.zone) if by.zone else self._zone(server, record)
             update = dns.update.UpdateMessage(zone, **self._key())
-            change(update)
+            change(update, record)
             code = self._send(update, server).rcode()
         except (OSError, EOFError, dns.exception.DNSException, binascii.Error, ValueError) as error:
             unsigned = isinstance(error, dns.exception.DNSException) and not isinstance(error, dns.exception.Timeout)

@@ -8,11 +8,13 @@ from dataclasses import dataclass
 import dns.exception
 import dns.flags
 import dns.message
+import dns.name
+import dns.nameserver
 import dns.query
 import dns.rdatatype
 import dns.resolver
 
-from pylos.supervisor.acme.errors import AcmeError
+from pylos.supervisor.acme.errors import MOST_TOLD, AcmeError, shown
 from pylos.supervisor.acme.threads import Threads
 
 TIMEOUT = 3.0
@@ -54,6 +56,19 @@ async def until_visible(name: str, value: str, resolvers: tuple[str, ...], patie
         pause = min(pause * 2, LAST_LOOK)
 
 
+def canonical_name(name: str, resolvers: tuple[str, ...]) -> dns.name.Name:
+    """Give the name that another one is an alias of; itself where that is not known. Blocks."""
+    try:
+        resolver = dns.resolver.Resolver(configure=not resolvers)
+        if resolvers:
+            servers = [Server.read(text) for text in resolvers]
+            resolver.nameservers = [dns.nameserver.Do53Nameserver(server.address, server.port) for server in servers]
+        resolver.lifetime = TIMEOUT
+        return resolver.canonical_name(name)
+    except (dns.exception.DNSException, OSError, ValueError):
+        return dns.name.from_text(name)
+
+
 def _look(name: str, resolvers: tuple[str, ...]) -> dict[Server, list[str]] | str:
     """Ask all servers once: what each shows, of those that answer; or why none could be asked. Blocks."""
     try:
@@ -93,4 +108,6 @@ def _authoritative(name: str) -> tuple[str, list[Server]]:
 def _told(seen: dict[Server, list[str]] | str) -> str:
     if isinstance(seen, str):
         return seen
-    return "; ".join(f"{server} shows {', '.join(values) or 'nothing'}" for server, values in seen.items())
+    return "; ".join(
+        f"{server} shows {', '.join(map(shown, values[:MOST_TOLD])) or 'nothing'}" for server, values in seen.items()
+    )

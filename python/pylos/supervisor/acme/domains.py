@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
+from collections.abc import Iterable
 
 import idna
 
@@ -48,6 +49,12 @@ def address_of(domain: str) -> Address | None:
 def is_wildcard(domain: str) -> bool:
     """Whether it stands for all names one level below."""
     return domain.startswith("*.")
+
+
+def needed(domains: Iterable[str]) -> tuple[str, ...]:
+    """Leave out what a wildcard among them covers: authorities refuse an order for both."""
+    names = tuple(domains)
+    return tuple(name for name in names if not covers(frozenset(names) - {name}, name))
 
 
 def server_name(domain: str) -> str:

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from pylos.errors import PylosError, printable
 
 LONGEST_TOLD = 1000
+LONGEST_SHOWN = 300
 MOST_TOLD = 5
 
 
@@ -27,6 +28,11 @@ class SettingsError(AcmeError):
 
 class StorageError(AcmeError):
     """A file of the storage cannot be read or written; the text names it."""
+
+
+def shown(text: str) -> str:
+    """Write what an authority or a name server said: not to be obeyed by a terminal, nor without end."""
+    return printable(text[:LONGEST_SHOWN])
 
 
 @dataclass(frozen=True, slots=True)

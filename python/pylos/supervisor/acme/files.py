@@ -5,6 +5,7 @@ All functions block, and raise StorageError with the file's name in place of OSE
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import re
@@ -18,8 +19,27 @@ from pylos.supervisor.acme.errors import StorageError
 LONGEST_SLUG = 60
 LARGEST = 1 << 20
 """Bytes of a file that is read."""
+UNFINISHED = ".new"
 Stamp = tuple[int, int, int]
 """Time of the last change (ns), inode and size of a file."""
+
+
+PERMISSIONS = "let the user that the gateway runs as own the storage, with all that is in it"
+ROOM = "make room on its disk; what is new is kept in memory until then, and tried again by itself"
+SERVER = "see to the disk or the file server; it is tried again by itself"
+KIND = "something else has the name of a folder or file of the storage: take it away"
+REMEDIES = {
+    errno.EACCES: PERMISSIONS,
+    errno.EPERM: PERMISSIONS,
+    errno.ENOSPC: ROOM,
+    errno.EDQUOT: ROOM,
+    errno.EROFS: "its file system is mounted read only: mount it to be written, or choose another place",
+    errno.EIO: SERVER,
+    errno.ESTALE: SERVER,
+    errno.ENOTDIR: KIND,
+    errno.EISDIR: KIND,
+    errno.EEXIST: KIND,
+}
 
 
 def label(name: str) -> str:
@@ -35,7 +55,7 @@ def write(path: Path, data: bytes) -> None:
     """Put a file (mode 0600) in place of what is there, in one step, and see that it is on the disk."""
     with _told(path, "written"):
         make_folder(path.parent)
-        new = path.with_name(f".{path.name}.{secrets.token_hex(8)}.new")
+        new = path.with_name(f".{path.name}.{secrets.token_hex(8)}{UNFINISHED}")
         try:
             create(new, data)
             new.replace(path)
@@ -78,6 +98,17 @@ def names(folder: Path) -> list[str]:
             return sorted(name for name in os.listdir(folder) if not name.startswith("."))  # noqa: PTH208, names do
         except FileNotFoundError:
             return []
+
+
+def unfinished(folder: Path, before: float) -> list[Path]:
+    """List what `write` has begun before a point in time (s since 1970), and not ended, in all folders below."""
+    found = []
+    with _told(folder, "listed"):
+        for path in folder.rglob(f".*{UNFINISHED}"):
+            with suppress(FileNotFoundError):
+                if path.lstat().st_mtime < before:
+                    found.append(path)
+    return found
 
 
 def stamps(folder: Path) -> dict[str, Stamp]:
@@ -134,4 +165,10 @@ def _told(path: Path, what: str) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise StorageError(f"{path} cannot be {what}: {error.strerror or error}") from error
+        raise failed(path, what, error) from error
+
+
+def failed(path: Path, what: str, error: OSError) -> StorageError:
+    """Say what the file system refuses, and what to do."""
+    remedy = REMEDIES.get(error.errno or 0, "the storage must be a folder that this user alone can read and write")
+    return StorageError(f"{path} cannot be {what}: {error.strerror or error}\n      = {remedy}")

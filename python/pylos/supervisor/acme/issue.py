@@ -5,15 +5,26 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 
+from pylos.config.x509 import key_text
 from pylos.supervisor.acme.background import Background
 from pylos.supervisor.acme.certificate import Certificate
 from pylos.supervisor.acme.client import Client, Order, Sleep
-from pylos.supervisor.acme.domains import server_name
-from pylos.supervisor.acme.errors import AcmeError, AuthorityError, ChallengeError, Fault, StorageError
+from pylos.supervisor.acme.domains import needed, normal, server_name
+from pylos.supervisor.acme.errors import (
+    MOST_TOLD,
+    AcmeError,
+    AuthorityError,
+    ChallengeError,
+    Fault,
+    SettingsError,
+    StorageError,
+    shown,
+)
 from pylos.supervisor.acme.hints import hint_for
-from pylos.supervisor.acme.keys import key_pem, new_key, request
+from pylos.supervisor.acme.keys import new_key, request
 from pylos.supervisor.acme.settings import Authority, ChallengeType, Wanted
 from pylos.supervisor.acme.solver import Proof, Solver
 from pylos.supervisor.acme.storage import Storage
@@ -63,7 +74,7 @@ class Issuer:
         failed: set[tuple[str, str]] = set()
         causes: list[ChallengeError] = []
         while True:
-            order = await client.order(wanted.name, wanted.domains, replaces)
+            order = await client.order(wanted.name, needed(wanted.domains), replaces)
             try:
                 await self._prove(client, wanted, order, failed)
             except _FailedError as error:
@@ -88,7 +99,12 @@ class Issuer:
     async def _prove(self, client: Client, wanted: Wanted, order: Order, failed: set[tuple[str, str]]) -> None:
         """Prove all domains of an order that are not proven yet. Raises _FailedError, AcmeError."""
         tasks = []
-        for url in order.body.authorizations:
+        urls = dict.fromkeys(order.body.authorizations)
+        if len(urls) > len(wanted.domains):
+            raise AuthorityError(
+                Fault(f"wants {len(urls)} proofs for {len(wanted.domains)} domains", client.url, wanted.name)
+            )
+        for url in urls:
             body = await client.authorization(wanted.name, url)
             if body.status != "valid":
                 tasks.append(self._task(client, wanted, url, body, failed))
@@ -116,21 +132,18 @@ class Issuer:
         self, client: Client, wanted: Wanted, url: str, body: AuthorizationBody, failed: set[tuple[str, str]]
     ) -> _Task:
         """Choose the first type of challenge that is offered, possible, and has not failed."""
+        domain = _ordered(client, wanted, body)
         offered = {challenge.type: challenge for challenge in body.challenges if challenge.token is not None}
-        for kind in wanted.challenges_for(body.domain):
+        for kind in wanted.challenges_for(domain):
             challenge = offered.get(kind)
-            if (
-                challenge is None
-                or challenge.token is None
-                or kind not in self.solvers
-                or (body.domain, kind) in failed
-            ):
+            if challenge is None or challenge.token is None or kind not in self.solvers or (domain, kind) in failed:
                 continue
-            proof = Proof(kind, body.identifier.value, challenge.token, client.key_authorization(challenge.token))
-            return _Task(url, body.domain, challenge, proof)
-        names = ", ".join(sorted(offered)) or "none"
-        hint = f"it offers: {names}; this certificate uses: {', '.join(wanted.challenges_for(body.domain))}"
-        raise ChallengeError(Fault("offers no challenge that can be used", client.url, body.domain, hint=hint))
+            plain = domain.removeprefix("*.")
+            proof = Proof(kind, plain, challenge.token, client.key_authorization(challenge.token))
+            return _Task(url, domain, challenge, proof)
+        names = ", ".join(sorted(shown(kind) for kind in offered)[:MOST_TOLD]) or "none"
+        hint = f"it offers: {names}; this certificate uses: {', '.join(wanted.challenges_for(domain))}"
+        raise ChallengeError(Fault("offers no challenge that can be used", client.url, domain, hint=hint))
 
     async def _present(self, task: _Task, client: Client) -> None:
         try:
@@ -173,16 +186,27 @@ class Issuer:
     async def _fulfil(self, client: Client, wanted: Wanted, order: Order) -> Certificate:
         """Let a proven order become a certificate, and see that it is the one that was asked for."""
         key = await self.threads.run(new_key, wanted.key_type)
-        chain = await client.finalize(wanted.name, order, request(key, wanted.domains))
+        chain = await client.finalize(wanted.name, order, request(key, needed(wanted.domains)))
         try:
-            found = Certificate.read(wanted.name, chain, key_pem(key), client.url)
+            found = Certificate.read(wanted.name, chain, key_text(key), client.url)
         except ValueError as error:
-            raise AuthorityError(Fault(f"gave a certificate that is none: {error}", client.url, wanted.name)) from None
+            raise AuthorityError(
+                Fault(f"gave a certificate that is none: {shown(str(error))}", client.url, wanted.name)
+            ) from None
         if not found.covers(wanted.domains) or found.ends <= time.time():
             raise AuthorityError(
                 Fault("gave a certificate for something else, or for the past", client.url, wanted.name)
             )
         return found
+
+
+def _ordered(client: Client, wanted: Wanted, body: AuthorizationBody) -> str:
+    """Give the domain that is to be proven: one of those that were ordered, whatever an authority says."""
+    with suppress(SettingsError):
+        if (domain := normal(body.domain)) in wanted.domains:
+            return domain
+    told = f"wants {shown(body.domain)} to be proven, which was not ordered"
+    raise AuthorityError(Fault(told, client.url, wanted.name))
 
 
 def _together(causes: list[ChallengeError]) -> ChallengeError:

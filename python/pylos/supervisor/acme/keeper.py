@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import random
 import time
 from collections.abc import Awaitable, Callable
@@ -11,17 +10,18 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from pylos.supervisor.acme import schedule
+from pylos.supervisor.acme import plan, schedule
 from pylos.supervisor.acme.answers import SEEN
 from pylos.supervisor.acme.attempt import Attempt, Local
 from pylos.supervisor.acme.certificate import Certificate
 from pylos.supervisor.acme.client import Client
-from pylos.supervisor.acme.errors import AuthorityError, StorageError
+from pylos.supervisor.acme.errors import AuthorityError, StorageError, shown
 from pylos.supervisor.acme.issue import Issuer
 from pylos.supervisor.acme.locks import Held
+from pylos.supervisor.acme.plan import Own, Situation, about, fits, issued
 from pylos.supervisor.acme.records import StateRecord
-from pylos.supervisor.acme.schedule import Backoff, Life, credible
-from pylos.supervisor.acme.settings import Authority, Wanted
+from pylos.supervisor.acme.schedule import RetryDelays
+from pylos.supervisor.acme.settings import Wanted
 
 OnNew = Callable[[Certificate], Awaitable[None]]
 ATTEMPT = 600.0
@@ -45,7 +45,7 @@ class Teller(Protocol):
 class Pace:
     """How often something is done, in seconds."""
 
-    backoff: Backoff = field(default_factory=Backoff)
+    backoff: RetryDelays = field(default_factory=RetryDelays)
     look: float = 600.0
     """The storage is looked at for what other machines have stored."""
     lock_poll: float = 3.0
@@ -78,15 +78,6 @@ class _Hurried:
     fingerprint: str | None
 
 
-@dataclass(slots=True)
-class _Own:
-    """What has failed here: it holds even if it could not be stored, and whatever other machines store."""
-
-    about: str = ""
-    failures: int = 0
-    next_try: float = 0.0
-
-
 class Keeper:
     """Keeps the certificate of one name."""
 
@@ -112,7 +103,7 @@ class Keeper:
         self._told_of: str | None = None
         self._is_gone = False
         """What is in use, and right, is not stored any more: it is stored again."""
-        self._own = _Own()
+        self._own = Own()
         self._forgives = 0.0
 
     def update(self, wanted: Wanted, means: Means) -> None:
@@ -120,12 +111,14 @@ class Keeper:
         if wanted != self.wanted:
             self.wanted, self._means = wanted, means
             # It may be what was wrong that has changed: a secret, say.
-            self._own, self._forgives = _Own(), means.now()
+            self._own, self._forgives = Own(), means.now()
             self._wake.set()
 
     def hurry(self) -> None:
-        """Renew now, whatever was planned."""
+        """Renew now, whatever was planned; or as soon as an authority may be asked, and that is told."""
         self._hurried = _Hurried(self._fingerprint)
+        if (wait := self._situation.held_off - self._means.now()) > 0:
+            self._tell("certificate_held_off", f"all its authorities want to be left alone; renewed in {wait:.0f} s")
         self._wake.set()
 
     async def load(self) -> None:
@@ -150,7 +143,7 @@ class Keeper:
     @property
     def next_step(self) -> float:
         """When the certificate is renewed or tried again, in seconds since 1970; what has passed means now."""
-        return self._due(self.state)
+        return self._renewal
 
     async def _turn(self) -> float:
         """Do what is to be done now; gives the seconds until there may be more."""
@@ -179,54 +172,38 @@ class Keeper:
             return  # what is stored is older
         found = await self._threads.run(self._storage.certificate, self.wanted.name)
         self.state = await self._stored_state()
-        self._is_gone = found is None and self._is_right
-        if found is not None and self._is_better(found):
+        self._is_gone = found is None and self._situation.is_right
+        if found is not None and self._situation.takes(found):
             await self._use(found)
         self._tell_contention(found)
 
     def _tell_contention(self, found: Certificate | None) -> None:
         """Tell, once for each, of certificates for something else that keep coming."""
         self.contention = None
-        if found is None or self._fits(found) or self._contended(self.state) == 0.0:
+        situation = self._situation
+        if found is None or fits(self.wanted, found) or situation.contended == 0.0:
             return
-        if not self._is_right and self._contended(self.state) <= self._means.now():
+        if not situation.is_right and situation.contended <= self._means.now():
             return  # it was wanted before, and is followed now
         told = (
             f"what is stored is for {', '.join(sorted(found.domains))} from {found.source}: another machine with this "
             "storage wants that under the same name, or this one did a short time ago"
         )
-        self.contention = f"certificate {self.wanted.name}: {told}" if not self._is_right else None
+        self.contention = f"certificate {self.wanted.name}: {told}" if not situation.is_right else None
         if self._told_of != found.fingerprint:
             self._told_of = found.fingerprint
             hint = "give certificates of different domains or authorities different names"
             self._tell("certificate_contended", f"{told}\n      = {hint}")
 
-    def _is_better(self, found: Certificate) -> bool:
-        """Whether what is stored is to be used: not what is older, or for something else than what is in use."""
-        current = self.current
-        if current is None or found.fingerprint == current.fingerprint:
-            return current is None
-        if self._fits(found) != self._fits(current):
-            return self._fits(found)
-        return found.begins > current.begins or found.ends > current.ends
-
     async def _stored_state(self) -> StateRecord:
         """Read what all machines know, without times that cannot be."""
         state = await self._threads.run(self._storage.state, self.wanted.name)
-        now, longest = self._means.now(), max(self._means.pace.backoff.longest, schedule.HOUR)
-        held_off = {url: credible(now, until, schedule.HELD_OFF) for url, until in state.held_off.items()}
-        said = {
-            "held_off": {url: until for url, until in held_off.items() if until > now},
-            "next_try": credible(now, state.next_try, longest),
-            "issued_at": credible(now, state.issued_at, 0.0),
-            "window_ask_at": credible(now, state.window_ask_at, schedule.ASK_LATEST),
-        }
-        return state.model_copy(update=said)
+        return plan.believed(state, self._means.now(), self._means.pace.backoff)
 
     async def _use(self, certificate: Certificate) -> None:
         self.current = certificate
-        if self._is_right:
-            self._own = _Own()
+        if self._situation.is_right:
+            self._own, self._quiet_told = Own(), False
         self._unused = True
         await self._offer()
 
@@ -249,10 +226,20 @@ class Keeper:
     def _wait(self) -> float:
         """Seconds until something is to be done under the lock; 0 or less is now."""
         now = self._means.now()
-        if self._hurry or self._is_gone or self._unstored is not None:
+        if self._is_gone or self._unstored is not None:
             return 0.0
         ask = self.state.window_ask_at if self._asks and self.state.window_of == self._fingerprint else now
-        return min(self._due(self.state), ask if self._asks else float("inf")) - now
+        return min(self._renewal, ask if self._asks else float("inf")) - now
+
+    @property
+    def _renewal(self) -> float:
+        """When it is renewed: by plan, or as soon as can be."""
+        return self._situation.held_off if self._hurry else self._situation.due
+
+    @property
+    def _situation(self) -> Situation:
+        delays = self._means.pace.backoff
+        return Situation(self.wanted, self.current, self.state, self._own, self._forgives, delays)
 
     @property
     def _hurry(self) -> bool:
@@ -281,52 +268,8 @@ class Keeper:
             current is not None
             and current.renewal_id is not None
             and self._means.now() < current.ends  # "MUST NOT" afterwards
-            and self._authority_of(current) is not None
+            and self._situation.authority is not None
         )
-
-    def _authority_of(self, certificate: Certificate) -> Authority | None:
-        found = [one for one in self.wanted.authorities if one.directory == certificate.source and not one.is_local]
-        return found[0] if found else None
-
-    @property
-    def _is_right(self) -> bool:
-        """Whether what is in use is what is wanted."""
-        return self.current is not None and self._fits(self.current)
-
-    def _fits(self, certificate: Certificate) -> bool:
-        sources = {authority.directory for authority in self.wanted.authorities}
-        is_of_kind = certificate.key_type == self.wanted.key_type
-        return is_of_kind and certificate.covers(self.wanted.domains) and certificate.source in sources
-
-    def _due(self, state: StateRecord) -> float:
-        # Without failures it is said of a certificate that was new: where that is gone it says nothing.
-        counts = self._counts(state) and (state.failures or state.is_open or self._is_right)
-        after = state.next_try if counts else 0.0
-        if self._own.about == about(self.wanted):
-            after = max(after, self._own.next_try)
-        after = max(after, self._held_off(state))
-        if self.current is None or not self._is_right:
-            return max(after, self._contended(state))
-        life = Life(self.current.begins, self.current.ends)
-        window = state.window if state.window_of == self.current.fingerprint else None
-        return max(schedule.renewal(life, self.current.fraction, window), after)
-
-    def _contended(self, state: StateRecord) -> float:
-        """Say until when a certificate for something else is left in place: others want it, or did a short time ago.
-
-        Machines that share a storage, and want different things under one name, would else issue without end.
-        """
-        if state.issued_for in {None, about(self.wanted)}:
-            return 0.0
-        return schedule.contended(state.issued_at, state.changes, self._means.pace.backoff)
-
-    def _held_off(self, state: StateRecord) -> float:
-        """Say until when no authority may be asked."""
-        return min(state.held_off.get(authority.directory, 0.0) for authority in self.wanted.authorities)
-
-    def _counts(self, state: StateRecord) -> bool:
-        """Whether what is stored is about what is wanted, and not about what was put right since."""
-        return state.about == about(self.wanted) and (state.tried_at is None or state.tried_at > self._forgives)
 
     async def _while_held(self, held: Held) -> None:
         """Work as long as the lock is ours."""
@@ -349,8 +292,9 @@ class Keeper:
         """Renew the lease; ends when the lock is lost."""
         while held.is_valid:
             await asyncio.sleep(self._storage.locks.lease / 4)
-            with suppress(StorageError):
-                if not await self._threads.run(held.renew):
+            # A storage that hangs is not waited for longer than the lock is ours.
+            with suppress(StorageError, TimeoutError):
+                if not await asyncio.wait_for(self._threads.run(held.renew), held.left):
                     return
 
     async def _work(self) -> None:
@@ -361,7 +305,7 @@ class Keeper:
         await self._store()
         if self._asks and (self.state.window_of != self._fingerprint or self.state.window_ask_at <= self._means.now()):
             await self._ask()
-        if not self._hurry and self._due(self.state) > self._means.now():
+        if self._renewal > self._means.now():
             return
         self.busy = True
         self._hurried = None
@@ -370,11 +314,8 @@ class Keeper:
     async def _begin(self, wanted: Wanted) -> None:
         """Write down that an attempt begins, and when the next one may if this process does not live to say more."""
         now, before = self._means.now(), self.state
-        same = self._counts(before)
-        failures = before.failures + before.is_open if same else 0
-        if self._own.about == about(wanted):
-            failures = max(failures, self._own.failures)
-        first = before.first_failure if same and before.first_failure is not None else now
+        failures = self._situation.failures
+        first = before.first_failure if self._situation.counts and before.first_failure is not None else now
         following = self._retry(now, failures + 1)
         said = {"failures": failures, "first_failure": first, "next_try": following, "is_open": True, "tried_at": now}
         await self._keep(before.model_copy(update=said | {"about": about(wanted)}))
@@ -386,7 +327,7 @@ class Keeper:
     async def _ask(self) -> None:
         """Ask when the authority wants the certificate to be renewed. Without an answer, the one before holds."""
         current = self.current
-        authority = None if current is None else self._authority_of(current)
+        authority = self._situation.authority
         if current is None or authority is None or current.renewal_id is None:
             return
         now, issuer = self._means.now(), self._means.issuer
@@ -403,10 +344,8 @@ class Keeper:
             window = None if found is None else (found.start, found.end)
             wait = schedule.DAY if found is None else found.retry_after
             if found is not None and found.explanation is not None and found.end <= now:
-                text = (
-                    f"certificate {self.wanted.name} is to be renewed, says {authority.directory}: {found.explanation}"
-                )
-                self._means.teller.warning("certificate_window", text, certificate=self.wanted.name)
+                why = shown(found.explanation)
+                self._tell("certificate_window", f"it is to be renewed, says {authority.directory}: {why}")
         said = {"window": window, "window_of": current.fingerprint, "window_ask_at": schedule.ask_again(now, wait)}
         await self._keep(self.state.model_copy(update=said))
 
@@ -440,17 +379,7 @@ class Keeper:
         self._unstored = certificate
         text = f"certificate {wanted.name} is new, from {certificate.source}"
         self._means.teller.info("certificate_new", text, certificate=wanted.name, source=certificate.source)
-        now, before, what = self._means.now(), self.state, about(wanted)
-        goes_on = before.changes if now - before.issued_at < schedule.FORGOTTEN else 0
-        self.state = StateRecord(
-            name=wanted.name,
-            about=what,
-            issued_for=what,
-            issued_at=now,
-            changes=0 if before.issued_for in {None, what} else goes_on + 1,
-            held_off=held_off,
-            next_try=schedule.soonest(now, certificate.ends),
-        )
+        self.state = issued(self.state, wanted, self._means.now(), certificate.ends, held_off)
         try:
             await self._store()
         finally:
@@ -458,10 +387,16 @@ class Keeper:
 
     async def _store(self) -> None:
         """Store what could not be stored when it was new."""
-        if self._unstored is not None:
-            await self._threads.run(self._storage.keep_certificate, self._unstored)
-            await self._keep(self.state)
-            self._unstored, self._is_gone = None, False
+        if self._unstored is None:
+            return
+        found = await self._threads.run(self._storage.certificate, self.wanted.name)
+        if found is not None and self._situation.takes(found):
+            self._unstored = None  # another machine has got a newer one meanwhile
+            await self._look()
+            return
+        await self._threads.run(self._storage.keep_certificate, self._unstored)
+        await self._keep(self.state)
+        self._unstored, self._is_gone = None, False
 
     async def _failed(self, wanted: Wanted, errors: list[str], held_off: dict[str, float]) -> None:
         """Remember a failure, and when to try again: not before one authority may be asked."""
@@ -473,7 +408,7 @@ class Keeper:
         said |= {"error": "\n".join(errors), "error_at": now} if errors else {}
         self.state = before.model_copy(update=said)
         if wanted == self.wanted:  # else something else is wanted by now
-            self._own = _Own(about(wanted), failures, following)
+            self._own = Own(about(wanted), failures, following)
         if errors:
             self._tell_failure(now, first, following)
         await self._keep(self.state)
@@ -493,13 +428,3 @@ class Keeper:
     async def _keep(self, state: StateRecord) -> None:
         self.state = state
         await self._threads.run(self._storage.keep_state, state)
-
-
-def about(wanted: Wanted) -> str:
-    """Give a digest of what failures are about: with other domains, authorities or challenges they count no more.
-
-    Not of what may differ among machines that want the same: paths, resolvers, an address for letters.
-    """
-    directories = tuple(authority.directory for authority in wanted.authorities)
-    what = repr((wanted.domains, directories, wanted.challenges, wanted.key_type))
-    return hashlib.sha256(what.encode()).hexdigest()[:16]

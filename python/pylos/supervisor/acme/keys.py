@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
 
 from pylos.supervisor.acme.domains import address_of
 from pylos.supervisor.acme.settings import KeyType
@@ -23,12 +24,6 @@ def new_key(kind: KeyType) -> PrivateKey:
     return ec.generate_private_key(ec.SECP256R1())
 
 
-def key_pem(key: PrivateKey) -> str:
-    """Write a key as PKCS #8, without a password."""
-    plain = serialization.NoEncryption()
-    return key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, plain).decode()
-
-
 def read_key(pem: str) -> PrivateKey:
     """Read a key. Raises ValueError for what is none, or of another kind."""
     try:
@@ -40,7 +35,7 @@ def read_key(pem: str) -> PrivateKey:
     return key
 
 
-def kind_of(key: PrivateKey) -> KeyType:
+def kind_of(key: PrivateKeyTypes) -> KeyType:
     """Say how such a key is asked for."""
     return "rsa" if isinstance(key, rsa.RSAPrivateKey) else "ecdsa"
 

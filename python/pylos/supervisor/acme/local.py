@@ -13,8 +13,9 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
+from pylos.config.x509 import key_text
 from pylos.supervisor.acme.certificate import Certificate
-from pylos.supervisor.acme.keys import PrivateKey, alternative_names, key_pem, new_key, read_key
+from pylos.supervisor.acme.keys import PrivateKey, alternative_names, new_key, read_key
 from pylos.supervisor.acme.settings import LOCAL, Wanted
 from pylos.supervisor.acme.storage import Storage
 from pylos.supervisor.acme.threads import Threads
@@ -44,7 +45,7 @@ class LocalAuthority:
         root = await self.root()
         key = await self._threads.run(new_key, wanted.key_type)
         chain = _signed(root, key, wanted.domains, self._now())
-        return Certificate.read(wanted.name, chain, key_pem(key), LOCAL)
+        return Certificate.read(wanted.name, chain, key_text(key), LOCAL)
 
     async def root(self) -> Certificate:
         """Give the root; it is made when there is none, or its life is nearly over. Raises StorageError."""
@@ -91,7 +92,7 @@ def _root(now: float) -> Certificate:
         .add_extension(identifier, critical=False)
     )
     chain = builder.sign(key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM).decode()
-    return Certificate.read(NAME, chain, key_pem(key), LOCAL)
+    return Certificate.read(NAME, chain, key_text(key), LOCAL, is_root=True)
 
 
 def _signed(root: Certificate, key: PrivateKey, domains: Iterable[str], now: float) -> str:

@@ -28,8 +28,15 @@ LEASE = 60.0
 """Seconds."""
 MARGIN = 1.25
 """A lease counts as run out for others after so many of it: clocks of machines run at nearly the same speed."""
+BOOTTIME: int = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
+"""Of Linux; the monotonic clock of macOS (clock_gettime(3)) goes on by itself."""
 KEPT = 8
 """Former generations that stay, so that nobody who was slow makes one of them anew."""
+
+
+def clock() -> float:
+    """Give seconds that go on while the machine sleeps: a lease runs out meanwhile, and others take over."""
+    return time.clock_gettime(BOOTTIME)
 
 
 @dataclass(slots=True)
@@ -44,7 +51,7 @@ class _Seen:
 class Locks:
     """The locks of a storage, as one process sees them. All methods block; they raise StorageError."""
 
-    def __init__(self, folder: Path, lease: float = LEASE, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, folder: Path, lease: float = LEASE, clock: Callable[[], float] = clock) -> None:
         self._folder = folder
         self._clock = clock
         self._seen: dict[str, _Seen] = {}
@@ -57,7 +64,7 @@ class Locks:
         try:
             files.make_folder(folder)
         except OSError as error:
-            raise StorageError(f"{folder} cannot be made: {error.strerror}") from error
+            raise files.failed(folder, "made", error) from error
         top = _top(folder)
         judged = files.read(folder / str(top)) if top else None
         if top and (judged is None or not self._has_run_out(name, top, judged)):
@@ -109,6 +116,11 @@ class Held:
         """Whether it is certain that nobody else has it."""
         return self._clock() < self._until
 
+    @property
+    def left(self) -> float:
+        """For how many seconds that is so."""
+        return max(0.0, self._until - self._clock())
+
     def make(self) -> bool:
         """Make the generation; False where another one was faster. Raises StorageError."""
         try:
@@ -116,7 +128,7 @@ class Held:
         except FileExistsError:
             return False
         except OSError as error:
-            raise StorageError(f"{self.path} cannot be written: {error.strerror}") from error
+            raise files.failed(self.path, "written", error) from error
         return True
 
     def renew(self) -> bool:

@@ -24,9 +24,8 @@ from josepy.jwk import JWKEC
 from pydantic import BaseModel, ValidationError
 from requests.adapters import HTTPAdapter
 
-from pylos.errors import printable
-from pylos.supervisor.acme.errors import AuthorityError, Fault, Problem, SettingsError
-from pylos.supervisor.acme.hints import hint_for
+from pylos.supervisor.acme.errors import AuthorityError, Fault, Problem, SettingsError, shown
+from pylos.supervisor.acme.hints import MOST_NONCES, hint_for
 from pylos.supervisor.acme.keys import read_key
 from pylos.supervisor.acme.wire import retry_after
 
@@ -34,8 +33,6 @@ T = TypeVar("T", bound=BaseModel)
 Response = requests.Response
 TIMEOUT = 30
 """Seconds without a byte from the authority."""
-MOST_NONCES = 10
-"""An authority that refuses a nonce gives a new one, which is to be used at once (RFC 8555 section 6.5)."""
 NOT_WELL = 500
 """From this status on, the authority is to blame."""
 
@@ -118,7 +115,7 @@ def explained(error: Exception, network: Network, authority: str, what: str, nam
     """Say what went wrong at an authority: `what` did not happen, for `name`. What is no such error stays itself."""
     if isinstance(error, messages.Error):
         problem = _problem(error)
-        reached = network.status < NOT_WELL
+        reached = network.status < NOT_WELL and problem.code != "badNonce"
         told = f"refused {what}"
         return AuthorityError(
             Fault(told, authority, name, problem, hint_for(problem), network.refused_for, reached),
@@ -132,7 +129,7 @@ def explained(error: Exception, network: Network, authority: str, what: str, nam
         return AuthorityError(Fault(text, authority, name, hint="it is tried again by itself", reached=False))
     if isinstance(error, ValidationError):
         first = error.errors(include_input=False, include_url=False)[0]
-        text = f"gave no answer that is one to {what}: {'.'.join(map(str, first['loc']))}: {first['msg']}"
+        text = f"gave no answer that is one to {what}: {shown('.'.join(map(str, first['loc'])))}: {shown(first['msg'])}"
         return AuthorityError(Fault(text, authority, name, reached=False))
     if isinstance(error, (library.Error, JoseError, ValueError, KeyError)):
         status = f" (status {network.status})" if network.status else ""
@@ -159,4 +156,4 @@ def _innermost(error: BaseException) -> str:
 
 
 def _short(error: BaseException) -> str:
-    return printable((str(error).rpartition(">: ")[2] or type(error).__name__)[:300])
+    return shown(str(error).rpartition(">: ")[2] or type(error).__name__)

@@ -6,6 +6,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+FORMAT: Literal[1] = 1
 Kind = Literal["http-01", "tls-alpn-01", "dns-01"]
 
 
@@ -13,7 +14,7 @@ class Record(BaseModel):
     """The base: no conversions; keys of later versions are passed over."""
 
     model_config = ConfigDict(frozen=True, strict=True, extra="ignore", hide_input_in_errors=True, allow_inf_nan=False)
-    format: Literal[1] = 1
+    format: Literal[1] = FORMAT
 
 
 class AccountRecord(Record):

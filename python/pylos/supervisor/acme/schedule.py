@@ -35,7 +35,7 @@ class Life:
 
 
 @dataclass(frozen=True, slots=True)
-class Backoff:
+class RetryDelays:
     """The delays after failures, in seconds."""
 
     first: float = MINUTE
@@ -72,7 +72,7 @@ def ask_again(now: float, retry_after: float | None) -> float:
     return now + min(max(delay, ASK_SOONEST), ASK_LATEST)
 
 
-def retry(now: float, failures: int, fraction: float, backoff: Backoff, ends: float | None = None) -> float:
+def retry(now: float, failures: int, fraction: float, backoff: RetryDelays, ends: float | None = None) -> float:
     """Say when to try again after so many failures in a row (from 1): doubling, with up to a tenth more by chance.
 
     Of the time that a certificate in use is still valid, no more than an eighth is waited for.
@@ -84,7 +84,7 @@ def retry(now: float, failures: int, fraction: float, backoff: Backoff, ends: fl
     return now + min(delay * (1 + fraction / 10), backoff.longest)
 
 
-def contended(issued_at: float, changes: int, backoff: Backoff) -> float:
+def contended(issued_at: float, changes: int, backoff: RetryDelays) -> float:
     """Say when a certificate that was issued for something else may be replaced: at once, unless it goes to and fro."""
     return retry(issued_at, changes, 0.0, backoff) if changes else issued_at
 

@@ -9,8 +9,9 @@ from time import time
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 
+from pylos.config.x509 import key_text
 from pylos.supervisor.acme.certificate import SELF_SIGNED, Certificate
-from pylos.supervisor.acme.keys import PrivateKey, alternative_names, key_pem, new_key
+from pylos.supervisor.acme.keys import PrivateKey, alternative_names, new_key
 
 LIFE = timedelta(days=30)
 LEEWAY = timedelta(hours=1)
@@ -22,7 +23,7 @@ def selfsigned(domains: Iterable[str], name: str = "stand-in", now: Callable[[],
     """Make a certificate that is signed by its own key; `is_stand_in` and its issuer say so."""
     key = new_key("ecdsa")
     chain = signed_by_itself(key, domains, now=now(), life=LIFE)
-    return Certificate.read(name, chain, key_pem(key), SELF_SIGNED)
+    return Certificate.read(name, chain, key_text(key), SELF_SIGNED)
 
 
 def signed_by_itself(

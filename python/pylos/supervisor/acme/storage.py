@@ -8,14 +8,15 @@
     locks/LABEL/NUMBER               see locks
     broken/                          files that were no good, set aside
 
-All methods block, and raise StorageError for what the file system refuses. A file that is broken is set aside and told
-to `on_broken`; then it is as if it had not been there.
+All methods block, and raise StorageError for what the file system refuses, and for files of another version of Pylos. A
+file that is broken is set aside and told to `on_broken`; then it is as if it had not been there.
 """
 
 from __future__ import annotations
 
-import time
+import json
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -24,11 +25,21 @@ from pydantic import ValidationError
 
 from pylos.supervisor.acme import files
 from pylos.supervisor.acme.certificate import Certificate
+from pylos.supervisor.acme.errors import StorageError
 from pylos.supervisor.acme.keys import read_key
-from pylos.supervisor.acme.locks import LEASE, Locks
-from pylos.supervisor.acme.records import AccountRecord, AnswerRecord, CertificateRecord, Kind, Record, StateRecord
+from pylos.supervisor.acme.locks import LEASE, Locks, clock
+from pylos.supervisor.acme.records import (
+    FORMAT,
+    AccountRecord,
+    AnswerRecord,
+    CertificateRecord,
+    Kind,
+    Record,
+    StateRecord,
+)
 
 R = TypeVar("R", bound=Record)
+T = TypeVar("T")
 STALE = 86400.0
 """Seconds after which an answer is a leftover: nobody here waits for an authority for longer than minutes."""
 MOST_ANSWERS = 1000
@@ -56,7 +67,7 @@ class Storage:
         folder: Path,
         on_broken: Callable[[Broken], None] = lambda _: None,
         lease: float = LEASE,
-        clock: Callable[[], float] = time.monotonic,
+        clock: Callable[[], float] = clock,
     ) -> None:
         self.folder = folder
         self.locks = Locks(folder / "locks", lease, clock)
@@ -65,16 +76,13 @@ class Storage:
 
     def account(self, directory: str, key_id: str | None = None) -> AccountRecord | None:
         """Give who we are at an authority, by the id of an external account if there is one."""
-        path = self._account_path(directory, key_id)
-        record = self._read(path, AccountRecord, lambda record: record.directory == directory)
-        if record is None:
-            return None
-        try:
+
+        def parse(data: bytes) -> AccountRecord:
+            record = _record(data, AccountRecord, lambda record: record.directory == directory)
             read_key(record.key)
-        except ValueError as error:
-            self._set_aside(path, str(error))
-            return None
-        return record
+            return record
+
+        return self._read(self._account_path(directory, key_id), parse)
 
     def keep_account(self, record: AccountRecord, key_id: str | None = None) -> None:
         self._write(self._account_path(record.directory, key_id), record)
@@ -94,14 +102,11 @@ class Storage:
         self._keep_certificate(self.folder / "local" / "root.json", root)
 
     def _certificate(self, path: Path, name: str | None) -> Certificate | None:
-        record = self._read(path, CertificateRecord, lambda record: name in (None, record.name))
-        if record is None:
-            return None
-        try:
-            return Certificate.read(record.name, record.chain, record.key, record.source)
-        except ValueError as error:
-            self._set_aside(path, str(error))
-            return None
+        def parse(data: bytes) -> Certificate:
+            record = _record(data, CertificateRecord, lambda record: name in (None, record.name))
+            return Certificate.read(record.name, record.chain, record.key, record.source, is_root=name is None)
+
+        return self._read(path, parse)
 
     def _keep_certificate(self, path: Path, made: Certificate) -> None:
         self._write(path, CertificateRecord(name=made.name, source=made.source, chain=made.chain, key=made.key))
@@ -110,7 +115,8 @@ class Storage:
         """Give what a validator is to be answered that asks for a token or a server name."""
         wanted = (kind, key)
         return self._read(
-            self._answer_path(kind, key), AnswerRecord, lambda record: (record.kind, record.key) == wanted
+            self._answer_path(kind, key),
+            lambda data: _record(data, AnswerRecord, lambda record: (record.kind, record.key) == wanted),
         )
 
     def keep_answer(self, record: AnswerRecord) -> None:
@@ -127,7 +133,7 @@ class Storage:
         for name, stamp in youngest:
             seen = before.get(name)
             if seen is None or seen[0] != stamp:
-                seen = stamp, self._read(folder / name, AnswerRecord, lambda record: record.kind == kind)
+                seen = stamp, self._listed(folder / name, kind)
             known[name] = seen
         self._answers[kind] = known
         return [record for _, record in known.values() if record is not None and record.at + STALE >= now]
@@ -135,14 +141,24 @@ class Storage:
     def leftovers(self, kind: Kind, now: float) -> list[AnswerRecord]:
         """List answers that nobody waits for any more: who made them has died."""
         folder = self.folder / "answers" / kind
-        found = [
-            self._read(folder / name, AnswerRecord, lambda record: record.kind == kind) for name in files.names(folder)
-        ]
+        found = [self._listed(folder / name, kind) for name in files.names(folder)]
         return [record for record in found if record is not None and record.at + STALE < now]
+
+    def _listed(self, path: Path, kind: Kind) -> AnswerRecord | None:
+        """Give one of several answers; what another version has written holds up no other."""
+        with suppress(FormatError):
+            return self._read(path, lambda data: _record(data, AnswerRecord, lambda record: record.kind == kind))
+        return None
+
+    def drop_unfinished(self, now: float) -> None:
+        """Remove files that somebody has not written to their end, and that nobody writes any more: they hold keys."""
+        for path in files.unfinished(self.folder, now - STALE):
+            files.remove(path)
 
     def state(self, name: str) -> StateRecord:
         """Give what is known about a certificate; nothing, at first."""
-        record = self._read(self._path("states", name), StateRecord, lambda record: record.name == name)
+        path = self._path("states", name)
+        record = self._read(path, lambda data: _record(data, StateRecord, lambda record: record.name == name))
         return record or StateRecord(name=name)
 
     def keep_state(self, record: StateRecord) -> None:
@@ -160,25 +176,57 @@ class Storage:
     def _write(self, path: Path, record: Record) -> None:
         files.write(path, record.model_dump_json(indent=1).encode() + b"\n")
 
-    def _read(self, path: Path, kind: type[R], fits: Callable[[R], bool]) -> R | None:
-        """Read a record; one that is broken, or about something else than its file's name says, is set aside."""
-        data = files.read(path)
-        if data is None:
-            return None
-        try:
-            record = kind.model_validate_json(data)
-        except ValidationError as error:
-            self._set_aside(path, _reason(error))
-            return None
-        if not fits(record):
-            self._set_aside(path, "it is about something else than its name says")
-            return None
-        return record
+    def _read(self, path: Path, parse: Callable[[bytes], T]) -> T | None:
+        """Read what is in a file; what is broken (ValueError) twice in a row is set aside."""
+        before: bytes | None = None
+        while (data := files.read(path)) is not None:
+            try:
+                return parse(data)
+            except _OtherFormatError as error:
+                raise FormatError(path, error.number) from None
+            except ValueError as error:
+                if data == before:
+                    self._set_aside(path, str(error))
+                    return None
+                before = data  # it may be in the middle of being replaced, and good by now
+        return None
 
     def _set_aside(self, path: Path, why: str) -> None:
         aside = files.set_aside(path, self.folder / "broken")
         if aside is not None:
             self._on_broken(Broken(path, aside, why))
+
+
+class FormatError(StorageError):
+    """A file is of another version of Pylos: it is good, and stays where it is."""
+
+    def __init__(self, path: Path, number: int) -> None:
+        hint = "let all machines that share the storage run the same version"
+        super().__init__(f"{path} was written by another version of Pylos (format {number})\n      = {hint}")
+
+
+class _OtherFormatError(Exception):
+    """The same, before it is known of which file."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(number)
+        self.number = number
+
+
+def _record(data: bytes, kind: type[R], fits: Callable[[R], bool]) -> R:
+    """Read a record that is about what its file's name says. Raises ValueError, _OtherFormatError."""
+    try:
+        record = kind.model_validate_json(data)
+    except ValidationError as error:
+        with suppress(ValueError, RecursionError):
+            said = json.loads(data)
+            number = said.get("format") if isinstance(said, dict) else None
+            if isinstance(number, int) and number != FORMAT:
+                raise _OtherFormatError(number) from None
+        raise ValueError(_reason(error)) from None
+    if not fits(record):
+        raise ValueError("it is about something else than its name says")
+    return record
 
 
 def _reason(error: ValidationError) -> str:

@@ -10,8 +10,9 @@ import asyncio
 import threading
 from collections.abc import Callable
 from contextlib import suppress
-from functools import partial
 from typing import ParamSpec, TypeVar
+
+from pylos.supervisor.source import in_thread
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -26,23 +27,21 @@ class Threads:
 
     async def run(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Call a function in a thread, and give what it returns or raises. A call that is given up runs on."""
-        loop = asyncio.get_running_loop()
-        future: asyncio.Future[T] = loop.create_future()
+        loop, begun = asyncio.get_running_loop(), threading.Event()
 
-        def tell(done: Callable[[], None]) -> None:
-            if not future.done():
-                done()
-            # Now, and not when the call is given up: the bound is one of threads.
-            self._free.release()
-
-        def call() -> None:
+        def work() -> T:
+            begun.set()
             try:
-                done = partial(future.set_result, function(*args, **kwargs))
-            except BaseException as error:  # noqa: BLE001, it is raised where the call is awaited
-                done = partial(future.set_exception, error)
-            with suppress(RuntimeError):  # the loop may be closed by now
-                loop.call_soon_threadsafe(tell, done)
+                return function(*args, **kwargs)
+            finally:
+                # Now, and not when the call is given up: the bound is one of threads.
+                with suppress(RuntimeError):  # the loop may be closed by now
+                    loop.call_soon_threadsafe(self._free.release)
 
         await self._free.acquire()
-        threading.Thread(target=call, name="acme", daemon=True).start()
-        return await future
+        try:
+            return await in_thread(work)
+        except RuntimeError:
+            if not begun.is_set():  # no thread can be made now
+                self._free.release()
+            raise

@@ -10,8 +10,9 @@ from weakref import WeakValueDictionary
 
 from cryptography import x509
 
+from pylos.config.x509 import key_text
 from pylos.supervisor.acme.domains import server_name
-from pylos.supervisor.acme.keys import key_pem, new_key
+from pylos.supervisor.acme.keys import new_key
 from pylos.supervisor.acme.records import AnswerRecord
 from pylos.supervisor.acme.selfsigned import signed_by_itself
 from pylos.supervisor.acme.solver import Proof
@@ -75,4 +76,4 @@ def answer_certificate(proof: Proof) -> tuple[str, str]:
     key = new_key("ecdsa")
     identifier = x509.UnrecognizedExtension(ACME_IDENTIFIER, b"\x04\x20" + proof.digest)
     chain = signed_by_itself(key, [proof.domain], now=time.time(), life=LIFE, extra=[(identifier, True)])
-    return chain, key_pem(key)
+    return chain, key_text(key)

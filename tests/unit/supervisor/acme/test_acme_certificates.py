@@ -44,6 +44,7 @@ def test_the_renewal_id_of_the_rfc():
         .not_valid_before(datetime(2026, 1, 1, tzinfo=UTC))
         .not_valid_after(datetime(2026, 4, 1, tzinfo=UTC))
         .add_extension(x509.AuthorityKeyIdentifier(identifier, None, None), critical=False)
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName("shop.test")]), critical=False)
         .sign(key, hashes.SHA256())
     )
     pem = built.public_bytes(serialization.Encoding.PEM).decode()
@@ -51,6 +52,21 @@ def test_the_renewal_id_of_the_rfc():
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     ).decode()
     assert Certificate.read("shop", pem, plain, "test").renewal_id == "aYhba4dGQEHhs3uEe6CuLN4ByNQ.AIdlQyE"
+
+
+def test_what_the_gateway_would_not_take_from_a_file_is_none(tmp_path: Path):
+    """A chain is read as that of `[tls]`: the certificate of a server, each signed by the next one."""
+    local = LocalAuthority(Storage(tmp_path), Threads())
+
+    async def story() -> tuple[Certificate, Certificate]:
+        return await local.root(), await local.issue(Wanted("dev", DEV, (Authority("local", "local"),)))
+
+    root, made = asyncio.run(story())
+    assert Certificate.read("dev", made.chain + root.chain, made.key, "test").chain == made.chain + root.chain
+    with pytest.raises(ValueError, match="certificate of an authority"):
+        Certificate.read("root", root.chain, root.key, "test")
+    with pytest.raises(ValueError, match="has not issued"):
+        Certificate.read("dev", made.chain + selfsigned(["a.test"]).chain, made.key, "test")
 
 
 def test_a_chain_out_of_order_is_none():

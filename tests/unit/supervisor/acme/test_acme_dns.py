@@ -8,10 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from pylos.supervisor.acme import AcmeError, Dns, DnsCommand, DnsFunction, Storage, dns_call
-from pylos.supervisor.acme.dns_01 import DnsSolver, clean_leftovers
+from pylos.supervisor.acme import AcmeError, Dns, DnsCommand, DnsFunction, Storage, dns_call, leftovers
+from pylos.supervisor.acme.dns_01 import DnsSolver
 from pylos.supervisor.acme.dns_command import Command
 from pylos.supervisor.acme.dns_visible import Server
+from pylos.supervisor.acme.records import AnswerRecord
 from pylos.supervisor.acme.solver import Proof
 from pylos.supervisor.acme.storage import STALE
 from pylos.supervisor.acme.threads import Threads
@@ -124,11 +125,25 @@ def test_a_record_is_written_down_before_it_is_made(tmp_path: Path):
             await failing.clean(PROOF)
         kept = storage.answer("dns-01", key)
         assert kept is not None, "not forgotten: the next process tries again"
-        await clean_leftovers(storage, threads, {"shop.test": Dns(python(WRITE))}, kept.at + STALE + 1)
+        now = kept.at + STALE + 1
+        assert await leftovers.clean(storage, threads, {"shop.test": Dns(python(WRITE))}, now) == []
         assert storage.answer("dns-01", key) is None
 
     asyncio.run(story())
     assert (tmp_path / "log").read_text() == f"remove {key}\n"
+
+
+def test_a_record_that_cannot_be_removed_keeps_no_other(tmp_path: Path):
+    storage, now = Storage(tmp_path / "storage"), 1.8e9
+    for domain in ("a.test", "b.test", "c.test", "unknown.test"):
+        key = f"_acme-challenge.{domain} value"
+        storage.keep_answer(AnswerRecord(kind="dns-01", key=key, domain=domain, value="t.thumb", at=now - STALE - 1))
+    fails = Dns(python("raise SystemExit('no such zone')"))
+    dns = {"a.test": fails, "b.test": fails, "c.test": Dns(python("pass"))}
+    errors = asyncio.run(leftovers.clean(storage, Threads(), dns, now))
+    assert ["no such zone" in error for error in errors] == [True, True]
+    left = {record.domain for record in storage.leftovers("dns-01", now)}
+    assert left == {"a.test", "b.test", "unknown.test"}, "nobody knows how to remove the last one"
 
 
 def test_the_record_of_a_proof():

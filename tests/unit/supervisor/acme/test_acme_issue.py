@@ -13,7 +13,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from pylos.supervisor.acme import Authority, Pace, Storage, Wanted
+from pylos.supervisor.acme import Authority, AuthorityError, Dns, DnsCommand, Pace, Storage, Wanted
 from pylos.supervisor.acme.answers import LOOK, SEEN
 from pylos.supervisor.acme.background import Background
 from pylos.supervisor.acme.certifier import END
@@ -242,3 +242,47 @@ def test_the_answer_of_another_machine_stays(tmp_path: Path):
         assert [one.value for one in storage.answers("tls-alpn-01", 0.0)] == ["token.theirs"]
 
     asyncio.run(story())
+
+
+@pytest.mark.parametrize("said", ["other.test", "*.shop.test", "x\x1b[2Jx", "127.0.0.1", ""])
+def test_nothing_is_proven_that_was_not_ordered(issuer: Issuer, steps: list[str], client: ClientDouble, said):
+    client.asks_for = lambda domain: said if domain == "shop.test" else domain
+    with pytest.raises(AuthorityError, match="which was not ordered") as found:
+        asyncio.run(issuer.issue(SHOP, HERE))
+    assert "\x1b" not in str(found.value)
+    assert steps == []
+
+
+def test_no_more_is_proven_than_was_ordered(issuer: Issuer, client: ClientDouble):
+    real = client.order
+
+    async def order(*arguments: object) -> Order:
+        made = await real(*arguments)  # type: ignore[arg-type]
+        return replace(made, body=made.body.model_copy(update={"authorizations": tuple(map(str, range(100)))}))
+
+    client.order = order  # type: ignore[assignment, method-assign]
+    with pytest.raises(AuthorityError, match="wants 100 proofs for 2 domains"):
+        asyncio.run(issuer.issue(SHOP, HERE))
+
+
+def test_other_spellings_of_a_domain_are_the_same(issuer: Issuer, steps: list[str], client: ClientDouble):
+    client.asks_for = str.upper
+    asyncio.run(issuer.issue(SHOP, HERE))
+    assert "present shop.test http-01" in steps
+
+
+def test_what_is_offered_is_told_and_not_obeyed(issuer: Issuer, client: ClientDouble):
+    client.offers = ("\x1b[2Jodd", *(f"kind-{number}" for number in range(1000)))
+    with pytest.raises(AuthorityError, match="offers no challenge") as found:
+        asyncio.run(issuer.issue(SHOP, HERE))
+    assert "\x1b" not in str(found.value)
+    assert len(str(found.value)) < 3000
+
+
+def test_what_a_wildcard_covers_is_not_ordered(issuer: Issuer, client: ClientDouble):
+    dns = Dns(DnsCommand(("true",)))
+    wanted = Wanted("shop", ("www.shop.test", "*.shop.test"), (HERE,), challenges=("dns-01",), dns=dns)
+    made = asyncio.run(issuer.issue(wanted, HERE))
+    assert client.ordered == ["*.shop.test"]
+    assert made.domains == {"*.shop.test"}
+    assert made.covers(wanted.domains)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import inspect
 import itertools
 import subprocess
 import sys
+import time
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -12,8 +14,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from pylos.supervisor.acme import Storage
 from pylos.supervisor.acme.errors import StorageError
-from pylos.supervisor.acme.locks import KEPT, MARGIN, Held, Locks
+from pylos.supervisor.acme.locks import KEPT, MARGIN, Held, Locks, clock
 
 LEASE = 10.0
 
@@ -70,6 +73,26 @@ def test_one_that_renews_keeps_it(tmp_path: Path):
         assert held.renew()
         assert other.take("shop") is None
     assert held.is_valid
+
+
+def test_a_lease_runs_out_while_the_machine_sleeps(monkeypatch: pytest.MonkeyPatch):
+    """Others take over meanwhile. Who wakes up must know."""
+    asked: list[int] = []
+    monkeypatch.setattr(time, "clock_gettime", lambda which: asked.append(which) or 1.0)
+    assert clock() == 1.0
+    assert asked == [getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)]
+    assert inspect.signature(Locks).parameters["clock"].default is clock
+    assert inspect.signature(Storage).parameters["clock"].default is clock
+
+
+def test_what_is_left_of_a_lease(tmp_path: Path):
+    now = Clock()
+    held = machines(tmp_path, 1, now)[0].take("shop")
+    assert held is not None
+    now.now += LEASE / 4
+    assert held.left == LEASE * 3 / 4
+    now.now += LEASE
+    assert held.left == 0.0
 
 
 def test_of_two_that_take_over_one_wins(tmp_path: Path):

@@ -11,11 +11,14 @@ from acme import errors as library
 from acme import messages
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
-from pylos.supervisor.acme.errors import AuthorityError
-from pylos.supervisor.acme.keys import key_pem, new_key
-from pylos.supervisor.acme.network import MOST_NONCES, Network, explained, read
-from pylos.supervisor.acme.wire import OrderBody, RenewalInfoBody, retry_after
+from pylos.config.x509 import key_text
+from pylos.supervisor.acme.errors import AuthorityError, Problem
+from pylos.supervisor.acme.hints import MOST_NONCES, hint_for
+from pylos.supervisor.acme.keys import new_key
+from pylos.supervisor.acme.network import Network, explained, read
+from pylos.supervisor.acme.wire import DirectoryBody, OrderBody, RenewalInfoBody, retry_after
 
 URL = "https://acme.test/dir"
 ORDER = {"status": "ready", "authorizations": [f"{URL}/authz"], "finalize": f"{URL}/finalize"}
@@ -43,7 +46,7 @@ def network(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Network]:
     """A line on which these answers come, or these errors happen; the answers to HEAD aside."""
 
     def make(*answers: requests.Response | Exception) -> Network:
-        made, left = Network(key_pem(new_key("ecdsa")), None, now=lambda: NOW), list(answers)
+        made, left = Network(key_text(new_key("ecdsa")), None, now=lambda: NOW), list(answers)
 
         def request(method: str, *_: object, **__: object) -> requests.Response:
             if method == "HEAD":
@@ -88,7 +91,7 @@ def refusal(network: Network) -> AuthorityError:
         ),
         (response(503, b"<html>down", **{"Retry-After": "5"}), ["no answer that is one", "status 503"], False, 5),
         (response(500, problem("serverInternal", "oops")), ["oops", "tried again by itself"], False, None),
-        (response(403, problem("unauthorized", "no")), ["refused order", "does the domain lead here"], True, None),
+        (response(403, problem("unauthorized", "no")), ["refused order", "does not let this account"], True, None),
         (response(200, b"<html>"), ["no answer that is one to order"], False, None),
         (response(200, {"status": "odd"}), ["no answer that is one to order"], False, None),
         (response(200, {**ORDER, "status": "odd"}), ["status"], False, None),
@@ -109,6 +112,23 @@ def test_refusals(network: Callable[..., Network], answer, texts, reached, wait)
     assert (error.fault.reached, error.fault.retry_after) == (reached, wait)
 
 
+@pytest.mark.parametrize(
+    "code, challenge, told",
+    [
+        ("unauthorized", None, "account"),
+        ("unauthorized", "http-01", "must lead here"),
+        ("connection", "tls-alpn-01", "port 443"),
+        ("connection", None, None),
+        ("tls", None, None),
+        ("caa", "http-01", "CAA record"),
+        ("nothing known", "http-01", None),
+    ],
+)
+def test_what_an_answer_has_to_do_with_it_is_said_of_challenges_alone(code, challenge, told):
+    hint = hint_for(Problem(f"urn:ietf:params:acme:error:{code}"), challenge)
+    assert hint is None if told is None else told in (hint or "")
+
+
 def test_subproblems_are_told(network: Callable[..., Network]):
     inner = problem("caa", "CAA forbids", identifier={"type": "dns", "value": "a.test"})
     error = refusal(network(response(403, problem("compound", "see below", subproblems=[inner]))))
@@ -127,6 +147,19 @@ def test_nothing_that_is_told_is_obeyed(network: Callable[..., Network]):
     assert len(told) < 10_000
 
 
+def test_nor_is_what_is_no_answer(network: Callable[..., Network]):
+    """The names of its keys are an authority's own, too."""
+    error = refusal(network(response(200, {**ORDER, "authorizations": {"\x1b[2J": 1}})))
+    assert "\x1b" not in str(error)
+    with pytest.raises(ValidationError) as found:
+        DirectoryBody.model_validate(
+            {"newNonce": URL, "newAccount": URL, "newOrder": URL, "meta": {"profiles": {"\x1b[2J" * 500: 1}}}
+        )
+    told = str(explained(found.value, network(), URL, "directory", None))
+    assert "\x1b" not in told
+    assert len(told) < 1000
+
+
 @pytest.mark.parametrize("refused", [1, MOST_NONCES - 1])
 def test_refused_nonces_are_followed_by_others(network: Callable[..., Network], refused):
     bad = [response(400, problem("badNonce")) for _ in range(refused)]
@@ -136,7 +169,10 @@ def test_refused_nonces_are_followed_by_others(network: Callable[..., Network], 
 
 
 def test_nonces_are_not_refused_for_ever(network: Callable[..., Network]):
-    assert "badNonce" in str(refusal(network(*[response(400, problem("badNonce"))] * MOST_NONCES)))
+    told = refusal(network(*[response(400, problem("badNonce"))] * MOST_NONCES))
+    assert "badNonce" in str(told)
+    assert "10 nonces in a row" in str(told)
+    assert not told.fault.reached, "that is no word about what was asked"
 
 
 def test_nothing_is_sent_in_clear(network: Callable[..., Network]):

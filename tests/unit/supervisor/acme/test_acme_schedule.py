@@ -7,12 +7,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pylos.supervisor.acme import schedule
-from pylos.supervisor.acme.schedule import DAY, HOUR, MINUTE, Backoff, Life
+from pylos.supervisor.acme.schedule import DAY, HOUR, MINUTE, Life, RetryDelays
 
 AT = st.floats(0, 4e9)
 FRACTION = st.floats(0, 1, exclude_max=True)
 LENGTH = st.floats(1, 400 * DAY)
-BACKOFF = Backoff()
+BACKOFF = RetryDelays()
 
 
 @given(AT, LENGTH, FRACTION)

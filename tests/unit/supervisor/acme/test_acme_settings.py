@@ -16,7 +16,7 @@ from pylos.supervisor.acme import (
     SettingsError,
     Wanted,
 )
-from pylos.supervisor.acme.domains import covers, normal, server_name
+from pylos.supervisor.acme.domains import covers, needed, normal, server_name
 
 HERE = (Authority("here", "https://acme.test/dir"),)
 LOCAL = (Authority("local", "local"),)
@@ -133,6 +133,18 @@ def test_secrets_are_not_shown():
 )
 def test_what_a_certificate_covers(names, domain, good):
     assert covers(frozenset(names), domain) is good
+
+
+@pytest.mark.parametrize(
+    "domains, ordered",
+    [
+        (("a.test", "b.test"), ("a.test", "b.test")),
+        (("www.a.test", "*.a.test", "a.test", "x.y.a.test"), ("*.a.test", "a.test", "x.y.a.test")),
+        (("*.a.test", "127.0.0.1"), ("*.a.test", "127.0.0.1")),
+    ],
+)
+def test_what_a_wildcard_covers_is_not_ordered(domains, ordered):
+    assert needed(domains) == ordered
 
 
 def test_the_server_name_of_an_address():

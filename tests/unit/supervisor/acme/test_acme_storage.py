@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import stat
@@ -11,8 +12,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pylos.config.x509 import key_text
 from pylos.supervisor.acme import Certificate, Storage, StorageError, files, selfsigned
-from pylos.supervisor.acme.keys import key_pem, new_key
+from pylos.supervisor.acme.keys import new_key
 from pylos.supervisor.acme.records import AccountRecord, AnswerRecord, StateRecord
 from pylos.supervisor.acme.storage import STALE, Broken
 
@@ -71,7 +73,7 @@ def test_a_certificate_comes_back(storage: Storage, shop: Certificate):
 
 
 def test_all_else_comes_back(storage: Storage):
-    account = AccountRecord(directory=URL, key=key_pem(new_key("ecdsa")), url=f"{URL}/1", email="me@shop.test")
+    account = AccountRecord(directory=URL, key=key_text(new_key("ecdsa")), url=f"{URL}/1", email="me@shop.test")
     storage.keep_account(account)
     storage.keep_account(account.model_copy(update={"url": f"{URL}/2"}), "kid")
     assert storage.account(URL) == account
@@ -94,7 +96,7 @@ def test_all_else_comes_back(storage: Storage):
 
 
 def _swap_key(said: dict) -> dict:
-    return said | {"key": key_pem(new_key("ecdsa"))}
+    return said | {"key": key_text(new_key("ecdsa"))}
 
 
 @pytest.mark.parametrize(
@@ -108,7 +110,7 @@ def _swap_key(said: dict) -> dict:
         (lambda data: json.dumps(json.loads(data) | {"key": "none"}).encode(), "no private key"),
         (lambda data: json.dumps(json.loads(data) | {"chain": ""}).encode(), "PEM"),
         (lambda data: json.dumps(json.loads(data) | {"name": "other"}).encode(), "something else"),
-        (lambda data: json.dumps(json.loads(data) | {"format": 2}).encode(), "format"),
+        (lambda data: json.dumps(json.loads(data) | {"format": "new"}).encode(), "format"),
     ],
 )
 def test_a_broken_one_is_set_aside(storage: Storage, shop: Certificate, broken: list[Broken], spoil, why):
@@ -125,6 +127,34 @@ def test_a_broken_one_is_set_aside(storage: Storage, shop: Certificate, broken: 
     storage.keep_certificate(shop)
     assert storage.certificate("shop") == shop
     assert len(broken) == 1
+
+
+def test_what_another_version_has_written_stays(storage: Storage, shop: Certificate, broken: list[Broken]):
+    """It is good: during an upgrade of several machines, say."""
+    answers = [AnswerRecord(kind="http-01", key=key, domain="a.test", value="x", at=5.0) for key in ("one", "two")]
+    storage.keep_certificate(shop)
+    storage.keep_account(AccountRecord(directory=URL, key=key_text(new_key("ecdsa"))))
+    for answer in answers:
+        storage.keep_answer(answer)
+    other = next(path for path in (storage.folder / "answers" / "http-01").iterdir() if "one" in path.name)
+    for path in (only(storage.folder / "certificates"), only(storage.folder / "accounts"), other):
+        path.write_text(json.dumps(json.loads(path.read_text()) | {"format": 2, "odd": True}))
+    for read in (lambda: storage.certificate("shop"), lambda: storage.account(URL)):
+        with pytest.raises(StorageError, match=r"another version of Pylos \(format 2\)"):
+            read()
+    assert storage.answers("http-01", 5.0) == answers[1:], "one holds up no other"
+    assert storage.leftovers("http-01", STALE + 6) == answers[1:]
+    assert broken == []
+
+
+def test_what_is_replaced_while_it_is_read_is_no_broken_one(
+    storage: Storage, shop: Certificate, broken: list[Broken], monkeypatch: pytest.MonkeyPatch
+):
+    storage.keep_certificate(shop)
+    real, pieces = files.read, [b"{", b"{ "]
+    monkeypatch.setattr(files, "read", lambda path: pieces.pop() if pieces else real(path))
+    assert storage.certificate("shop") == shop
+    assert broken == []
 
 
 @given(data=st.binary(max_size=300))
@@ -155,6 +185,42 @@ def test_a_write_that_fails_changes_nothing(storage: Storage, shop: Certificate,
     monkeypatch.undo()
     assert storage.certificate("shop") == shop
     assert [file.name[0] for file in (storage.folder / "certificates").iterdir()] == ["s"]
+
+
+def test_what_was_not_written_to_its_end_is_removed(storage: Storage, shop: Certificate):
+    """Its writer has died; one that is being written now is another matter."""
+    storage.keep_certificate(shop)
+    folder = storage.folder / "certificates"
+    old, new = folder / ".shop-1.json.0123.new", folder / ".shop-2.json.4567.new"
+    for path in (old, new):
+        path.write_text("a key")
+    now = new.stat().st_mtime
+    os.utime(old, (now - STALE - 1, now - STALE - 1))
+    storage.drop_unfinished(now)
+    assert (old.exists(), new.exists()) == (False, True)
+    assert storage.certificate("shop") == shop
+
+
+@pytest.mark.parametrize(
+    "number, remedy",
+    [
+        (errno.EACCES, "own the storage"),
+        (errno.ENOSPC, "make room"),
+        (errno.EROFS, "read only"),
+        (errno.ESTALE, "file server"),
+        (errno.ENOTDIR, "take it away"),
+        (errno.EMFILE, "a folder that this user"),
+    ],
+)
+def test_what_is_to_be_done_is_told(storage: Storage, monkeypatch: pytest.MonkeyPatch, number, remedy):
+    def refuse(*_: object, **__: object) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(os, "open", refuse)
+    for use in (lambda: storage.keep_state(StateRecord(name="shop")), lambda: storage.locks.take("shop")):
+        with pytest.raises(StorageError, match=remedy) as found:
+            use()
+        assert os.strerror(number) in str(found.value)
 
 
 def test_a_storage_that_is_no_folder_is_told(tmp_path: Path, shop: Certificate):
