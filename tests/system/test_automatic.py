@@ -15,8 +15,10 @@ from system.pebble import Names, Pebble, free_port
 from system.serving import Serve, Serving
 from typer.testing import CliRunner
 
+from pylos import Config, Gateway
 from pylos.cli import app
 from pylos.testing import RawClient
+from pylos.testing.plugin import GatewayFactory
 
 NAME = "shop.test"
 SITE = '[route.site]\nmatch = "/{rest:path}"\nrespond = { text = "hello" }\n'
@@ -107,6 +109,43 @@ def test_it_outlives_an_upgrade_and_goes_on_after_it(serve: Serve, document: Pat
     assert shown(serving, trusted) != first
 
 
+def test_a_program_has_them_too_and_leaves_nothing_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    config = Config(
+        listen={"https": {"bind": "127.0.0.1:0", "tls": "shop"}},
+        tls={"shop": {"acme": "local", "domains": [NAME]}},
+        route={"site": {"match": "/{rest:path}", "respond": {"text": "hello"}}},
+    )
+    with Gateway(config) as running:
+        assert issuer(running.address()).startswith("CN=Pylos local authority ")
+        assert [path.name[:11] for path in tmp_path.iterdir()] == ["pylos-acme-"]
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_gateway_under_test_asks_nobody(gateway: GatewayFactory, tmp_path: Path):
+    file = tmp_path / "gateway.toml"
+    text = LOCAL.format(folder=tmp_path).replace('acme = "local"\ndomains = ["shop.test", "*.shop.test"]', ASKED)
+    file.write_text(text)
+
+    assert issuer(gateway(file).address()) == "CN=Pylos stand-in"
+    assert not (tmp_path / "state").exists()
+
+
+ASKED = 'acme = "letsencrypt"\ndomains = ["shop.test"]\n[acme.letsencrypt]\nemail = "ops@example.com"'
+
+
+def issuer(address: str) -> str:
+    """Say who has issued what is shown. It is not verified."""
+    context = ssl.create_default_context()
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    with RawClient(address, tls=context, server_name=NAME) as client:
+        assert client.tls
+        found = client.tls.getpeercert(binary_form=True)
+        assert client.get("/").body == b"hello"
+    assert found
+    return x509.load_der_x509_certificate(found).issuer.rfc4514_string()
+
+
 # -- of an authority --------------------------------------------------------------------------------------------------
 
 ACME = """\
@@ -183,7 +222,7 @@ def test_an_authority_is_answered_and_its_certificate_shown(ground: Callable[[],
     assert (row["acme"], row["state"], row["error"]) == ("pebble", "valid", None)
     assert row["serial"] == f"{first.serial_number:x}"
     with RawClient(f"127.0.0.1:{there.http}") as client:  # all else goes on as before
-        assert client.get("/.well-known/acme-challenge/unknown", host=NAME).status == 308
+        assert client.get(f"http://{NAME}/.well-known/acme-challenge/unknown").status == 308
 
 
 @pytest.mark.services

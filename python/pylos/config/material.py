@@ -50,6 +50,8 @@ class Material:
 
 
 NOTHING = Material()
+OF_MATERIAL = frozenset({"tls", "upstream"})
+"""The kinds of tables in which all secrets are keys of certificates."""
 
 
 def without_material(table: Mapping[str, Any]) -> dict[str, Any]:

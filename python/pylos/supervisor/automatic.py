@@ -9,7 +9,8 @@ from __future__ import annotations
 import asyncio
 import shutil
 import tempfile
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+import time
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -26,6 +27,8 @@ FOLDER = "acme"
 """Of the state directory."""
 STOP_SECONDS = 5.0
 """How long it is waited for that what is under way ends."""
+STORAGE_SECONDS = 5.0
+"""How long it is waited for what is stored."""
 AGAIN_SECONDS = 30.0
 """After so long what has ended against all rules begins anew."""
 
@@ -80,28 +83,25 @@ class Automatic:
         """Those that ask authorities elsewhere: what these want to see is in their storages."""
         return [kept.certifier for kept in self._kept.values() if kept.asks]
 
-    async def shown(self, acme: Plain, missing: Iterable[str], names: Plain) -> dict[str, Certificate]:
+    async def shown(self, acme: Plain, code: Path, missing: Mapping[str, Sequence[str]]) -> dict[str, Certificate]:
         """Give the certificate of each `tls` that wants one: what is there, else one that stands in.
 
-        `missing` are those without any, and `names` theirs: of a `tls` that nobody keeps, one stands in.
-        Raises PylosError where there is no place to keep them.
+        One stands in, too, for those that are `missing` and nobody keeps, under these names. Raises PylosError where
+        they cannot be kept.
         """
-        found: dict[str, Certificate] = {}
-        for name in acme.get("tls", {}):
-            stored = await self._stored(acme, name) or await self._made_here(acme, name)
-            found[name] = self._stand_in(name, acme["tls"][name]["domains"]) if stored is None else stored
-        for name in missing:
-            if name not in found:
-                found[name] = self._stand_in(name, names[name] or ["localhost"])
-        return found
+        wanted = [self._wanted(acme, name, code) for name in acme.get("tls", {})]
+        stored = await asyncio.gather(*(self._in_time(folder, one) for folder, one in wanted))
+        found = {one.name: known for (_, one), known in zip(wanted, stored, strict=True) if known is not None}
+        stand_ins = {one.name: one.domains for _, one in wanted}
+        stand_ins |= {name: tuple(names) or ("localhost",) for name, names in missing.items() if name not in stand_ins}
+        return found | {name: self._stand_in(name, domains) for name, domains in stand_ins.items() if name not in found}
 
     async def follow(self, acme: Plain, code: Path) -> None:
         """Keep these from now on, and no others. `code` is the folder in which functions are looked for."""
         by_folder: dict[Path, list[Wanted]] = {}
         for name in acme.get("tls", {}):
-            from pylos.supervisor.wanted import wanted_of  # noqa: PLC0415 - see above
-
-            by_folder.setdefault(self._folder(acme, name), []).append(wanted_of(acme, name, code))
+            folder, one = self._wanted(acme, name, code)
+            by_folder.setdefault(folder, []).append(one)
         for folder in self._kept.keys() - by_folder.keys():
             await self._kept.pop(folder).stop()
         for folder, wanted in by_folder.items():
@@ -151,38 +151,49 @@ class Automatic:
 
     # -- inside -------------------------------------------------------------------------------------------------------
 
-    async def _stored(self, acme: Plain, name: str) -> Certificate | None:
-        """Give what is there for a `tls`, as it is known or as it is stored."""
-        kept = self._keep(self._folder(acme, name))
+    def _wanted(self, acme: Plain, name: str, code: Path) -> tuple[Path, Wanted]:
+        """Say what is wanted for a `tls`, and where it is kept. Raises PylosError."""
+        from pylos.supervisor.wanted import wanted_of  # noqa: PLC0415 - see above
+
+        return self._folder(acme, name), wanted_of(acme, name, code)
+
+    async def _in_time(self, folder: Path, wanted: Wanted) -> Certificate | None:
+        """Give what is there, unless the storage fails or hangs: nobody waits for that, and it may work later."""
+        try:
+            async with asyncio.timeout(STORAGE_SECONDS):
+                return await self._stored(self._keep(folder), wanted)
+        except PylosError as error:
+            told = str(error)
+        except TimeoutError:
+            told = f"{folder} does not answer"
+        log.error("certificate_storage", f"certificate {wanted.name}: {told}", certificate=wanted.name)
+        return None
+
+    async def _stored(self, kept: Kept, wanted: Wanted) -> Certificate | None:
+        """Give what is there, as it is known or as it is stored.
+
+        Where this machine itself is the authority it is made: nobody has to wait for that.
+        """
+        name = wanted.name
         if name in kept.names and (current := kept.certifier.current(name)) is not None:
             return current
-        try:
-            return await in_thread(lambda: kept.storage.certificate(name))
-        except PylosError as error:
-            log.error("certificate_storage", f"certificate {name}: {error}", certificate=name)
-            return None
+        found = await in_thread(lambda: kept.storage.certificate(name))
+        if found is None and all(authority.is_local for authority in wanted.authorities):
+            found = await self._made_here(kept.storage, wanted)
+        return found
 
-    async def _made_here(self, acme: Plain, name: str) -> Certificate | None:
-        """Make one, where this machine itself is the authority: nobody has to wait for that."""
+    async def _made_here(self, storage: Storage, wanted: Wanted) -> Certificate:
         from pylos.supervisor.acme import LocalAuthority  # noqa: PLC0415 - see above
         from pylos.supervisor.acme.threads import Threads  # noqa: PLC0415
-        from pylos.supervisor.wanted import is_local, wanted_of  # noqa: PLC0415
 
-        if not is_local(acme, name):
-            return None
-        storage = self._keep(self._folder(acme, name)).storage
-        try:
-            made = await LocalAuthority(storage, Threads()).issue(wanted_of(acme, name, Path()))
-            await in_thread(lambda: storage.keep_certificate(made))
-        except PylosError as error:
-            log.error("certificate_storage", f"certificate {name}: {error}", certificate=name)
-            return None
+        made = await LocalAuthority(storage, Threads()).issue(wanted)
+        await in_thread(lambda: storage.keep_certificate(made))
         return made
 
     def _stand_in(self, name: str, domains: Sequence[str]) -> Certificate:
         """Make what is shown until there is a certificate, and tell it; it stays the same one."""
-        key = name, tuple(domains)
-        if key not in self._stand_ins:
+        key, made = (name, tuple(domains)), self._stand_ins.get((name, tuple(domains)))
+        if made is None or made.ends <= time.time():
             from pylos.supervisor.acme import selfsigned  # noqa: PLC0415 - see above
 
             self._stand_ins[key] = selfsigned(domains, name)

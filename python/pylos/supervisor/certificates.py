@@ -62,7 +62,7 @@ class Certificates:
         missing = dict(unfilled(checked.table))
         if not missing and not checked.acme.get("tls"):
             return checked
-        shown = await self._automatic.shown(checked.acme, missing, missing)
+        shown = await self._automatic.shown(checked.acme, checked.folder, missing)
         return replace(checked, table=with_certificates(checked.table, shown))
 
     async def again(self, checked: Checked) -> Checked:

@@ -94,21 +94,16 @@ class History:
         return Entry(number, now, reason, checked.digest, told, restores, name, packed, folder, named)
 
     def add(self, entry: Entry) -> None:
-        """Note what is in use from now on."""
+        """Note what is in use from now on; of renewals one after the other the last one is kept."""
+        if entry.renews and self.in_use.renews:
+            self._entries.pop()
         self._entries.append(entry)
 
-    def renew(self, number: int, checked: Checked, reason: str) -> None:
-        """Note that what is in use has other certificates, as another generation.
-
-        That is no step which a rollback goes back: the entry restores what it renews, and takes the place of one that
-        does the same.
-        """
-        before = self.in_use
-        if before.renews:
-            self._entries.pop()
-        of = before.restores or before.number
+    def renewal(self, number: int, checked: Checked, reason: str) -> Entry:
+        """Make the entry of what is in use with other certificates. A rollback passes it over: it restores the same."""
+        of = self.in_use.restores or self.in_use.number
         entry = self.bare_entry(number, checked, reason, of, f"new certificates for configuration {of}")
-        self.add(replace(entry, renews=True))
+        return replace(entry, renews=True)
 
     @property
     def in_use(self) -> Entry:

@@ -187,7 +187,7 @@ class Supervisor(Questions):
         self._shutting_down = True
         self.ground.notifier.stopping()
         await self._watcher.close()
-        await self.certificates.close()
+        closing = asyncio.create_task(self.certificates.close())
         process = self._process
         deadline = self._applier.drain_seconds if self._deadline is None else self._deadline
         leaving = asyncio.create_task(self._leaving.wait(deadline + GRACE_SECONDS))
@@ -196,7 +196,7 @@ class Supervisor(Questions):
                 await process.drain(deadline)
             self._sockets.close()  # the gateway process closes its own: from now on, connections are refused
             await asyncio.wait([process.ended], timeout=deadline + GRACE_SECONDS)
-        await leaving
+        await asyncio.wait([leaving, closing])
 
     async def _end(self) -> None:
         """Leave nothing behind, whatever has happened."""
@@ -289,7 +289,7 @@ class Supervisor(Questions):
             log.error("certificates_refused", text, reason=renewed.reason)
             return
         self._write_estate()
-        await in_thread(lambda: self.history.renew(self.number, checked, renewed.reason))
+        self.history.add(await in_thread(lambda: self.history.renewal(self.number, checked, renewed.reason)))
         text = f"configuration {self.number} is in use: new certificates ({renewed.reason})"
         log.info("certificates_renewed", text, generation=self.number)
         report_warnings(checked.warnings)

@@ -15,9 +15,8 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from pylos.config import Config, Loaded, load
-from pylos.config.material import without_material
-from pylos.config.secrets import ACME, with_stand_ins
-from pylos.config.secrets import KEY as KEY_OF_CERTIFICATE
+from pylos.config.material import OF_MATERIAL, without_material
+from pylos.config.secrets import with_stand_ins
 from pylos.errors import ConfigError, Place, Problem, PylosError
 from pylos.supervisor.watch import contents
 
@@ -61,11 +60,13 @@ class Checked:
     def digest(self) -> str:
         """Twelve characters that tell documents apart, whatever their text looks like.
 
-        Of certificates it counts where they are from: one that is renewed makes no other document.
+        Of certificates it counts where they are from, if that is known: one that is renewed makes no other document.
         """
-        places = [place for place in self.secrets if place[-1] != KEY_OF_CERTIFICATE or place[0] == ACME]
-        bare = {**without_material(self.document), "named": self.named}
-        shown = with_stand_ins(bare, places, stand_in)
+        document, places = self.document, self.secrets
+        if self.named:
+            document = {**without_material(document), "named": self.named}
+            places = [place for place in places if place[0] not in OF_MATERIAL]
+        shown = with_stand_ins(document, places, stand_in)
         return hashlib.sha256(json.dumps(shown, sort_keys=True).encode()).hexdigest()[:12]
 
     def problems(self, found: Iterable[Mapping[str, Any]]) -> list[Problem]:

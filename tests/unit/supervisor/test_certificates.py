@@ -3,8 +3,10 @@
 import asyncio
 import os
 import signal
+import threading
 import time
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +15,8 @@ from certificates import Issued, issue
 
 from pylos.config import load_text
 from pylos.errors import GatewayError, PylosError
+from pylos.supervisor import automatic
+from pylos.supervisor import source as sources
 from pylos.supervisor.acme import Storage
 from pylos.supervisor.acme.records import AnswerRecord, Kind
 from pylos.supervisor.events import Put, Reload, Rollback
@@ -105,10 +109,9 @@ def test_a_renewed_certificate_brings_nothing_else_along(
 ) -> None:
     async def story(running: Supervised) -> None:
         made = renewed(file)
-        await until(lambda: shown(running) == made.chain)
-        assert routes(running) == ["one"]
+        await until(lambda: entries(running)[0] == (2, "new certificates for configuration 1", 1))
+        assert (routes(running), shown(running)) == (["one"], made.chain)
         assert (await running.get())["generation"] == running.supervisor.number == 2
-        assert entries(running)[0] == (2, "new certificates for configuration 1", 1)
         assert running.supervisor.running["drift"] is None
 
     tell(file, story)
@@ -139,12 +142,14 @@ def test_a_rollback_has_the_certificates_of_now_and_passes_renewals_over(tell: T
         for _ in range(2):
             made = renewed(file)
             await until(lambda made=made: shown(running) == made.chain)
+        await until(lambda: entries(running)[0][0] == 4)
         assert [(number, restores) for number, _, restores in entries(running)] == [(4, 2), (2, None), (1, None)]
         await running.taken(rollback())
         assert (routes(running), shown(running)) == (["one"], made.chain)
         assert entries(running)[0][2] == 1
         again = renewed(file)
         await until(lambda: shown(running) == again.chain)
+        await until(lambda: entries(running)[0][0] == 6)
         with pytest.raises(PylosError, match="no configuration before the one in use"):
             await running.taken(rollback())
 
@@ -229,8 +234,8 @@ def test_what_has_come_is_put_into_use_and_nothing_else(tell: Tell, file: Path) 
         await until(lambda: running.supervisor.certificates.status()[0]["state"] == "valid")
         write(file, "this is no configuration")
         running.supervisor.certificates.hurry("shop")
-        await until(lambda: shown(running) != before)
-        assert entries(running)[0] == (2, "new certificates for configuration 1", 1)
+        await until(lambda: entries(running)[0] == (2, "new certificates for configuration 1", 1))
+        assert shown(running) != before
         assert (await running.get())["generation"] == 2
 
     tell(file, story)
@@ -364,3 +369,39 @@ def test_nothing_is_under_way_while_it_becomes_another_program(tell: Tell, file:
         await until(lambda: len(under_way()) == 3)
 
     tell(file, story)
+
+
+def test_a_storage_that_hangs_holds_nothing_up(
+    tell: Tell, file: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write(file, ELSEWHERE)
+    go_on = threading.Event()
+    monkeypatch.setattr(automatic, "STORAGE_SECONDS", 0.1)
+    monkeypatch.setattr(Storage, "certificate", lambda *_: go_on.wait(30) and None)
+
+    async def story(running: Supervised) -> None:
+        assert "BEGIN CERTIFICATE" in shown(running)
+        go_on.set()
+
+    tell(file, story)
+    assert "acme does not answer" in capsys.readouterr().err
+
+
+def test_a_digest_counts_where_certificates_are_from_and_no_secret(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PYLOS_TEST_SECRET", "correct horse")
+    file.write_text(
+        file.read_text() + '[policy.a]\ntype = "headers"\nrequest = { set = { key = { env = "PYLOS_TEST_SECRET" } } }\n'
+    )
+    first = read(file)
+    renewed(file)
+    second = read(file)
+    assert (first.digest, first.table != second.table) == (second.digest, True)
+    monkeypatch.setenv("PYLOS_TEST_SECRET", "battery staple")
+    assert read(file).digest != first.digest
+    seen: list[str] = []
+    monkeypatch.setattr(sources, "stand_in", lambda secret: seen.append(secret) or "hidden")
+    assert read(file).digest
+    assert seen == ["battery staple"]
+
+    inline = [replace(one, named={}, material=[]) for one in (first, second)]
+    assert inline[0].digest != inline[1].digest
