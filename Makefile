@@ -27,7 +27,7 @@ test: $(BUILT) ## all tests that need no other server
 	pytest -n auto tests/unit tests/golden
 	pytest tests/system -m "not services"
 
-test-services: $(BUILT) ## the tests that need nginx, HAProxy and slowhttptest
+test-services: $(BUILT) ## the tests that need nginx, HAProxy, slowhttptest or Pebble
 	.ci/need nginx nginx-light
 	.ci/need haproxy haproxy
 	.ci/need slowhttptest slowhttptest

@@ -190,4 +190,6 @@ def golden_certificates(folder: Path) -> None:
     root = authority("Partners")
     root.save(folder, "partners")
     (folder / "partners.crl").write_text(revocations(root, issue("lost.example.com", issuer=root)))
+    (folder / "dns.key").write_text("c2VjcmV0IG9mIHRoZSB6b25l\n")
+    (folder / "eab.key").write_text("c2VjcmV0LW9mLXRoZS1hY2NvdW50\n")
     issue(issuer=root, called="gateway", uses=[ExtendedKeyUsageOID.CLIENT_AUTH]).save(folder, "gateway")

@@ -18,9 +18,13 @@ if TYPE_CHECKING:
     from pylos.gateway import Gateway
     from pylos.model import (
         AccessLog,
+        Acme,
         Chain,
         ClientCertificates,
+        Dns,
+        DnsUpdate,
         Expect,
+        ExternalAccount,
         FieldEdits,
         Filter,
         Given,
@@ -55,6 +59,7 @@ __version__ = _version()
 
 __all__ = [
     "AccessLog",
+    "Acme",
     "Allow",
     "Answer",
     "BindError",
@@ -63,8 +68,11 @@ __all__ = [
     "Config",
     "ConfigError",
     "Deny",
+    "Dns",
+    "DnsUpdate",
     "Edit",
     "Expect",
+    "ExternalAccount",
     "FieldEdits",
     "Filter",
     "Gateway",

@@ -217,7 +217,8 @@ def _spelled(config: Source) -> dict[str, object]:
         config = config.loaded
     if isinstance(config, Loaded):
         folder = str(config.folder.absolute())
-        return {"table": config.table, "tests": config.tests, "secrets": config.secrets, "folder": folder}
+        beside = {"tests": config.tests, "secrets": config.secrets, "acme": config.acme}
+        return {"table": config.table, **beside, "folder": folder}
     return {"path": str(config) if is_module(str(config)) else str(Path(config).absolute())}
 
 

@@ -46,6 +46,15 @@ def test_a_document_becomes_its_table(document):
     assert table == golden.read_text()
 
 
+def test_what_comes_by_itself_stands_beside_the_table():
+    golden = FOLDER.with_name("acme") / "everything.json"
+    acme = json.dumps(load("everything.toml").acme, indent=2) + "\n"
+
+    if os.environ.get("PYLOS_WRITE_GOLDEN"):
+        golden.write_text(acme)
+    assert acme == golden.read_text()
+
+
 SECRETS = {"Listen.admin_token"}
 """Keys that are said elsewhere: a golden file holds no secret."""
 

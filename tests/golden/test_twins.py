@@ -29,3 +29,4 @@ def test_a_twin_is_the_same_document(file, twin, tmp_path, monkeypatch):
 
     assert made.table == load(file).table
     assert made.config == load(file).config
+    assert made.acme == load(file).acme

@@ -158,16 +158,16 @@ class Watched:
     def shown(self) -> int:
         return serial(str(self._serving.ready["listen"]["https"][0]))
 
-    def refuses(self, *words: str) -> None:
+    def refuses(self, *words: str, by: str = "certificates_refused") -> None:
         """What has changed is refused, in these words, and what was in use is."""
-        told = self._serving.hears("reload_refused")["message"]
+        told = self._serving.hears(by)["message"]
         assert [word for word in words if word not in told] == [], told
         assert "PRIVATE KEY" not in told
         assert self.shown == self.old
 
-    def takes(self) -> None:
+    def takes(self, by: str = "certificates_renewed") -> None:
         """The new one is taken by itself."""
-        self._serving.hears("reloaded")
+        self._serving.hears(by)
         assert self.shown == self.new.serial
         self.old, self.new = self.new.serial, issue(NAME, issuer=self._root, called="renewed again")
 
@@ -219,10 +219,10 @@ def test_garbage_and_a_file_that_is_gone_are_refused_until_they_are_mended(watch
 def test_a_file_that_only_a_refused_document_names_is_watched_too(watched: Watched):
     document = watched.folder / "gateway.toml"
     document.write_text(document.read_text().replace("shop.", "other."))
-    watched.refuses("other.pem` cannot be read")
+    watched.refuses("other.pem` cannot be read", by="reload_refused")
     watched.new.save(watched.folder, "other")
     # The key is written first, so that there is one thing to be noticed; either way the end is the same.
-    watched.takes()
+    watched.takes(by="reloaded")
 
 
 def test_links_are_turned_as_kubernetes_does(
@@ -263,7 +263,7 @@ def test_no_command_shows_a_key(serve: Serve, document: Path, root: Issued, monk
     secret = "".join((folder / "shop.key").read_text().splitlines()[1:-1])
     renewed = issue(NAME, issuer=root)
     renewed.save(folder, "shop")
-    served.hears("reloaded")
+    served.hears("certificates_renewed")
     other = folder / "other.toml"
     other.write_text(document.read_text().replace(SHOP, SHOP + "tickets = false\n"))
 

@@ -64,7 +64,6 @@ COMMANDS = (
     check,
     explain,
     routes,
-    certs,
     fmt,
     schema,
     diff,
@@ -81,6 +80,7 @@ COMMANDS = (
 )
 for command in COMMANDS:
     app.command()(command)
+app.add_typer(certs, name="certs")
 app.add_typer(bench, name="bench")
 
 

@@ -52,10 +52,19 @@ def facts(name: str, running: Mapping[str, Any], gateway: Mapping[str, Any]) -> 
     yield "workers", str(gateway["workers"])
     yield "connections", str(gateway["connections"])
     yield "requests", str(gateway["requests"])
+    for one in running.get("certificates", ()):  # an earlier version has none
+        yield "certificate", certificate(one)
     head = "listeners"
     for listener, addresses in running["listen"].items():
         yield head, f"{listener}: {', '.join(addresses)}"
         head = ""
+
+
+def certificate(one: Mapping[str, Any]) -> str:
+    """Say in a line how one is that comes by itself."""
+    held = f"until {one['ends']}" if one["ends"] is not None else "one that signs itself is shown"
+    failed = "" if one["error"] is None else f"; {str(one['error']).partition(chr(10))[0]}"
+    return f"{one['tls']}: {one['state']}, {held}, next step {one['next_step']}{failed}"
 
 
 def targets(upstreams: Mapping[str, list[Mapping[str, Any]]]) -> Iterator[list[str]]:

@@ -21,7 +21,7 @@ from pylos.config.problems import Report
 from pylos.config.trust import read_authorities, read_trusted
 from pylos.contents import Held
 from pylos.errors import KeyPath
-from pylos.model import Document, Tls, UpstreamTls
+from pylos.model import Document, Secret, Tls, Upstream, UpstreamTls
 
 OUT_OF_TIME = "others refuse it outside of its time: put one in its place that holds; it is taken over by itself"
 
@@ -83,7 +83,48 @@ def read_material(document: Document, report: Report, held: Held | None = None) 
             if ("upstream", name) not in wrong
         },
         files.named,
+        named_of(document, report),
     )
+
+
+def named_of(document: Document, report: Report) -> dict[str, Any]:
+    """Say in the words of a document what is named, every file as it was found."""
+    tls: dict[str, dict[str, Any]] = {
+        name: {"cert": files_of(("tls", name, "cert"), table.cert, report)}
+        | ({} if table.key is None else {"key": files_of(("tls", name, "key"), table.key, report)})
+        for name, table in document.tls.items()
+        if table.cert is not None
+    }
+    for name, table in document.tls.items():
+        if table.client is not None:
+            at, scope = ("tls", name, "client"), table.client.crl_scope
+            client: dict[str, Any] = {"ca": files_of((*at, "ca"), table.client.ca, report)}
+            if table.client.crl is not None:
+                client |= {"crl": files_of((*at, "crl"), table.client.crl, report), "crl_scope": scope}
+            tls.setdefault(name, {})["client"] = client
+    return {"tls": tls, "upstream": {name: outward_of(name, one, report) for name, one in document.upstream.items()}}
+
+
+def outward_of(name: str, upstream: Upstream, report: Report) -> dict[str, Any]:
+    """Say the same of one upstream."""
+    at, tls = ("upstream", name, "tls"), upstream.tls
+    if tls is None:
+        return {}
+    said = {"ca": files_of((*at, "ca"), tls.ca, report)} if tls.ca is not None else {}
+    for key, value in (("cert", tls.cert), ("key", tls.key)):
+        if value is not None:
+            (said[key],) = files_of((*at, key), value, report)
+    return said
+
+
+def files_of(path: KeyPath, said: str | Secret | Sequence[str | Secret], report: Report) -> list[Any]:
+    """Give files by their names, and secrets by where they are read."""
+    values = [said] if isinstance(said, str | Secret) else said
+    sources = named(path, said, report)
+    return [
+        value.model_dump(exclude_none=True) if isinstance(value, Secret) else str(source.file)
+        for value, source in zip(values, sources, strict=True)
+    ]
 
 
 def pairs_of(entries: Sequence[Entry]) -> list[Pair]:

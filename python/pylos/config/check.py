@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from pylos._core import Compiled, compile_table
+from pylos.config.acme import check_acme, lower_acme
 from pylos.config.compiled import encoded
 from pylos.config.defaults import with_defaults
 from pylos.config.include import Findable, Gathered
@@ -30,6 +31,7 @@ from pylos.config.testing import check_given, run_tests
 from pylos.contents import Held, note
 from pylos.errors import ConfigError, KeyPath, Problem
 from pylos.model import Document, Table, Upstream
+from pylos.model.acme import LOCAL
 from pylos.model.document import KINDS
 
 
@@ -51,9 +53,15 @@ class Loaded:
     folder: Path = field(default_factory=Path)
     """The folder of the configuration, in which its policies in Python are looked for first."""
     pairs: Mapping[str, Sequence[Pair]] = field(default_factory=dict, repr=False, compare=False)
-    """The certificates, by name of `tls`."""
+    """The certificates of files, by name of `tls`."""
     held: Mapping[Path, bytes] = field(default_factory=dict, repr=False, compare=False)
     """Digests of what the files held when they were read, or before that."""
+    acme: dict[str, Any] = field(default_factory=dict, repr=False)
+    """The certificates that come by themselves, and how: see `config/acme.py`."""
+    named: dict[str, Any] = field(default_factory=dict, repr=False)
+    """Where certificates were read, and how to read them again: see `config/material.py`."""
+    material: list[Path] = field(default_factory=list)
+    """The files of certificates, keys and lists that it names."""
 
     @property
     def without(self) -> dict[str, list[str]]:
@@ -77,8 +85,8 @@ class Loaded:
 
     @property
     def document(self) -> dict[str, Any]:
-        """The table, the tests and where secrets are: all that two configurations are compared by."""
-        return {**self.table, "test": self.tests, "secrets": self.secrets}
+        """The table, `acme`, the tests and where secrets are: all that two configurations are compared by."""
+        return {**self.table, "acme": self.acme, "test": self.tests, "secrets": self.secrets}
 
 
 def check(document: Mapping[str, Any], places: Findable, watch: list[Path], found: Report | None = None) -> Loaded:
@@ -111,13 +119,15 @@ def check_gathered(gathered: Gathered) -> Loaded:
     check_listeners(full, report)
     check_names(full, document, report)
     check_ways_out(present.document, report)
+    check_acme(config, report)
     folder = Path(gathered.place((), "key").file).parent
     inspected = inspect(config, folder, report)
     note([*gathered.watch, *inspected.files], gathered.held)
     material = read_material(config, report, gathered.held)
     table = lower(config, inspected.traits, material)
-    secrets = secrets_of(config, table)
-    watch = [*gathered.watch, *inspected.files, *material.files]
+    acme = lower_acme(config, report)
+    secrets = secrets_of(config, table, acme)
+    watch = [*gathered.watch, *inspected.files]
     compiled: Compiled | None = None
     if is_wrong_beside_tests(report):
         check_remains(table, full, report)
@@ -131,9 +141,21 @@ def check_gathered(gathered: Gathered) -> Loaded:
         check_given(tests, config.policy, report)
         run_tests(tests, compiled, table, secrets, report)
     if compiled is None or report.wrong:
-        raise ConfigError(report.without(silenced), watch, gathered.held)
-    told = report.without(silenced)
-    return Loaded(config, table, compiled, told, watch, secrets, folder, material.pairs, gathered.held)
+        raise ConfigError(report.without(silenced), [*watch, *material.files], gathered.held)
+    return Loaded(
+        config,
+        table,
+        compiled,
+        report.without(silenced),
+        watch,
+        secrets,
+        folder,
+        material.pairs,
+        gathered.held,
+        acme,
+        dict(material.named),
+        list(material.files),
+    )
 
 
 def read_material(config: Document, report: Report, held: Held) -> Material:
@@ -159,14 +181,15 @@ def check_listeners(document: Mapping[str, Any], report: Report) -> None:
 
 def check_names(document: Mapping[str, Any], written: Mapping[str, Any], report: Report) -> None:
     """Find every name that is not there: `document` uses them, and all that was `written` counts as there."""
-    known_by_kind = {kind: names_of(written, kind) for kind in ("listen", "tls", "upstream", "policy", "route")}
+    known_by_kind = {kind: names_of(written, kind) for kind in ("listen", "tls", "acme", "upstream", "policy", "route")}
     hints: dict[tuple[str, str], str | None] = {}
     for path, kind, name in references(document):
         known = known_by_kind[kind]
-        if name not in known:
+        needs_none = {LOCAL} if path[0] == "tls" else set()
+        if name not in known | needs_none:
             if (kind, name) not in hints and len(hints) < MOST_HINTS:
                 otherwise = known_ones(known) if known else f"add [{kind}.{name}]"
-                hints[kind, name] = did_you_mean(name, known, otherwise)
+                hints[kind, name] = did_you_mean(name, known | needs_none, otherwise)
             hint = hints.get((kind, name))
             part: Part = "key" if path[2:3] == ("given",) else "value"
             report.add("P107", path, f"there is no {CALLED.get(kind, kind)} `{name}`", hint=hint, part=part)
@@ -245,13 +268,15 @@ REFERENCES = (
     ("pylos", "require", "policy"),
     ("listen", "use", "policy"),
     ("listen", "tls", "tls"),
+    ("tls", "acme", "acme"),
+    ("acme", "fallback", "acme"),
     ("policy", "use", "policy"),
     ("route", "use", "policy"),
     ("route", "without", "policy"),
     ("route", "to", "upstream"),
     ("test", "listener", "listen"),
 )
-LISTS = ("use", "without", "require")
+LISTS = ("use", "without", "require", "fallback")
 ONE_OR_MANY = ("tls",)
 """Keys that are a name or a list of them."""
 

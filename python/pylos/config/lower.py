@@ -42,6 +42,7 @@ from pylos.model import (
     When,
 )
 from pylos.model.base import many
+from pylos.model.domain import is_address
 from pylos.model.listen import USUAL_PORT
 from pylos.model.rate import rate_of
 from pylos.model.units import milliseconds, size_bytes
@@ -155,7 +156,7 @@ def https_port(listeners: Iterable[Listen]) -> int:
 
 def lower_tls(tls: Tls, pairs: Sequence[Pair], clients: Trusted | None = None) -> Table:
     return {
-        "certificates": [lower_pair(pair) for pair in pairs],
+        "certificates": [lower_pair(pair) for pair in pairs] or stand_ins(tls),
         "profile": tls.profile,
         "tickets": tls.tickets,
         "client": None if tls.client is None else lower_client(tls.client, clients),
@@ -164,6 +165,14 @@ def lower_tls(tls: Tls, pairs: Sequence[Pair], clients: Trusted | None = None) -
 
 def lower_pair(pair: Pair) -> Table:
     return {"names": pair.names, "chain": pair.chain, "key": pair.key}
+
+
+def stand_ins(tls: Tls) -> list[Table]:
+    """Stand in for what comes by itself: a certificate with its names, and nothing in it. Who serves puts it in."""
+    if tls.acme is None:
+        return []
+    names = [domain for domain in dict.fromkeys(tls.domains or ()) if not is_address(domain)]
+    return [{"names": names, "chain": "", "key": ""}]
 
 
 def lower_client(client: ClientCertificates, clients: Trusted | None) -> Table:

@@ -1,10 +1,14 @@
-"""What a configuration names and its file does not hold: certificates, keys and whom to trust, as they were read."""
+"""What a configuration names and its file does not hold: certificates, keys and whom to trust, as they were read.
+
+It changes while the configuration stays: so it can be taken out of a table, and put in anew.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from pylos.config.pem import Pair
 
@@ -40,7 +44,29 @@ class Material:
     outward: Mapping[str, Outward] = field(default_factory=dict)
     """By name of `upstream`."""
     files: Sequence[Path] = ()
-    """All files that are named: to change one of them is to change the configuration."""
+    """All files that are named: to change one of them is to change the material."""
+    named: Mapping[str, Any] = field(default_factory=dict)
+    """The same in the words of a document, files as they were found: `{"tls": {...}, "upstream": {...}}`."""
 
 
 NOTHING = Material()
+OF_MATERIAL = frozenset({"tls", "upstream"})
+"""The kinds of tables in which all secrets are keys of certificates."""
+
+
+def without_material(table: Mapping[str, Any]) -> dict[str, Any]:
+    """Give a table without it: what is left is what its file says."""
+    tls = {
+        name: {**one, "certificates": [], "client": bare(one.get("client"))}
+        for name, one in table.get("tls", {}).items()  # an earlier version had none
+    }
+    upstream = {
+        name: {**one, "tls": one.get("tls") and {**one["tls"], "ca": None, "certificate": None}}
+        for name, one in table.get("upstream", {}).items()
+    }
+    return {**table, "tls": tls, "upstream": upstream}
+
+
+def bare(client: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    """Give what clients have to show, without those who vouch for them."""
+    return None if client is None else {**client, "ca": "", "crls": []}

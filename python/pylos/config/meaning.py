@@ -11,10 +11,12 @@ from pylos.config.compiled import Compiled, compile_sound
 
 Plain = dict[str, Any]
 Table = Mapping[str, Any]
+BESIDE = ("test", "secrets", "acme")
+"""What a document has beside the gateway's table."""
 
 
 class Meaning:
-    """A document (a table, its tests, and where its secrets are), and what its table compiles to, at most once."""
+    """A document (a table and what stands beside it), and what its table compiles to, at most once."""
 
     def __init__(self, document: Table, compiled: Compiled | None = None) -> None:
         self.document = document
@@ -30,7 +32,7 @@ class Meaning:
         """The table as the core has it. Raises PylosError when this version of Pylos cannot use it."""
         if self._given is not None:
             return self._given
-        return compile_sound({key: value for key, value in self.document.items() if key not in ("test", "secrets")})
+        return compile_sound({key: value for key, value in self.document.items() if key not in BESIDE})
 
     @cached_property
     def rows(self) -> list[Plain]:

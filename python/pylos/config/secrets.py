@@ -11,20 +11,24 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from pylos.config.acme import secrets_of_acme
 from pylos.model import Document, Headers, Secret
 from pylos.model.secret import SHOWN
 
 Places = Sequence[Sequence[str | int]]
 """Paths of the table: `["policy", NAME, "kind", "request", "set", FIELD]`, `["listen", NAME, "admin_token"]`,
-`["tls", NAME, "certificates", NUMBER, "key"]`, `["upstream", NAME, "tls", "certificate", "key"]`."""
+`["tls", NAME, "certificates", NUMBER, "key"]`, `["upstream", NAME, "tls", "certificate", "key"]`; and beside it
+`["acme", "tables", NAME, "eab", "key"]`, `["acme", "tables", NAME, "dns", "update", "key"]`."""
 TOKEN = "admin_token"  # noqa: S105 - the name of a key
 """The key of a listener's secret."""
 KEY = "key"
 """That of a certificate's."""
+ACME = "acme"
+"""What stands beside the table."""
 
 
-def secrets_of(document: Document, table: Mapping[str, Any]) -> list[list[str | int]]:
-    """List the places of all secrets in the table of a document, sorted."""
+def secrets_of(document: Document, table: Mapping[str, Any], acme: Mapping[str, Any]) -> list[list[str | int]]:
+    """List the places of all secrets in the table of a document, and in what is said of `acme`, sorted."""
     listeners = document.listen.items()
     tokens = [("listen", name, TOKEN) for name, listen in listeners if listen.admin_token is not None]
     keys = [
@@ -46,18 +50,20 @@ def secrets_of(document: Document, table: Mapping[str, Any]) -> list[list[str | 
         for field, value in fields.items()
         if isinstance(value, Secret)
     )
-    return [list(place) for place in (*tokens, *keys, *outward, *fields)]
+    return [list(place) for place in (*tokens, *keys, *outward, *fields, *secrets_of_acme(acme))]
 
 
 def values_at(table: Mapping[str, Any], places: Places) -> frozenset[str]:
-    """Give the secrets themselves."""
+    """Give those of the table itself. What stands in for a key that is still to come is none."""
     found = set()
     for place in places:
+        if place[0] == ACME:
+            continue
         value: Any = table
         for step in place:
             value = value[step]
         found.add(value)
-    return frozenset(found)
+    return frozenset(found - {""})
 
 
 def with_stand_ins(table: Mapping[str, Any], places: Places, stand_in: Callable[[str], str]) -> Mapping[str, Any]:
@@ -90,6 +96,7 @@ def veiled(document: Mapping[str, Any], places: Places) -> Mapping[str, Any]:
         "listen": {name: without_token(listen) for name, listen in document["listen"].items()},
         "tls": {name: without_keys(tls) for name, tls in document.get("tls", {}).items()},
         "upstream": {name: without_own_key(upstream) for name, upstream in document["upstream"].items()},
+        ACME: without_keys_of_acme(document.get(ACME, {})),
     }
     fields = {(name, side, verb, str(field).lower()) for _, name, _, side, verb, field in in_policies(places)}
     policies = dict(document["policy"])
@@ -121,6 +128,18 @@ def without_token(listen: Mapping[str, Any]) -> Mapping[str, Any]:
 def without_keys(tls: Mapping[str, Any]) -> Mapping[str, Any]:
     """Give a `tls` with its keys veiled: those are secrets, whatever the list says."""
     return {**tls, "certificates": [{**one, KEY: Veiled(one[KEY])} for one in tls["certificates"]]}
+
+
+def without_keys_of_acme(acme: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Give what is said of `acme` with the keys in it veiled."""
+    tables = {name: dict(table) for name, table in acme.get("tables", {}).items()}
+    for table in tables.values():
+        if table["eab"] is not None:
+            table["eab"] = {**table["eab"], KEY: Veiled(table["eab"][KEY])}
+        update = (table["dns"] or {}).get("update")
+        if update and update[KEY] is not None:
+            table["dns"] = {**table["dns"], "update": {**update, KEY: Veiled(update[KEY])}}
+    return {**acme, "tables": tables} if tables else acme
 
 
 def without_own_key(upstream: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -172,7 +172,7 @@ class Reader:
                 return path[:-1] or None
             case "P105" | "P108" | "P114" as code:
                 return self.note_contradiction(model, code, path, error)
-            case "P109" | "P122" as code:
+            case "P109" | "P122" | "P124" as code:
                 self._report.add(code, self._path + written, message_of(error), hint=hint_of(error))
             case _:
                 self._report.add("P104", self._path + written, message_of(error), hint=hint_of(error))

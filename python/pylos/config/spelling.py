@@ -12,15 +12,16 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cache
 from typing import Any
 
+from pylos.config.acme import lower_table
 from pylos.config.lower import STRICT, lower_listen, lower_policy, lower_pylos, lower_route, lower_tls, lower_upstream
 from pylos.config.meaning import Meaning, Plain, Table
 from pylos.config.policies import UNREAD
 from pylos.errors import KeyPath, quoted
-from pylos.model import Filter, Listen, Pylos, Route, Tls, Upstream
+from pylos.model import Acme, Filter, Listen, Pylos, Route, Tls, Upstream
 from pylos.model.rate import Rate
 from pylos.quantities import DURATION, SIZE, Unit
 
-ORDERED = {"use", "require", "rate", "cert"}
+ORDERED = {"use", "require", "rate", "cert", "fallback", "challenges", "command"}
 """Lists whose order counts, wherever they stand; all others are sets, but for those that mean what a user says."""
 NAMES = {"set", "add", "headers", "header", "query", "cookie", "claims"}
 """Tables whose keys are names that a user gives: `timeout_ms` is one as it stands, and no `timeout`."""
@@ -44,7 +45,11 @@ def objects(meaning: Meaning, document: Table, twin: Table) -> dict[KeyPath, Pla
     for name, listen in document["listen"].items():
         found["listen", name] = {**listen_keys(listen), POLICIES: unrouted[name]}
     for name, tls in document.get("tls", {}).items():  # an earlier version had none
-        found["tls", name] = tls_keys(tls) if differs("tls", name) else {}
+        wanted = document.get("acme", {}).get("tls", {}).get(name)
+        same = not differs("tls", name) and twin.get("acme", {}).get("tls", {}).get(name) == wanted
+        found["tls", name] = {} if same else tls_keys(tls, wanted)
+    for name, acme in document.get("acme", {}).get("tables", {}).items():
+        found["acme", name] = acme_keys(acme)
     for name, upstream in document["upstream"].items():
         found["upstream", name] = upstream_keys(upstream) if differs("upstream", name) else {}
     for name, policy in policies.items():
@@ -122,6 +127,7 @@ def defaults(kind: str) -> Plain:
         "pylos": lambda: pylos_keys(lower_pylos(Pylos.model_validate({})), {}),
         "listen": lambda: listen_keys(lower_listen(Listen.model_validate({"bind": ""}))),
         "tls": lambda: tls_keys(lower_tls(Tls.model_validate({"cert": "."}), ())),
+        "acme": lambda: acme_keys(lower_table(Acme.model_validate({}))),
         "upstream": lambda: upstream_keys(lower_upstream(Upstream.model_validate({"targets": [""]}))),
         "policy": lambda: policy_keys(lower_policy(Filter.model_validate({}), UNREAD)),
         "route": lambda: route_keys(lower_route(Route.model_validate({"match": "", "to": ""}))),
@@ -152,15 +158,25 @@ def listen_keys(listen: Table) -> Plain:
     return dict(flat(keys))
 
 
-def tls_keys(tls: Table) -> Plain:
-    """`[tls.NAME]`; of a certificate what tells it from others. Its key is that of its certificate: nothing is said."""
+def tls_keys(tls: Table, wanted: Table | None = None) -> Plain:
+    """`[tls.NAME]`; of a certificate what tells it from others. Its key is that of its certificate: nothing is said.
+
+    Nor is anything of one that comes by itself: what is `wanted` is.
+    """
     keys = {key: value for key, value in tls.items() if key not in ("certificates", "client")}
     if client := tls.get("client"):
         mode = "required" if client["required"] else "optional"
         rest = {key: value for key, value in client.items() if key not in ("required", "crls", "ca")}
         revoked = [revoked_apart(text) for text in client["crls"]]
         keys["client"] = {"ca": apart(client["ca"]), "mode": mode, "crl": revoked, **rest}
+    if wanted is not None:
+        return dict(flat({"acme": wanted["acme"], "domains": wanted["domains"], **keys}))
     return dict(flat({"cert": [told for one in tls["certificates"] for told in apart(one["chain"])], **keys}))
+
+
+def acme_keys(acme: Table) -> Plain:
+    """`[acme.NAME]`."""
+    return dict(flat(acme))
 
 
 def upstream_keys(upstream: Table) -> Plain:

@@ -9,7 +9,7 @@ from pylos.config.check import Loaded, check
 from pylos.config.problems import Part, Report, described
 from pylos.config.variables import literal, sound
 from pylos.errors import KeyPath, Place
-from pylos.model import Listen, Policy, Pylos, Route, Table, Test, Tls, Upstream
+from pylos.model import Acme, Listen, Policy, Pylos, Route, Table, Test, Tls, Upstream
 from pylos.model.base import calling_place
 from pylos.model.document import KINDS
 
@@ -36,6 +36,7 @@ class Config:
         pylos: Pylos | Plain | None = None,
         listen: Mapping[str, Listen | Plain] | None = None,
         tls: Mapping[str, Tls | Plain] | None = None,
+        acme: Mapping[str, Acme | Plain] | None = None,
         upstream: Mapping[str, Upstream | Plain] | None = None,
         policy: Mapping[str, Policy | Plain] | None = None,
         route: Mapping[str, Route | Plain] | None = None,
@@ -44,8 +45,8 @@ class Config:
         include: Sequence[str] | None = None,
         **unknown: Any,  # noqa: ANN401 - reported as in a file, P103
     ) -> None:
-        kinds: dict[str, Plain | Pylos | None] = {"pylos": pylos, "listen": listen, "tls": tls, "upstream": upstream}
-        kinds |= {"policy": policy, "route": route, "test": test}
+        kinds: dict[str, Plain | Pylos | None] = {"pylos": pylos, "listen": listen, "tls": tls, "acme": acme}
+        kinds |= {"upstream": upstream, "policy": policy, "route": route, "test": test}
         given = {**kinds, "defaults": defaults, "include": include, **unknown}
         self.loaded: Loaded = loaded(given, calling_place())
 

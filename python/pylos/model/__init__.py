@@ -9,6 +9,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from pylos.model.acme import Acme, Dns, DnsUpdate, ExternalAccount
     from pylos.model.base import Table
     from pylos.model.document import Document
     from pylos.model.listen import Limits, Listen, ListenTimeouts
@@ -23,10 +24,14 @@ if TYPE_CHECKING:
 
 __all__ = [
     "AccessLog",
+    "Acme",
     "Chain",
     "ClientCertificates",
+    "Dns",
+    "DnsUpdate",
     "Document",
     "Expect",
+    "ExternalAccount",
     "FieldEdits",
     "Filter",
     "Given",
@@ -59,7 +64,20 @@ __all__ = [
     "When",
 ]
 
-_MODULES = ("base", "document", "listen", "policy", "pylos_", "route", "secret", "test", "tls", "upstream", "when")
+_MODULES = (
+    "acme",
+    "base",
+    "document",
+    "listen",
+    "policy",
+    "pylos_",
+    "route",
+    "secret",
+    "test",
+    "tls",
+    "upstream",
+    "when",
+)
 
 
 def __getattr__(name: str) -> Any:  # noqa: ANN401 - a module's attribute may be anything

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-KINDS = frozenset({"acme", "api", "consumer", "plan", "store"})
+KINDS = frozenset({"api", "consumer", "plan", "store"})
 """Kinds of table."""
 
 POLICY_TYPES = frozenset(
@@ -59,7 +59,6 @@ ACTIONS = frozenset({"maintenance", "static"})
 KEYS: dict[Place, Keys] = {
     ("pylos",): Keys(frozenset({"plugins"})),
     ("listen",): Keys(frozenset({"proxy_protocol", "to"})),
-    ("tls",): Keys(frozenset({"acme", "domains"}), {"acme": ("cert",), "domains": ("cert",)}),
     ("upstream",): Keys(
         frozenset(
             {

@@ -7,8 +7,17 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Field, Tag, model_validator
 
 from pylos.model.base import Table, branch, many, one_of_shapes, wrong
+from pylos.model.domain import normal
 from pylos.model.secret import Secret
 from pylos.pasted import is_pasted
+
+
+def checked_domain(domain: str) -> str:
+    """Refuse what no certificate can be for; give it in its one spelling."""
+    try:
+        return normal(domain)
+    except ValueError as error:
+        raise wrong("P124", str(error)) from None
 
 
 def of_a_certificate(name: str) -> str:
@@ -96,18 +105,21 @@ class ClientCertificates(Table):
 
 
 class Tls(Table):
-    """Certificates with their keys, as PEM (RFC 7468), for the names that stand in them."""
+    """Certificates with their keys: files in PEM (RFC 7468), or what comes by itself (ACME, RFC 8555)."""
 
-    cert: Annotated[
-        Annotated[File, Tag(branch("one"))]
-        | Annotated[Annotated[list[File], Field(min_length=1)], Tag(branch("many"))],
-        one_of_shapes("must be a string or a list of strings", one=str, many=list),
-    ]
+    cert: (
+        Annotated[
+            Annotated[File, Tag(branch("one"))]
+            | Annotated[Annotated[list[File], Field(min_length=1)], Tag(branch("many"))],
+            one_of_shapes("must be a string or a list of strings", one=str, many=list),
+        ]
+        | None
+    ) = None
     """A file with the certificate, behind it the intermediate ones; or a list of such files, for further names or for
     the same ones with another kind of key.
 
-    A relative path starts at the folder of the configuration. The files are watched. Required.
-    Example: `cert = "shop.pem"`.
+    A relative path starts at the folder of the configuration. The files are watched. Default: absent, `acme`
+    makes them come by themselves. Example: `cert = "shop.pem"`.
     """
 
     key: (
@@ -123,6 +135,20 @@ class Tls(Table):
 
     RSA of 2,048 to 8,192 bits, ECDSA on P-256, P-384 or P-521, or Ed25519; without a passphrase. Default: absent, each
     file of `cert` holds its key too. Example: `key = ["shop-rsa.key", "shop-ecdsa.key"]`.
+    """
+
+    acme: Annotated[str, Field(min_length=1)] | None = None
+    """Makes certificates come, and be renewed, by themselves: the name of an `[acme.NAME]`, or `"local"`.
+
+    `"local"` is for development: this machine is the authority, and `pylos certs trust` says how to believe it.
+    Default: absent, they are those of `cert`. Example: `{ acme = "letsencrypt", domains = ["shop.example.com"] }`.
+    """
+
+    domains: Annotated[list[Annotated[str, AfterValidator(checked_domain)]], Field(min_length=1)] | None = None
+    """What the certificate of `acme` is for: domains, wildcards (`*.example.com`) and addresses.
+
+    Default: absent, they stand in the files of `cert`.
+    Example: `{ domains = ["shop.example.com"], acme = "letsencrypt" }`.
     """
 
     profile: Literal["intermediate", "modern"] = "intermediate"
@@ -151,9 +177,30 @@ class Tls(Table):
     """
 
     @model_validator(mode="after")
+    def one_source(self) -> Tls:
+        """Refuse certificates from nowhere and from two places, and what belongs to the other one."""
+        if self.cert is None and self.acme is None:
+            missing = "acme" if self.domains is not None else "cert"
+            hint = '`cert` names a file; `acme` names an authority, and `acme = "local"` is for development'
+            raise wrong("P105", f"`{missing}` is missing", hint=hint, keys=["cert", "acme"])
+        if self.cert is not None and self.acme is not None:
+            raise wrong("P108", "cannot stand beside `cert`", hint="take one of the two out", keys=["acme", "cert"])
+        if self.acme is None and self.domains is not None:
+            hint = "take it out: the names of a file are those that stand in it"
+            raise wrong("P108", "does nothing without `acme`", hint=hint, keys=["domains", "acme"])
+        if self.acme is not None and self.domains is None:
+            hint = 'add what the certificate is for: `domains = ["shop.example.com"]`'
+            raise wrong("P105", "`domains` is missing", hint=hint, keys=["domains", "acme"])
+        if self.acme is not None and self.key is not None:
+            raise wrong(
+                "P108", "does nothing without `cert`", hint="take it out: `acme` makes keys", keys=["key", "cert"]
+            )
+        return self
+
+    @model_validator(mode="after")
     def pair(self) -> Tls:
         """Refuse keys of which it cannot be said whose they are."""
-        if self.key is None:
+        if self.key is None or self.cert is None:
             return self
         certs, keys = len(many(self.cert)), len(self.key) if isinstance(self.key, list) else 1
         if certs != keys:

@@ -20,6 +20,9 @@ A question is a message with a `type` and an `id` of the asker's; its one answer
     {"type": "upgrade"}                 renews the program and the gateway process: {"gateway"}; where the supervisor
                                         becomes another program there is no answer but the end
     {"type": "upgraded"}                waits until that is settled; asked of the program that came of it: {"gateway"}
+    {"type": "certificates"}            how those are that come by themselves: {"certificates"}, each with its `chain`
+    {"type": "renew", "tls"}            renews the one of a `tls` now
+    {"type": "root"}                    the root of this machine's own authority, in PEM: {"root"}
     {"type": "stop"}                    ends at once, without a drain; no answer but the end
 """
 
@@ -134,7 +137,7 @@ class Answers:
                 supervisor.end_at_once()
                 return {}
             case _:
-                return await self._of_the_gateway(question)
+                return await self._of_certificates(question)
 
     def drain(self, deadline_ms: int | None) -> None:
         """Let all end as after SIGTERM; None = in the time that the configuration says."""
@@ -147,6 +150,24 @@ class Answers:
         Tells what a reload tells. Raises ChangedError when another one is in use, and what a reload raises.
         """
         return await self._taken(lambda outcome: Put(f"sent by {self._asker}", checked, known, outcome))
+
+    async def _of_certificates(self, question: Message) -> dict[str, Any]:
+        """Answer what is asked about certificates that come by themselves."""
+        supervisor = self._supervisor
+        match question["type"]:
+            case "certificates":
+                tables = supervisor.checked.table["tls"]
+                found = supervisor.certificates.status()
+                return {
+                    "certificates": [{**one, "chain": tables[one["tls"]]["certificates"][0]["chain"]} for one in found]
+                }
+            case "renew":
+                supervisor.certificates.hurry(str(question["tls"]))
+                return {}
+            case "root":
+                return {"root": await supervisor.certificates.root()}
+            case _:
+                return await self._of_the_gateway(question)
 
     async def _of_the_gateway(self, question: Message) -> dict[str, Any]:
         """Answer what the gateway process is to know or to do."""

@@ -132,6 +132,30 @@ class Put:
 
 
 @dataclass(frozen=True)
+class Renewed:
+    """There may be new certificates: of files, as they were read for a configuration, or such as come by themselves."""
+
+    reason: str
+    of: Checked | None = None
+    """The configuration that files were read for."""
+    found: Checked | PylosError | None = None
+    """The same with what they say now, or what is wrong with them."""
+
+    def over(self, in_use: Checked) -> Checked | None:
+        """Give what is to be used in place of what is in use; None where that has been replaced since.
+
+        Raises what is wrong with a file.
+        """
+        if self.found is None:
+            return in_use
+        if self.of is not in_use:
+            return None
+        if isinstance(self.found, PylosError):
+            raise self.found
+        return self.found
+
+
+@dataclass(frozen=True)
 class Ended:
     """A gateway process has ended."""
 
@@ -170,7 +194,7 @@ class Shutdown:
     """Seconds that these have; None = as the configuration says."""
 
 
-Event = Reload | Read | Rollback | Put | Ended | Replace | Upgrade | Upgradable | Shutdown
+Event = Reload | Read | Rollback | Put | Renewed | Ended | Replace | Upgrade | Upgradable | Shutdown
 
 Answer = TypeVar("Answer")
 

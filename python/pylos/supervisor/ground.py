@@ -77,6 +77,11 @@ class Ground:
         return ground
 
     @property
+    def state(self) -> Path | None:
+        """The state directory; None where nothing is kept."""
+        return None if self.folder is None else self.folder.path
+
+    @property
     def estate(self) -> dict[str, Any]:
         """What a program has to know that this one becomes."""
         folder, passed = self.folder, self.passed.estate

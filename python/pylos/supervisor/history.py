@@ -6,7 +6,7 @@ import json
 import zlib
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -38,6 +38,10 @@ class Entry:
     """The document; a large one is a few kilobytes in this form."""
     folder: Path
     """Where its policies in Python are."""
+    named: dict[str, Any] = field(default_factory=dict)
+    """Where its certificates are read."""
+    renews: bool = False
+    """Only its certificates are new."""
 
     @property
     def document(self) -> dict[str, Any]:
@@ -49,8 +53,8 @@ class Entry:
     def checked(self) -> Checked:
         """The same as something to put into use."""
         document = self.document
-        tests, secrets = document.pop("test"), document.pop("secrets")
-        return Checked(document, self.name, tests=tests, secrets=secrets, folder=self.folder)
+        beside = {"tests": document.pop("test"), "secrets": document.pop("secrets"), "acme": document.pop("acme")}
+        return Checked(document, self.name, **beside, folder=self.folder, named=self.named)
 
     def as_json(self, *, in_use: bool) -> dict[str, Any]:
         """Give all but the document as plain values."""
@@ -86,12 +90,20 @@ class History:
     ) -> Entry:
         """Make an entry without a look at what it changes."""
         packed = zlib.compress(json.dumps(checked.document).encode())
-        folder = checked.folder
-        return Entry(number, self._now(), reason, checked.digest, told, restores, checked.name, packed, folder)
+        now, name, folder, named = self._now(), checked.name, checked.folder, checked.named
+        return Entry(number, now, reason, checked.digest, told, restores, name, packed, folder, named)
 
     def add(self, entry: Entry) -> None:
-        """Note what is in use from now on."""
+        """Note what is in use from now on; of renewals one after the other the last one is kept."""
+        if entry.renews and self.in_use.renews:
+            self._entries.pop()
         self._entries.append(entry)
+
+    def renewal(self, number: int, checked: Checked, reason: str) -> Entry:
+        """Make the entry of what is in use with other certificates. A rollback passes it over: it restores the same."""
+        of = self.in_use.restores or self.in_use.number
+        entry = self.bare_entry(number, checked, reason, of, f"new certificates for configuration {of}")
+        return replace(entry, renews=True)
 
     @property
     def in_use(self) -> Entry:

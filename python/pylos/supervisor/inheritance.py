@@ -178,15 +178,21 @@ def as_json(checked: Checked) -> dict[str, Any]:
         "secrets": checked.secrets,
         "contents": checked.contents.hex(),
         "folder": str(checked.folder),
+        "acme": checked.acme,
+        "named": checked.named,
+        "material": [str(file) for file in checked.material],
+        "material_contents": checked.material_contents.hex(),
     }
 
 
 def from_json(told: dict[str, Any]) -> Checked:
     """Read it again."""
     files, folder = [Path(file) for file in told["files"]], Path(told["folder"])
+    material = [Path(file) for file in told.get("material", ())]  # an earlier version had all in `files`
     known = {one.name for one in fields(Checked)}
     told = {name: value for name, value in told.items() if name in known}
-    return Checked(**{**told, "files": files, "folder": folder, "contents": bytes.fromhex(told["contents"])})
+    digests = {key: bytes.fromhex(told.get(key, "")) for key in ("contents", "material_contents")}
+    return Checked(**{**told, **digests, "files": files, "folder": folder, "material": material})
 
 
 def to_inherit(held: Iterable[Held]) -> list[InheritedSocket]:

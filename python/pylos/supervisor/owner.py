@@ -73,4 +73,5 @@ def _source(question: Message) -> Source | None:
     if "table" not in question:
         return None
     tests, secrets, folder = question.get("tests", {}), question.get("secrets", []), question.get("folder", ".")
-    return Checked(question["table"], tests=tests, secrets=secrets, folder=Path(folder))
+    acme = question.get("acme", {})
+    return Checked(question["table"], tests=tests, secrets=secrets, folder=Path(folder), acme=acme)

@@ -220,6 +220,10 @@ class GatewayProcess:
         if rendezvous is not None:
             await self._send({"type": "rendezvous"}, [rendezvous.socket, rendezvous.reading])
 
+    async def answer_challenges(self, order: Mapping[str, Any]) -> None:
+        """Tell it all that authorities are to be answered from now on, which want to see whose a domain is."""
+        await self._send({"type": "challenges", **order})
+
     async def hand_over(self, memory: int, line: int) -> None:
         """Have it leave what it knows in some memory, for a process at the other end of the line."""
         await self._exchange({"type": "hand_over"}, "handed_over", [memory, line])

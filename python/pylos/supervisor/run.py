@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections import deque
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from functools import partial
@@ -14,15 +13,13 @@ from signal import SIGHUP, SIGINT, SIGTERM, SIGUSR1, SIGUSR2, Signals
 from typing import Any, TypedDict
 
 from pylos.config.diff import names_of
-from pylos.config.explain import explanation_of
-from pylos.config.policies import find_python, python_of
-from pylos.config.secrets import values_at
 from pylos.errors import ConfigError, GatewayError, PylosError
 from pylos.supervisor import inheritance, log
 from pylos.supervisor.admin_line import AdminLine
 from pylos.supervisor.apply import Applier
 from pylos.supervisor.backoff import Backoff
-from pylos.supervisor.channel import Message
+from pylos.supervisor.certificates import Certificates
+from pylos.supervisor.challenges import Order
 from pylos.supervisor.compare import compare
 from pylos.supervisor.events import (
     Ended,
@@ -31,6 +28,7 @@ from pylos.supervisor.events import (
     Put,
     Read,
     Reload,
+    Renewed,
     Replace,
     Rollback,
     Shutdown,
@@ -44,10 +42,13 @@ from pylos.supervisor.history import History
 from pylos.supervisor.inheritance import Inherited, Succession
 from pylos.supervisor.leaving import GRACE_SECONDS, Leaving
 from pylos.supervisor.process import GatewayLostError, GatewayProcess, described, gateway_command
+from pylos.supervisor.questions import Questions
+from pylos.supervisor.reading import Reading
 from pylos.supervisor.renewal import Handover
 from pylos.supervisor.reopening import Reopening
 from pylos.supervisor.reports import about, report_listening, report_warnings
 from pylos.supervisor.sockets import Prepared, Sockets
+from pylos.supervisor.aside import in_thread
 from pylos.supervisor.source import Checked, Source, read_aside, refused_files, unread
 from pylos.supervisor.upgrade import CALM_SECONDS, check_aside
 from pylos.supervisor.watch import Watcher
@@ -61,7 +62,7 @@ class Ready(TypedDict):
     listen: dict[str, list[str]]
 
 
-class Supervisor:
+class Supervisor(Questions):
     """Supervises one gateway. `run` is its whole life."""
 
     def __init__(  # noqa: PLR0913 - what a supervisor is made of
@@ -100,8 +101,8 @@ class Supervisor:
         self._told_to_end = False
         """By a signal: another one means at once."""
         self.history = History()
-        self._wanted: deque[Reload] = deque()
-        self._reading: asyncio.Task[None] | None = None
+        self._reading = Reading(self.put, lambda: self._source)
+        self.certificates = Certificates(self.put, lambda: self.ground.state, self._answer_challenges, watch=watch)
         self._written = Checked({})
         """What the source said when it was last read and sound."""
         self._drift: str | None = None
@@ -145,10 +146,12 @@ class Supervisor:
         else:
             self._written = await read_aside(self._source)
             self.ground.take(self._written)
-            await self._start_process(partial(self._applier.change, self._written))
-            entry, _ = self.history.entry(self._applier.generation, self._written, "start")
+            checked = await self.certificates.filled(self._written)
+            await self._start_process(partial(self._applier.change, checked))
+            entry, _ = self.history.entry(self._applier.generation, checked, "start")
             self.history.add(entry)
         await self._follow(self._written.files, self._written.contents)
+        await self.certificates.follow(self._applier.checked)
         report_warnings(self._applier.checked.warnings)
         report_listening(self._applier.listen)
         self.ground.serves(self.number, self._applier.listen)
@@ -160,13 +163,11 @@ class Supervisor:
             match await self._events.get():
                 case Reload() as wanted:
                     self.ground.notifier.reloading()
-                    self._want(wanted)
-                    self._read_next()
+                    self._reading.want(wanted)
                 case Read() as read:
                     await self._reload(read)
-                    self._reading = None
-                    self._read_next()
-                case Rollback() | Put() as wanted:
+                    self._reading.done()
+                case Rollback() | Put() | Renewed() as wanted:
                     await self._use_instead(wanted)
                 case Ended(process) if process is self._process:
                     await self._lose(process)
@@ -180,13 +181,14 @@ class Supervisor:
                     return
                 case _:
                     pass  # about a process that is not ours any more
-            if self._reading is None:
+            if self._reading.is_idle:
                 self.ground.serves(self.number, self._applier.listen)
 
     async def _drain(self) -> None:
         self._shutting_down = True
         self.ground.notifier.stopping()
         await self._watcher.close()
+        closing = asyncio.create_task(self.certificates.close())
         process = self._process
         deadline = self._applier.drain_seconds if self._deadline is None else self._deadline
         leaving = asyncio.create_task(self._leaving.wait(deadline + GRACE_SECONDS))
@@ -195,11 +197,12 @@ class Supervisor:
                 await process.drain(deadline)
             self._sockets.close()  # the gateway process closes its own: from now on, connections are refused
             await asyncio.wait([process.ended], timeout=deadline + GRACE_SECONDS)
-        await leaving
+        await asyncio.wait([leaving, closing])
 
     async def _end(self) -> None:
         """Leave nothing behind, whatever has happened."""
         await self._watcher.close()
+        await self.certificates.close()
         self._sockets.close()
         if self._checking is not None:
             self._checking.cancel()
@@ -213,28 +216,6 @@ class Supervisor:
         self.ground.close()
 
     # -- a new configuration ------------------------------------------------------------------------------------------
-
-    def _want(self, wanted: Reload) -> None:
-        """Queue a reload; one that waits already and has the same source serves both, since it has not read yet."""
-        for at, waiting in enumerate(self._wanted):
-            if waiting.source == wanted.source:
-                self._wanted[at] = waiting.with_another(wanted)
-                return
-        self._wanted.append(wanted)
-
-    def _read_next(self) -> None:
-        if self._wanted and self._reading is None:
-            self._reading = asyncio.create_task(self._read(self._wanted.popleft()), name="read the configuration")
-
-    async def _read(self, wanted: Reload) -> None:
-        source = wanted.source or self._source
-        try:
-            found: Checked | PylosError = await read_aside(source)
-        except PylosError as error:
-            found = error
-        except Exception as error:  # noqa: BLE001 - a defect of the checks must not end what serves
-            found = PylosError(f"the configuration cannot be checked, by a defect of Pylos: {type(error).__name__}")
-        self.put(Read(wanted, source, found))
 
     async def _reload(self, read: Read) -> None:
         wanted = read.wanted
@@ -256,27 +237,33 @@ class Supervisor:
         await self._follow(checked.files, checked.contents)
         await self._settle(wanted.outcomes, taken)
 
-    async def _use_instead(self, wanted: Rollback | Put) -> None:
+    async def _use_instead(self, wanted: Rollback | Put | Renewed) -> None:
+        if isinstance(wanted, Renewed):
+            await self._renew_certificates(wanted)
+            return
         try:
             instead = wanted.instead(self.history, self._applier.checked.digest)
-            taken = await self._take(instead.checked, instead.reason, instead.restores)
+            checked = await self.certificates.of_now(instead)
+            taken = await self._take(checked, instead.reason, instead.restores)
         except PylosError as error:
             log.error(wanted.refused, f"{error}; the configuration in use stays", reason=wanted.reason)
             await self._settle(wanted.outcomes, error)
             return
-        same = instead.checked.document == self._written.document
+        same = instead.checked.digest == self._written.digest
         self._rolled_back = not same
         self._drift = None if same else instead.drift
         await self._settle(wanted.outcomes, taken)
 
     async def _take(self, checked: Checked, reason: str, restores: int | None = None) -> Taken:
         """Put a configuration into use, unless it is; and tell. Raises what `Applier.change` raises."""
-        before = self._applier.listen
+        before, checked = self._applier.listen, await self.certificates.filled(checked)
         if self._applier.keeps(checked):
             number = self._applier.generation
             log.info("unchanged", f"nothing changed: configuration {number} stays in use ({reason})", generation=number)
+            await self.certificates.follow(checked)
             return Taken(number, [], checked.warnings)
         await self._applier.change(checked, self._process)
+        await self.certificates.follow(checked)
         self.ground.tell_of_the_start(checked)
         self._write_estate()
         number = self._applier.generation
@@ -288,6 +275,26 @@ class Supervisor:
         if self._applier.listen != before:
             report_listening(self._applier.listen)
         return Taken(number, changes, checked.warnings)
+
+    async def _renew_certificates(self, renewed: Renewed) -> None:
+        """Put new certificates into use: nothing else changes, whatever the source says by now."""
+        try:
+            if (checked := renewed.over(self._applier.checked)) is None:
+                return
+            checked = await self.certificates.filled(checked)
+            if self._applier.keeps(checked):
+                return
+            await self._applier.change(checked, self._process)
+        except PylosError as error:
+            text = f"new certificates cannot be used ({renewed.reason}); those in use stay\n{error}"
+            log.error("certificates_refused", text, reason=renewed.reason)
+            return
+        self._write_estate()
+        self.history.add(await in_thread(lambda: self.history.renewal(self.number, checked, renewed.reason)))
+        text = f"configuration {self.number} is in use: new certificates ({renewed.reason})"
+        log.info("certificates_renewed", text, generation=self.number)
+        report_warnings(checked.warnings)
+        await self.certificates.follow(checked)
 
     async def _settle(self, outcomes: Iterable[Outcome], result: Taken | PylosError) -> None:
         """Tell who asked; and with a configuration tried, it is time to try without a gateway process's delay."""
@@ -328,12 +335,12 @@ class Supervisor:
 
     async def _become(self, process: GatewayProcess, succession: Succession, event: Upgradable) -> None:
         """Become the program as it is on disk now, when nothing else is to be done first. Raises GatewayError."""
-        async with process.silent():
+        async with self.certificates.paused(), process.silent():
             estate = self._estate(process, succession)
             with estate.written() as memory, inheritance.signals_held_back():
                 for _ in range(2):  # what came before they were held back is put into the queue
                     await asyncio.sleep(0)
-                if self._events.empty() and self._reading is None and not self._shutting_down:
+                if self._events.empty() and self._reading.is_idle and not self._shutting_down:
                     estate.become(inheritance.command(), memory)
         asyncio.get_running_loop().call_later(CALM_SECONDS, self.put, event)
 
@@ -388,10 +395,11 @@ class Supervisor:
 
     async def _bring_up_to_date(self, checked: Checked) -> None:
         """Give what the file says now to a gateway process that was adopted, with lanes that are watched here."""
-        await self._applier.change(checked, self._process)
+        filled = await self.certificates.filled(checked)
+        await self._applier.change(filled, self._process)
         self.ground.tell_of_the_start(checked)
         self._written = checked
-        entry, _ = await compare(self.history, self.number, checked, "adoption")
+        entry, _ = await compare(self.history, self.number, filled, "adoption")
         self.history.add(entry)
         self._write_estate()
 
@@ -399,10 +407,11 @@ class Supervisor:
         """Have a new gateway process take over from the one that serves. Raises what `Applier.change` raises."""
         old, seconds = self._process, self._applier.drain_seconds
         assert old is not None  # noqa: S101 - who calls this has looked
+        filled = await self.certificates.filled(checked)
         new = await self._new_process()
         handover = Handover(old, new)
         try:
-            await self._applier.change(checked, new, handover.begin)
+            await self._applier.change(filled, new, handover.begin)
         except BaseException:
             await handover.undo()
             await new.kill()
@@ -411,9 +420,10 @@ class Supervisor:
         self._written, self._drift = checked, None
         self._leaving.add(old, seconds)
         await self._serve_with(new)
-        entry, _ = await compare(self.history, self.number, checked, reason)
+        entry, _ = await compare(self.history, self.number, filled, reason)
         self.history.add(entry)
         await self._follow(checked.files, checked.contents)
+        await self.certificates.follow(filled)
         text = f"gateway process {new.pid} serves in place of {old.pid} ({reason})"
         log.info("upgraded", text, gateway=new.pid, before=old.pid, generation=self.number)
 
@@ -458,7 +468,14 @@ class Supervisor:
     async def _acquaint(self, process: GatewayProcess) -> GatewayProcess:
         """Tell it what it has to know before its first configuration."""
         await process.know(self.ground.keys, self._succession.rendezvous if self._succession else None)
+        if self.certificates.challenges is not None:
+            await process.answer_challenges(self.certificates.challenges)
         return process
+
+    async def _answer_challenges(self, order: Order) -> None:
+        """Tell the gateway process that serves; the next one is told before its first configuration."""
+        if self._process is not None:
+            await self._process.answer_challenges(order)
 
     def _write_estate(self) -> None:
         """Write what another supervisor has to know, should this one be killed."""
@@ -491,6 +508,7 @@ class Supervisor:
             "generation": self.number,
             "digest": self._applier.checked.digest,
             "drift": self._drift or await unread(self._written),
+            "certificates": self.certificates.status(),
         }
 
     @property
@@ -532,18 +550,6 @@ class Supervisor:
             return await self.serving()
         return await asyncio.shield(self._upgrade_outcome)
 
-    async def status(self) -> Message:
-        """Ask the gateway process how it is doing."""
-        return await self._serving_process.status()
-
-    async def forget(self, policy: str | None) -> list[str]:
-        """Forget what is remembered of a policy's decisions, or of all; gives the policies. Raises PylosError."""
-        policies = self._applier.checked.table["policy"]
-        if policy is not None:
-            find_python(policies, policy)
-        await self._serving_process.forget(policy)
-        return list(python_of(policies)) if policy is None else [policy]
-
     async def reopen(self, reason: str) -> None:
         """Open log files anew. Raises PylosError where one cannot be opened."""
         await self._reopening.reopen(self._process, self._leaving.gateways, reason)
@@ -558,18 +564,6 @@ class Supervisor:
     def admin_line(self) -> AdminLine | None:
         """Where the gateway process that serves passes on requests of admin listeners."""
         return self._process.admin if self._process is not None else None
-
-    async def explain(self, question: Mapping[str, Any]) -> Message:
-        """Ask the gateway process where a request would go; secrets are not told."""
-        before = values_at(self.table, self.checked.secrets)
-        explanation = await self._serving_process.explain(question)
-        # A reload may have come between.
-        told = explanation_of(explanation, before | values_at(self.table, self.checked.secrets))
-        return told.model_dump(by_alias=True)
-
-    async def advance(self, ms: int) -> None:
-        """Put the gateway's time forward: for tests."""
-        await self._serving_process.advance(ms)
 
     @property
     def _serving_process(self) -> GatewayProcess:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from pylos.config import Config, Loaded, load
+from pylos.config.material import OF_MATERIAL, without_material
 from pylos.config.secrets import with_stand_ins
 from pylos.contents import digest, is_file
 from pylos.errors import ConfigError, Place, Problem, PylosError
@@ -37,16 +38,31 @@ class Checked:
     """Digest of the files when they were read."""
     folder: Path = field(default_factory=Path)
     """Where its policies in Python are looked for first."""
+    acme: dict[str, Any] = field(default_factory=dict, repr=False)
+    """The certificates that come by themselves (see `config/acme.py`), secrets in plain text."""
+    named: dict[str, Any] = field(default_factory=dict)
+    """Where its certificates were read, and how to read them again."""
+    material: list[Path] = field(default_factory=list)
+    """The files of that."""
+    material_contents: bytes = b""
+    """Digest of these when they were read."""
 
     @property
     def document(self) -> dict[str, Any]:
-        """The table, the tests and where secrets are: all that two configurations are compared by."""
-        return {**self.table, "test": self.tests, "secrets": self.secrets}
+        """The table, `acme`, the tests and where secrets are: all that two configurations are compared by."""
+        return {**self.table, "acme": self.acme, "test": self.tests, "secrets": self.secrets}
 
     @cached_property
     def digest(self) -> str:
-        """Twelve characters that tell documents apart, whatever their text looks like."""
-        shown = with_stand_ins(self.document, self.secrets, stand_in)
+        """Twelve characters that tell documents apart, whatever their text looks like.
+
+        Of certificates it counts where they are from, if that is known: one that is renewed makes no other document.
+        """
+        document, places = self.document, self.secrets
+        if self.named:
+            document = {**without_material(document), "named": self.named}
+            places = [place for place in places if place[0] not in OF_MATERIAL]
+        shown = with_stand_ins(document, places, stand_in)
         return hashlib.sha256(json.dumps(shown, sort_keys=True).encode()).hexdigest()[:12]
 
     def problems(self, found: Iterable[Mapping[str, Any]]) -> list[Problem]:
@@ -72,9 +88,21 @@ def read(source: Source) -> Checked:
         return source
     loaded = source if isinstance(source, Loaded) else load(source)
     name = str(source) if isinstance(source, Path) else Checked.name
-    files = list(dict.fromkeys(loaded.watch))
-    held = digest(files, loaded.held)
-    return Checked(loaded.table, name, loaded.warnings, files, loaded.tests, loaded.secrets, held, loaded.folder)
+    files, material = list(dict.fromkeys(loaded.watch)), list(dict.fromkeys(loaded.material))
+    return Checked(
+        loaded.table,
+        name,
+        loaded.warnings,
+        files=files,
+        tests=loaded.tests,
+        secrets=loaded.secrets,
+        contents=digest(files, loaded.held),
+        folder=loaded.folder,
+        acme=loaded.acme,
+        named=loaded.named,
+        material=material,
+        material_contents=digest(material, loaded.held),
+    )
 
 
 async def unread(checked: Checked) -> str | None:

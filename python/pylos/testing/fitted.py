@@ -41,6 +41,11 @@ def fitted(loaded: Loaded, edit: Callable[[Table], None]) -> Loaded:
     return loaded if table == loaded.table else replace(loaded, table=table, compiled=compile_sound(table))
 
 
+def without_authorities(loaded: Loaded) -> Loaded:
+    """Ask nobody for certificates: those that come by themselves are stand-ins, which sign themselves."""
+    return replace(loaded, acme={}) if loaded.acme else loaded
+
+
 def on_free_ports(table: Table, folder: Callable[[], Path]) -> None:
     """Move every listener to a free port of loopback, a Unix socket and the access log's file into a folder.
 

@@ -17,7 +17,15 @@ from pylos.gateway import Gateway, Output, Source
 from pylos.quantities import DURATION
 from pylos.testing.caller import Asked
 from pylos.testing.exercised import Use
-from pylos.testing.fitted import StandIn, Table, fitted, on_free_ports, out_of_reach, with_stand_ins
+from pylos.testing.fitted import (
+    StandIn,
+    Table,
+    fitted,
+    on_free_ports,
+    out_of_reach,
+    with_stand_ins,
+    without_authorities,
+)
 from pylos.testing.message import Fields
 from pylos.testing.told import Told
 
@@ -157,7 +165,7 @@ class GatewayUnderTest(Gateway):
             added = [one for one in self._trusted if one not in table["pylos"]["trusted_proxies"]]
             table["pylos"]["trusted_proxies"] += added
 
-        ours = fitted(loaded, edit)
+        ours = without_authorities(fitted(loaded, edit))
         self._ports = _ports_of(loaded.table)
         use = next((last for last in self._uses[-1:] if last.is_of(ours)), None)
         use = use or Use.of(ours, path, len(self._uses))

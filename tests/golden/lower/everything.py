@@ -39,7 +39,7 @@ config = pylos.Config(
         ),
         "https": pylos.Listen(
             bind="0.0.0.0:8443",
-            tls=["shop", "blog"],
+            tls=["shop", "blog", "automatic"],
             sni="strict",
             limits=pylos.Limits(handshakes=200),
             timeouts=pylos.ListenTimeouts(handshake="5s"),
@@ -58,6 +58,39 @@ config = pylos.Config(
                 ca="partners.pem", mode="optional", crl=["partners.crl"], crl_scope="chain", forward=True
             ),
         ),
+        "automatic": pylos.Tls(acme="letsencrypt", domains=["Shop.example.org", "*.example.org"]),
+    },
+    acme={
+        "letsencrypt": pylos.Acme(
+            email="ops@example.com",
+            fallback=["internal"],
+            challenges=["http-01", "tls-alpn-01", "dns-01"],
+            dns=pylos.Dns(
+                update=pylos.DnsUpdate(
+                    server="10.0.0.53:5353",
+                    zone="example.org",
+                    key_name="gate",
+                    key=pylos.Secret(file="dns.key"),
+                    algorithm="hmac-sha512",
+                    ttl="30s",
+                ),
+                resolvers=["10.0.0.53"],
+                wait="5m",
+            ),
+            key_type="rsa",
+            profile="shortlived",
+            preferred_chain="ISRG Root X1",
+            staging="https://acme-staging-v02.api.letsencrypt.org/directory",
+            storage="/mnt/shared/pylos",
+        ),
+        "internal": pylos.Acme(
+            directory="https://ca.internal/acme/directory",
+            ca="partners.pem",
+            eab=pylos.ExternalAccount(key_id="kid-1", key=pylos.Secret(file="eab.key")),
+            challenges=["dns-01"],
+            dns=pylos.Dns(command=["/usr/local/bin/record", "--zone", "example.org"], timeout="30s"),
+        ),
+        "by_function": pylos.Acme(challenges=["dns-01"], dns=pylos.Dns(call="records:change")),
     },
     upstream={
         "web": pylos.Upstream(

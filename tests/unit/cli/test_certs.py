@@ -44,7 +44,7 @@ def test_it_lists_them_all_as_they_are_now(folder):
 
     assert code == 0
     rows = [line.split() for line in out.splitlines()]
-    assert rows[0] == ["TLS", "NAMES", "KEY", "EXPIRES", "FILE", "NOTE"]
+    assert rows[0] == ["TLS", "NAMES", "KEY", "EXPIRES", "FROM", "NOTE"]
     told = [(row[0], row[1], row[2:4], row[5]) for row in rows[1:]]
     assert told == [
         ("blog", "blog.example.com", ["ECDSA", "P-256"], "blog.pem"),
@@ -78,5 +78,5 @@ def test_what_is_wrong_is_told_as_by_check():
 def test_there_may_be_none(folder):
     (folder / "gateway.toml").write_text('[listen.http]\nbind = "127.0.0.1:0"\n')
 
-    assert run() == (0, "TLS  NAMES  KEY  EXPIRES  FILE\n")
+    assert run() == (0, "TLS  NAMES  KEY  EXPIRES  FROM\n")
     assert json.loads(run(["--json"])[1]) == []

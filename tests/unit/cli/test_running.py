@@ -19,11 +19,11 @@ def serve(file, tmp_path):
     """Start a gateway of the default name with a route of some name, that makes it misbehave."""
     processes = []
 
-    def start(route="one") -> tuple[subprocess.Popen[bytes], dict]:
-        file(TEXT.format(name=route))
+    def start(route="one", text=TEXT) -> tuple[subprocess.Popen[bytes], dict]:
+        file(text.format(name=route))
         read, write = os.pipe()
         command = [sys.executable, str(FAKE), "serve", str(tmp_path / "pylos.toml"), str(write)]
-        process = subprocess.Popen(command, pass_fds=[write], stderr=subprocess.DEVNULL)
+        process = subprocess.Popen(command, pass_fds=[write], stderr=subprocess.DEVNULL, cwd=tmp_path)
         processes.append(process)
         os.close(write)
         with os.fdopen(read) as pipe:
@@ -67,6 +67,7 @@ def test_what_status_shows_of_upstreams_and_drift():
         "generation": 7,
         "digest": "abc",
         "drift": "configuration 3 was put back by a rollback",
+        "certificates": [],
     }
     upstreams = {
         "web": [{"target": "http://a:1", "state": "up", "active": 3}, {"target": "b", "state": "down", "active": 0}]
@@ -77,6 +78,70 @@ def test_what_status_shows_of_upstreams_and_drift():
     assert ("drift", "configuration 3 was put back by a rollback") in told
     assert told[-2:] == [("listeners", "http: 127.0.0.1:1, [::1]:1"), ("", "ops: unix:/ops")]
     assert list(targets(upstreams)) == [["web", "http://a:1", "up", "3"], ["web", "b", "down", "0"]]
+
+
+AUTOMATIC = """\
+[pylos]
+state = "state"
+[listen.http]
+bind = "127.0.0.1:0"
+[tls.dev]
+acme = "local"
+domains = ["localhost", "127.0.0.1"]
+[tls.shop]
+acme = "nobody"
+domains = ["shop.example.com"]
+[acme.nobody]
+directory = "https://127.0.0.1:1/directory"
+"""
+
+
+def rows_of(pylos):
+    return {row["tls"]: row for row in json.loads(pylos("certs", "--json").stdout)}
+
+
+def test_certificates_that_come_by_themselves(pylos, serve, file):
+    file(AUTOMATIC)
+    unknown = rows_of(pylos)
+    assert (unknown["dev"]["names"], unknown["dev"]["key"]) == (["localhost", "127.0.0.1"], None)
+    assert unknown["dev"]["note"].startswith("no gateway named `default` runs here")
+    assert pylos("certs", "renew", "dev").exit_code == 1
+
+    serve(text=AUTOMATIC)
+    while (rows := rows_of(pylos))["shop"]["error"] is None:
+        pass
+    assert (rows["dev"]["acme"], rows["dev"]["key"], rows["dev"]["state"]) == ("local", "ECDSA P-256", "valid")
+    assert rows["dev"]["issuer"].startswith("CN=Pylos local authority ")
+    assert (rows["dev"]["note"], rows["shop"]["issuer"]) == (None, "CN=Pylos stand-in")
+    assert rows["shop"]["note"].startswith(
+        "signs itself until one comes: https://127.0.0.1:1/directory was not reached"
+    )
+    assert rows["shop"]["next_step"] in rows["shop"]["note"]
+
+    line = next(line for line in pylos("certs").stdout.splitlines() if line.startswith("dev"))
+    assert line.split()[1:4] == ["localhost,127.0.0.1", "ECDSA", "P-256"]
+    assert line.split()[5:7] == ["acme", "local"]
+    told = [line for line in pylos("status").stdout.splitlines() if line.startswith("certificate")]
+    assert told[0].split()[1:4] == ["dev:", "valid,", "until"]
+    assert "one that signs itself is shown" in told[1]
+
+    assert pylos("certs", "renew", "dev").stdout == "certificate dev is being renewed\n"
+    while rows_of(pylos)["dev"]["serial"] == rows["dev"]["serial"]:
+        pass
+    assert "no certificate `blog` comes by itself; there are dev, shop" in pylos("certs", "renew", "blog").stderr
+
+
+def test_the_root_of_this_machine_can_be_trusted(pylos, serve, tmp_path):
+    serve(text=AUTOMATIC)
+    told = pylos("certs", "trust").stdout
+
+    root = (tmp_path / "pylos-local.pem").read_text()
+    assert root.startswith("-----BEGIN CERTIFICATE-----")
+    assert "PRIVATE" not in root
+    assert pylos("certs", "trust", "-").stdout == root
+    assert "update-ca-certificates" in told or "add-trusted-cert" in told
+    assert "certutil" in told
+    assert pylos("certs", "trust", "missing/root.pem").exit_code == 1
 
 
 def test_reopen(pylos, serve):

@@ -184,8 +184,9 @@ def test_a_path_starts_at_the_folder_of_the_file_that_has_it(folder: Path):
     os.chdir(folder / "elsewhere")
 
     found = load("../gateway.toml")
-    assert [path.name for path in found.watch] == ["gateway.toml", "conf.d", "tls.toml", "shop.pem", "shop.key"]
-    assert all(path.exists() for path in found.watch)
+    assert [path.name for path in found.watch] == ["gateway.toml", "conf.d", "tls.toml"]
+    assert [path.name for path in found.material] == ["shop.pem", "shop.key"]
+    assert all(path.exists() for path in [*found.watch, *found.material])
 
 
 def test_a_certificate_of_addresses_has_no_names(folder: Path):

@@ -34,10 +34,11 @@ redirect = "https"
 bind = "10.0.0.5:5432"
 protocols = ["tcp"]  # here
 to = "db"  # here
-[acme.letsencrypt]  # here
+[acme.letsencrypt]
 email = "ops@example.com"
 [tls.shop]
-domains = ["shop.example.com"]  # here
+acme = "letsencrypt"
+domains = ["shop.example.com"]
 [policy.compress]
 type = "compression"  # here
 algorithms = ["zstd"]
@@ -197,7 +198,7 @@ def test_the_twin_tells_it_at_the_call():
     with pytest.raises(ConfigError) as caught:
         pylos.Config(
             listen={"a": pylos.Listen(bind="127.0.0.1:0", to="db")},
-            acme={"letsencrypt": {"email": "ops@example.com"}},
+            plan={"gold": {"rate": "6000/min"}},
         )
 
     assert [problem.code for problem in caught.value.problems] == ["P110", "P110"]

@@ -97,7 +97,7 @@ TABLE = [
         x.toml:1:2: error P103: [certificate]: unknown kind of table
             1 | [certificate.a]
               |  ^^^^^^^^^^^
-              = kinds are pylos, listen, tls, upstream, policy, route and test
+              = kinds are pylos, listen, tls, acme, upstream, policy, route and test
         """,
     ),
     Wrong(

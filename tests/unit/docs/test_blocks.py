@@ -135,7 +135,9 @@ def test_a_command_is_understood(place: str, line: str):
     name, *arguments = shlex.split(re.split(r" [<>|] ", line)[0])[1:]
     group = get_command(app)
     command = group.commands[name]  # type: ignore[attr-defined]
-    while hasattr(command, "commands"):  # a group of its own
+    while hasattr(command, "commands"):  # a group of its own, which may say something itself
+        if command.invoke_without_command and (not arguments or arguments[0].startswith("-")):
+            break
         command = command.commands[arguments.pop(0)]
     context = command.make_context(name, arguments)
     assert context.args == [], place

@@ -20,7 +20,7 @@ REFUSAL = re.compile(r'Refusal::(?:(malformed)\(|(?:client|upstream|gateway)\(\s
 DENIED = re.compile(r'Denied \{ status: (\d{3}), reason: "([a-z0-9_]+)" \}')
 PANICKED = re.compile(r"HTTP/1\.1 (\d{3}) [^\"]*?pylos-reason: ([a-z0-9_]+)")
 RUST_EVENT = re.compile(r'events::(?:info|warn|error)\(\s*(?:if \w+ \{ )?"([a-z_]+)"(?: \} else \{ "([a-z_]+)")?')
-PYTHON_EVENT = re.compile(r'log\.(?:info|warning|error)\(\s*"([a-z_]+)"')
+PYTHON_EVENT = re.compile(r'(?:log|teller)\.(?:info|warning|error)\(\s*"([a-z_]+)"')
 
 
 def source(path: Path) -> str:
@@ -153,7 +153,7 @@ def test_every_event_is_in_a_table():
     rust = {name for path in RUST for found in RUST_EVENT.findall(source(path)) for name in found if name}
     python = {
         name
-        for path in (ROOT / "python" / "pylos" / "supervisor").glob("*.py")
+        for path in (ROOT / "python" / "pylos" / "supervisor").rglob("*.py")
         for name in PYTHON_EVENT.findall(path.read_text())
     }
 

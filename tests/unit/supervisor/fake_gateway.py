@@ -2,6 +2,7 @@
 
 Names of routes in the table make it misbehave: "refuse" (refuses the table), "crash" (dies on it), "mute" (gives no
 answer), "stubborn" (hears no drain and no stop). A request for /hold is answered when the client sends one more byte.
+Below /.well-known/acme-challenge/ it tells what authorities are to be answered, by token or server name.
 """
 
 import json
@@ -13,6 +14,7 @@ import sys
 import threading
 
 PROBLEM = {"code": "P201", "severity": "error", "path": ["route", "refuse"], "message": "refused", "hint": "do not"}
+WELL_KNOWN = b"/.well-known/acme-challenge/"
 REQUEST = {"method": "GET", "scheme": "http", "host": "localhost", "path": "/", "query": None, "client_ip": None}
 SENT = {"method": "GET", "target": "/"}
 EXPLANATION = {
@@ -34,6 +36,8 @@ class FakeGateway:
         self.busy = 0
         self.changed = threading.Condition()
         self.stubborn = False
+        self.answers: dict[str, str] = {}
+        """By token, and certificates by server name."""
 
     def run(self) -> int:
         self.send({"type": "hello", "pid": os.getpid(), "version": "fake"})
@@ -71,6 +75,10 @@ class FakeGateway:
 
     def keys(self, _: dict, __: list[int]) -> None:
         """It seals nothing."""
+
+    def challenges(self, message: dict, _: list[int]) -> None:
+        certificates = {name: one["chain"] for name, one in message["certificates"].items() if one["names"] == [name]}
+        self.answers = {**message["tokens"], **certificates}
 
     def forget(self, _: dict, __: list[int]) -> None:
         self.send({"type": "forgot"})
@@ -128,9 +136,14 @@ class FakeGateway:
     def serve(self, connection: socket.socket) -> None:
         with connection:
             try:
-                if b"/hold" in connection.recv(65536):
+                request = connection.recv(65536)
+                if b"/hold" in request:
                     connection.recv(1)
-                body = json.dumps({"pid": os.getpid(), "generation": self.generation}).encode()
+                told = {"pid": os.getpid(), "generation": self.generation}
+                if WELL_KNOWN in request:
+                    token = request.split(WELL_KNOWN)[1].split(b" ")[0].decode()
+                    told["answer"] = self.answers.get(token)
+                body = json.dumps(told).encode()
                 connection.sendall(
                     b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: %d\r\n\r\n" % len(body) + body
                 )

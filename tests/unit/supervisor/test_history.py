@@ -128,3 +128,38 @@ def test_a_digest_is_made_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("pylos.supervisor.source.hashlib.sha256", lambda _: 1 // 0)
 
     assert checked.digest == digest
+
+
+def renew(history: History, number: int) -> None:
+    """Note that what is in use has other certificates."""
+    history.add(history.renewal(number, history.in_use.checked, "a file has changed"))
+
+
+def test_a_renewal_is_no_step_that_is_gone_back() -> None:
+    history = used(1, 2)
+    renew(history, 3)
+    renew(history, 4)
+
+    assert [(one["number"], one["restores"]) for one in history.as_json()] == [(4, 2), (2, None), (1, None)]
+    assert history.as_json()[0]["summary"] == "new certificates for configuration 2"
+    assert history.find(None).number == 1
+
+
+def test_what_was_renewed_comes_back_as_what_it_is() -> None:
+    history = used(1, 2)
+    renew(history, 3)
+    take(history, 4, document(4), "test")
+
+    assert (history.find(None).number, history.find(None).restores) == (3, 2)
+    assert put_back(history) == 2
+    assert put_back(history) == 1
+
+
+def test_a_renewal_of_what_was_put_back_restores_that() -> None:
+    history = used(1, 2, 3)
+    put_back(history, 1)
+    renew(history, 5)
+
+    assert history.as_json()[0]["restores"] == 1
+    with pytest.raises(PylosError, match="no configuration before the one in use"):
+        history.find(None)

@@ -16,6 +16,12 @@ def shown(cert: str, key: str) -> str:
     return f'{listen}\n[tls.shop]\ncert = "{cert}"\nkey = "{key}"\n'
 
 
+AUTOMATIC = (
+    '[listen.https]\nbind = "0.0.0.0:443"\ntls = "shop"\n\n[acme.letsencrypt]\nemail = "ops@example.com"\n\n'
+    '[tls.shop]\nacme = "letsencrypt"\n'
+)
+"""All but the domains of a certificate that comes by itself."""
+
 FORM = (
     Manual(
         "P100",
@@ -104,8 +110,8 @@ FORM = (
         "it. It is "
         "told once, and nothing that depends on it is told as well.",
         "Take it out, or use the version that has it. The reference of a version lists what it runs.",
-        Example(LISTEN + '\n[tls.shop]\ndomains = ["shop.example.com"]\n'),
-        Example(LISTEN),
+        Example(LISTEN + '\n[upstream.web]\ntargets = ["10.0.0.1:8000"]\nsticky = { cookie = "web" }\n'),
+        Example(LISTEN + WEB),
     ),
     Manual(
         "P111",
@@ -259,5 +265,16 @@ FORM = (
         Example(shown("shop.pem", "shop.key"), made=(Made("shop", days=-2),)),
         Example(shown("shop.pem", "shop.key"), made=(Made("shop"),)),
         severity="warning",
+    ),
+    Manual(
+        "P124",
+        "a certificate that no authority can give",
+        "One of `domains` is no domain, no wildcard and no address; or none of the `challenges` can prove that it is "
+        "ours: a wildcard is proven by `dns-01` alone, an address never by it. Whether the authority is willing is not "
+        "asked: what it says later is told by `pylos certs`.",
+        "Write the domain as clients do, without a scheme and a path. For a wildcard, add `dns-01` and say by `dns` "
+        "how records are made.",
+        Example(AUTOMATIC + 'domains = ["*.example.com"]\n'),
+        Example(AUTOMATIC + 'domains = ["shop.example.com"]\n'),
     ),
 )

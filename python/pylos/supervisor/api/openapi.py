@@ -129,6 +129,22 @@ ENTRY = of(
         "in_use": {"type": "boolean"},
     }
 )
+CERTIFICATE = of(
+    {
+        "tls": TEXT,
+        "acme": TEXT,
+        "domains": LIST,
+        "state": {"enum": ["valid", "renewing", "asking", "missing", "expired"]},
+        "begins": MAYBE,
+        "ends": MAYBE,
+        "source": MAYBE,
+        "issuer": MAYBE,
+        "failures": NUMBER,
+        "error": MAYBE,
+        "error_at": MAYBE,
+        "next_step": TEXT,
+    }
+)
 SCHEMAS: dict[str, Any] = {
     "Status": of(
         {
@@ -142,6 +158,7 @@ SCHEMAS: dict[str, Any] = {
                     "generation": NUMBER,
                     "digest": TEXT,
                     "drift": MAYBE,
+                    "certificates": {"type": "array", "items": CERTIFICATE},
                 }
             ),
             "status": of(

@@ -1,0 +1,15 @@
+"""Tests are no package: what several of them use lies here beside them."""
+
+import sys
+from pathlib import Path
+
+import pytest
+
+sys.path.append(str(Path(__file__).resolve().parent))
+
+from keeping import Authorities
+
+
+@pytest.fixture
+def authorities(monkeypatch: pytest.MonkeyPatch) -> Authorities:
+    return Authorities(monkeypatch)
