@@ -16,10 +16,10 @@ from typing import TYPE_CHECKING, Any
 from pylos.contents import digest
 from pylos.errors import PylosError
 from pylos.supervisor import log
+from pylos.supervisor.aside import in_thread
 from pylos.supervisor.automatic import Automatic
 from pylos.supervisor.challenges import Challenges, Order
 from pylos.supervisor.events import Event, Instead, Renewed
-from pylos.supervisor.aside import in_thread
 from pylos.supervisor.source import Checked
 from pylos.supervisor.watch import Watcher
 

@@ -17,6 +17,7 @@ from pylos.errors import ConfigError, GatewayError, PylosError
 from pylos.supervisor import inheritance, log
 from pylos.supervisor.admin_line import AdminLine
 from pylos.supervisor.apply import Applier
+from pylos.supervisor.aside import in_thread
 from pylos.supervisor.backoff import Backoff
 from pylos.supervisor.certificates import Certificates
 from pylos.supervisor.challenges import Order
@@ -48,7 +49,6 @@ from pylos.supervisor.renewal import Handover
 from pylos.supervisor.reopening import Reopening
 from pylos.supervisor.reports import about, report_listening, report_warnings
 from pylos.supervisor.sockets import Prepared, Sockets
-from pylos.supervisor.aside import in_thread
 from pylos.supervisor.source import Checked, Source, read_aside, refused_files, unread
 from pylos.supervisor.upgrade import CALM_SECONDS, check_aside
 from pylos.supervisor.watch import Watcher

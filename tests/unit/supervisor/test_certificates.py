@@ -112,7 +112,7 @@ def test_a_renewed_certificate_brings_nothing_else_along(
         await until(lambda: entries(running)[0] == (2, "new certificates for configuration 1", 1))
         assert (routes(running), shown(running)) == (["one"], made.chain)
         assert (await running.get())["generation"] == running.supervisor.number == 2
-        assert running.supervisor.running["drift"] is None
+        assert (await running.supervisor.running())["drift"] is None
 
     tell(file, story)
     told = capsys.readouterr().err
@@ -126,11 +126,11 @@ def test_a_renewal_does_not_undo_a_rollback(tell: Tell, file: Path) -> None:
         await until(lambda: routes(running) == ["two"])
         await running.taken(rollback())
         assert routes(running) == ["one"]
-        drift = running.supervisor.running["drift"]
+        drift = (await running.supervisor.running())["drift"]
         made = renewed(file)
         await until(lambda: shown(running) == made.chain)
         assert routes(running) == ["one"]
-        assert running.supervisor.running["drift"] == drift is not None
+        assert (await running.supervisor.running())["drift"] == drift is not None
 
     tell(file, story)
 
