@@ -49,11 +49,11 @@ def test_a_module_is_found_in_its_folder_but_in_place_of_no_other(tmp_path: Path
     folder.mkdir()
     (folder / "zone.py").write_text("import this_one\ndef change(*_):\n    raise SystemExit(this_one.HERE)\n")
     (folder / "this_one.py").write_text("HERE = 'found'\n")
-    (folder / "json.py").write_text("raise AssertionError('not this one')\n")
-    (folder / "other.py").write_text("import json\ndef change(*_):\n    raise SystemExit(json.__name__)\n")
+    (folder / "colorsys.py").write_text("raise AssertionError('not this one')\n")
+    (folder / "other.py").write_text("import colorsys\ndef change(*_):\n    raise SystemExit(colorsys.__name__)\n")
     with pytest.raises(AcmeError, match="found"):
         asyncio.run(Command(DnsFunction("zone:change", folder=folder)).add("name", "value"))
-    with pytest.raises(AcmeError, match="ended with 1: json"):
+    with pytest.raises(AcmeError, match="ended with 1: colorsys"):
         asyncio.run(Command(DnsFunction("other:change", folder=folder)).add("name", "value"))
 
 

@@ -41,6 +41,7 @@ class ClientDouble:
         self.finds: Callable[[str, str], str] = lambda *_: "valid"
         """What becomes of an authorization, by the domain and the type of challenge."""
         self.tried: dict[str, str] = {}
+        self.tokens = 0
 
     async def open(self, *_: object, **__: object) -> ClientDouble:
         return self
@@ -79,7 +80,8 @@ class ClientDouble:
 
     def _authorization(self, url: str, status: str) -> AuthorizationBody:
         said = self.asks_for(url)
-        token = "token" + "".join(character for character in said if character.isalnum())
+        self.tokens += 1
+        token = f"token{self.tokens}"
         given = {
             "identifier": {"type": "dns", "value": said.removeprefix("*.")},
             "wildcard": said.startswith("*."),
@@ -195,10 +197,11 @@ def test_two_orders_for_one_domain_are_proven_one_after_the_other(issuer: Issuer
     given = replace(issuer, solvers={"tls-alpn-01": TlsAlpnSolver(storage, Threads())}, sleep=asyncio.sleep, seen=0)
     found: list[str] = []
 
-    async def ready(domain: str, _: object) -> None:
+    async def ready(domain: str, challenge: ChallengeBody) -> None:
         await asyncio.sleep(0.02)  # the validator takes its time
         answer = storage.answer("tls-alpn-01", domain)
-        found.append("none" if answer is None else domain)
+        is_ours = answer is not None and answer.value == f"{challenge.token}.thumb"
+        found.append(domain if is_ours else f"not ours for {domain}")
         client.tried[domain] = "tls-alpn-01"
 
     client.ready = ready  # type: ignore[method-assign]
