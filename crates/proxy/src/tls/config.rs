@@ -13,7 +13,7 @@ use rustls::crypto::{CryptoProvider, aws_lc_rs};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::{ClientHello, NoServerSessionStorage, ResolvesServerCert, ServerConfig};
-use rustls::sign::CertifiedKey;
+use rustls::sign::{CertifiedKey, SingleCertAndKey};
 use rustls::version::{TLS12, TLS13};
 use std::sync::Arc;
 
@@ -115,11 +115,13 @@ fn server_config(
 /// Rules for who only wants to see a certificate that says what an authority looks for (RFC 8737).
 pub(crate) fn challenge_config(certificate: &RawCertificate) -> Result<ServerConfig, String> {
     let provider = Arc::new(aws_lc_rs::default_provider());
+    let (chain, key) = pem(&certificate.chain, &certificate.key)?;
+    let key = provider.key_provider.load_private_key(key).map_err(|error| error.to_string())?;
+    // Whether they fit is not asked: who reads such a certificate to see that knows no critical extension of RFC 8737.
+    let shown = SingleCertAndKey::from(CertifiedKey::new(chain, key));
     let builder = ServerConfig::builder_with_provider(provider);
     let builder = builder.with_protocol_versions(&[&TLS13, &TLS12]).map_err(|error| error.to_string())?;
-    let (chain, key) = pem(&certificate.chain, &certificate.key)?;
-    let config = builder.with_no_client_auth().with_single_cert(chain, key);
-    let mut config = config.map_err(|error| error.to_string())?;
+    let mut config = builder.with_no_client_auth().with_cert_resolver(Arc::new(shown));
     config.alpn_protocols = vec![ALPN.to_vec()];
     config.session_storage = Arc::new(NoServerSessionStorage {});
     config.send_tls13_tickets = 0;
