@@ -203,7 +203,7 @@ def test_health_checks_go_by_the_same_rules(serve: Serve, web: Web, root: Issued
     upstream.wait_for_requests(2)
     (tmp_path / "root.pem").write_text(authority("Another").pem)
 
-    served.hears("reloaded")
+    served.hears("certificates_renewed")
     assert "nobody who is trusted" in json.dumps(served.hears("target_down"))
 
 
