@@ -49,7 +49,9 @@ class Watcher:
         await self.close()
         self._files, self._contents = files, known
         if files:
-            self._task = asyncio.create_task(self._watch(files), name="watch configuration files")
+            set_up = asyncio.Event()
+            self._task = asyncio.create_task(self._watch(files, set_up), name="watch configuration files")
+            await set_up.wait()  # that holds the event loop up: not when someone has just been told to go on
 
     async def close(self) -> None:
         """Stop watching."""
@@ -59,7 +61,7 @@ class Watcher:
                 await self._task
             self._task = None
 
-    async def _watch(self, files: tuple[Path, ...]) -> None:
+    async def _watch(self, files: tuple[Path, ...], set_up: asyncio.Event) -> None:
         """Watch the folders that there are, and begin anew when these are others."""
         told: list[str] = []
         try:
@@ -69,17 +71,20 @@ class Watcher:
                     tell_of_a_failure("they may not be listed", folders.closed)
                 told = folders.closed
                 try:
-                    await self._watch_while(folders, files)
+                    await self._watch_while(folders, files, set_up)
                 except FileNotFoundError:  # one has gone since
                     await asyncio.sleep(PAUSE_SECONDS)
         except (OSError, RuntimeError, ValueError) as error:
             tell_of_a_failure(str(error))
+        finally:
+            set_up.set()
 
-    async def _watch_while(self, folders: Folders, files: tuple[Path, ...]) -> None:
+    async def _watch_while(self, folders: Folders, files: tuple[Path, ...], set_up: asyncio.Event) -> None:
         """Watch folders as long as they are those of the files."""
         others = asyncio.Event()
 
         async def look() -> None:
+            set_up.set()
             await self._look()
             if await in_thread(lambda: folders_to_watch(files)) != folders:
                 others.set()
