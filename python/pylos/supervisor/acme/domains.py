@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 import ipaddress
-import re
 from collections.abc import Iterable
 
-import idna
-
+from pylos.model import domain as domain_names
+from pylos.model.domain import is_wildcard
 from pylos.supervisor.acme.errors import SettingsError
 
-LONGEST = 253
-"""Characters of a domain (RFC 1035 section 3.1: 255 octets on the wire)."""
-LABEL = re.compile(r"[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9])?")
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 
@@ -21,21 +17,10 @@ def normal(domain: str) -> str:
 
     Raises SettingsError.
     """
-    if (address := address_of(domain)) is not None:
-        return str(address)
-    star, plain = ("*.", domain[2:]) if domain.startswith("*.") else ("", domain)
-    plain = plain.removesuffix(".").lower()
-    if not plain.isascii():
-        try:
-            plain = idna.encode(plain, uts46=True).decode()
-        except idna.IDNAError as error:
-            raise SettingsError(f"{domain!r} is no domain: {error}") from None
-    labels = plain.split(".")
-    if len(plain) > LONGEST or not all(LABEL.fullmatch(label) for label in labels):
-        raise SettingsError(f"{domain!r} is no domain, no wildcard (`*.example.com`) and no address")
-    if star and len(labels) < 2 and plain != "localhost":
-        raise SettingsError(f"{domain!r}: no authority gives a certificate for all names of a top-level domain")
-    return star + plain
+    try:
+        return domain_names.normal(domain)
+    except ValueError as error:
+        raise SettingsError(str(error)) from None
 
 
 def address_of(domain: str) -> Address | None:
@@ -44,11 +29,6 @@ def address_of(domain: str) -> Address | None:
         return ipaddress.ip_address(domain.removeprefix("[").removesuffix("]"))
     except ValueError:
         return None
-
-
-def is_wildcard(domain: str) -> bool:
-    """Whether it stands for all names one level below."""
-    return domain.startswith("*.")
 
 
 def needed(domains: Iterable[str]) -> tuple[str, ...]:

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Literal
 from urllib.parse import urlsplit
 
-from pylos.supervisor.acme.domains import address_of, is_wildcard, normal
+from pylos.model.domain import is_wildcard
+from pylos.supervisor.acme.domains import address_of, normal
 from pylos.supervisor.acme.errors import SettingsError
 
 ChallengeType = Literal["http-01", "tls-alpn-01", "dns-01"]
