@@ -24,8 +24,8 @@ demo: $(BUILT) ## sample services and a gateway in front of them
 
 test: $(BUILT) ## all tests that need no other server
 	cargo test --locked
-	pytest -n auto tests/unit tests/golden
-	pytest tests/system -m "not services"
+	pytest -n auto tests/unit tests/golden tests/system/test_probes.py
+	pytest tests/system --ignore tests/system/test_probes.py -m "not services"
 
 test-services: $(BUILT) ## the tests that need nginx, HAProxy, slowhttptest or Pebble
 	.ci/need nginx nginx-light

@@ -308,7 +308,7 @@ def test_certificates_in_a_folder_that_it_may_not_enter(serve: Serve, folder: Pa
     closed.chmod(0o755)
     served.hears("reloaded")  # by itself
     issue("shop.example.com").save(closed, "shop")
-    served.hears("reloaded")
+    served.hears("certificates_renewed")
 
 
 def test_such_certificates_after_another_supervisor(serve: Serve, folder: Path, closed: Path):
