@@ -148,6 +148,9 @@ pub(crate) fn run(id: usize, shared: Arc<Shared>, mail: UnboundedReceiver<Messag
     runtime.shutdown_background();
     // What was cut by that has written its lines.
     worker.flush_log();
+    drop(worker);
+    // What this thread leaves would stay the process's until others happen to look for memory.
+    memory::release();
 }
 
 impl Worker {
