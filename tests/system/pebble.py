@@ -35,6 +35,7 @@ START = 20
 PROFILES = {
     "default": {"description": "ninety days", "validityPeriod": 7776000},
     "short": {"description": "for tests of renewal", "validityPeriod": 15},
+    "busy": {"description": "for such on a machine that has other work too", "validityPeriod": 24},
 }
 
 

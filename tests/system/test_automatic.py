@@ -5,23 +5,18 @@ from __future__ import annotations
 import json
 import signal
 import ssl
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 from cryptography import x509
-from system.pebble import Names, Pebble, free_port
-from system.serving import Serve, Serving
-from typer.testing import CliRunner
+from system.asking import NAME, SITE, Ground, grounds, pylos, shown, trusting
+from system.serving import Serve
 
 from pylos import Config, Gateway
-from pylos.cli import app
 from pylos.testing import RawClient
 from pylos.testing.plugin import GatewayFactory
 
-NAME = "shop.test"
-SITE = '[route.site]\nmatch = "/{rest:path}"\nrespond = { text = "hello" }\n'
 LOCAL = """\
 [pylos]
 access_log = false
@@ -39,26 +34,6 @@ domains = ["shop.test", "*.shop.test"]
 def runtime(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Commands find the gateway of this test alone."""
     monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
-
-
-def pylos(*arguments: str) -> str:
-    done = CliRunner().invoke(app, arguments)
-    assert done.exit_code == 0, done.output
-    return done.stdout
-
-
-def trusting(root: str) -> ssl.SSLContext:
-    return ssl.create_default_context(cadata=root)
-
-
-def shown(serving: Serving, trusted: ssl.SSLContext, name: str = NAME) -> x509.Certificate:
-    """Give the certificate that a client is shown which verifies it, and see that the gateway answers."""
-    with RawClient(str(serving.ready["listen"]["https"][0]), tls=trusted, server_name=name) as client:
-        assert client.tls
-        found = client.tls.getpeercert(binary_form=True)
-        assert client.get("/").body == b"hello"
-    assert found
-    return x509.load_der_x509_certificate(found)
 
 
 # -- of this machine --------------------------------------------------------------------------------------------------
@@ -148,94 +123,42 @@ def issuer(address: str) -> str:
 
 # -- of an authority --------------------------------------------------------------------------------------------------
 
-ACME = """\
-[pylos]
-access_log = false
-state = "{folder}/{machine}"
-[listen.https]
-bind = "127.0.0.1:{https}"
-tls = "shop"
-[listen.http]
-bind = "127.0.0.1:{http}"
-redirect = "https"
-[tls.shop]
-acme = "pebble"
-domains = ["shop.test", "www.shop.test"]
-[acme.pebble]
-directory = "{directory}"
-ca = "{ca}"
-profile = "default"
-{more}
-""" + SITE.replace("{", "{{").replace("}", "}}")
-
-
-class Ground:
-    """An authority that asks at two ports, and gateways there."""
-
-    def __init__(self, folder: Path, names: Names, serve: Serve) -> None:
-        self.http, self.https = free_port(), free_port()
-        self.pebble = Pebble(folder / "pebble", http=self.http, tls=self.https, dns=names.port).start()
-        self._folder, self._serve = folder, serve
-
-    def serving(self, more: str = "", machine: str = "one", **ports: int) -> Serving:
-        """Start a gateway; one that has other ports is not asked."""
-        file = self._folder / f"{machine}.toml"
-        said: dict[str, Any] = {"https": self.https, "http": self.http, **ports}
-        ca, directory = self._folder / "pebble" / "ca.pem", self.pebble.directory
-        text = ACME.format(folder=self._folder, machine=machine, directory=directory, ca=ca, more=more, **said)
-        file.write_text(text)
-        return self._serve(file, ["-n", machine])
-
-    @property
-    def trusted(self) -> ssl.SSLContext:
-        return trusting(self.pebble.manage("/roots/0").decode())
-
 
 @pytest.fixture
-def ground(tmp_path: Path, serve: Serve) -> Iterator[Callable[[], Ground]]:
-    made: list[Any] = []
-
-    def make() -> Ground:
-        names = Names(tmp_path / "names")
-        made.append(names.start())
-        found = Ground(tmp_path, names, serve)
-        made.append(found.pebble)
-        return found
-
-    yield make
-    for one in made:
-        one.stop()
+def ground(tmp_path: Path, serve: Serve) -> Iterator[Ground]:
+    with grounds(tmp_path, serve) as make:
+        found = make()
+        found.pebble.start()
+        yield found
 
 
 @pytest.mark.services
 @pytest.mark.parametrize("challenge", ["http-01", "tls-alpn-01"])
-def test_an_authority_is_answered_and_its_certificate_shown(ground: Callable[[], Ground], challenge: str):
-    there = ground()
-    serving = there.serving(f'challenges = ["{challenge}"]')
+def test_an_authority_is_answered_and_its_certificate_shown(ground: Ground, challenge: str):
+    serving = ground.serving(f'challenges = ["{challenge}"]')
     assert serving.hears("certificate_stand_in")["certificate"] == "shop"
     serving.hears("certificates_renewed")
-    first = shown(serving, there.trusted)
+    first = shown(serving, ground.trusted)
 
     names = first.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
     assert sorted(names.get_values_for_type(x509.DNSName)) == ["shop.test", "www.shop.test"]
-    (row,) = json.loads(pylos("certs", "-c", str(there._folder / "one.toml"), "-n", "one", "--json"))
+    (row,) = json.loads(pylos("certs", "-c", str(ground.folder / "one.toml"), "-n", "one", "--json"))
     assert (row["acme"], row["state"], row["error"]) == ("pebble", "valid", None)
     assert row["serial"] == f"{first.serial_number:x}"
-    with RawClient(f"127.0.0.1:{there.http}") as client:  # all else goes on as before
+    with RawClient(f"127.0.0.1:{ground.http}") as client:  # all else goes on as before
         assert client.get(f"http://{NAME}/.well-known/acme-challenge/unknown").status == 308
 
 
 @pytest.mark.services
 @pytest.mark.parametrize("challenge", ["http-01", "tls-alpn-01"])
-def test_another_machine_answers_and_has_the_certificate_too(ground: Callable[[], Ground], challenge: str):
-    there = ground()
-    more = f'challenges = ["{challenge}"]\nstorage = "{there._folder}/shared"'
-    answering = there.serving(more, machine="one")
+def test_another_machine_answers_and_has_the_certificate_too(ground: Ground, challenge: str):
+    more = f'challenges = ["{challenge}"]\nstorage = "{ground.folder}/shared"'
+    answering = ground.serving(more, machine="one")
     answering.hears("certificates_renewed")
-    before = shown(answering, there.trusted)
-    asking = there.serving(more, machine="two", http=0, https=0)
-    assert shown(asking, there.trusted) == before
+    before = shown(answering, ground.trusted)
+    asking = ground.serving(more, machine="two", http=0, https=0)
+    assert shown(asking, ground.trusted) == before
 
     pylos("certs", "renew", "shop", "-n", "two")
     asking.hears("certificates_renewed")
-    assert shown(asking, there.trusted) != before
+    assert shown(asking, ground.trusted) != before
