@@ -153,7 +153,7 @@ def check_gathered(gathered: Gathered) -> Loaded:
         material.pairs,
         gathered.held,
         acme,
-        dict(material.named),
+        {**material.named, "silence": silenced.tables("P123")} if material.named else {},
         list(material.files),
     )
 
@@ -384,6 +384,10 @@ class Silenced:
                 hint = f"warnings are {listed(sorted(WARNINGS))}"
                 hint = f"did you mean `{code.upper()}`?" if code.upper() in WARNINGS else hint
                 report.add("P116", report.written((*path, "silence", index)), message, hint=hint)
+
+    def tables(self, code: str) -> list[list[str]]:
+        """List the tables about which this warning is not told, as paths; `["pylos"]` stands for all."""
+        return [[str(part) for part in path] for path, codes in self._codes.items() if code in codes]
 
     def __call__(self, problem: Problem) -> bool:
         own, everywhere = self._codes.get(problem.path[:2], []), self._codes.get(("pylos",), [])

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,12 +20,15 @@ from pylos.supervisor.aside import in_thread
 from pylos.supervisor.automatic import Automatic
 from pylos.supervisor.challenges import Challenges, Order
 from pylos.supervisor.events import Event, Instead, Renewed
+from pylos.supervisor.reports import report_warnings
 from pylos.supervisor.source import Checked
 from pylos.supervisor.watch import Watcher
 
 if TYPE_CHECKING:
     from pylos.supervisor.acme import Certificate
 
+AGAIN_SECONDS = 86400.0
+"""So often it is told which ones of files do not hold for long: it may be months until the next reload."""
 GATHER_SECONDS = 0.2
 """Certificates that come within so long of each other are put into use together."""
 Table = dict[str, Any]
@@ -49,6 +52,7 @@ class Certificates:
         self._challenges = Challenges(answer)
         self._followed = Checked({})
         self._reading: asyncio.Task[None] | None = None
+        self._reminding: asyncio.Task[None] | None = None
         self._announced = False
 
     @property
@@ -87,6 +91,8 @@ class Certificates:
         self._followed = checked
         if self._watch:
             await self._watcher.follow(dict.fromkeys(checked.material), checked.material_contents)
+        if self._reminding is None:
+            self._reminding = asyncio.create_task(self._remind(), name="tell which certificates do not hold for long")
         try:
             await self._automatic.follow(checked.acme, checked.folder)
             await self._challenges.follow(self._automatic.asking)
@@ -124,8 +130,9 @@ class Certificates:
     async def close(self) -> None:
         """End all of it."""
         await self._watcher.close()
-        if self._reading is not None:
-            self._reading.cancel()
+        for task in (self._reading, self._reminding):
+            if task is not None:
+                task.cancel()
         await self._challenges.stop()
         await self._automatic.close()
 
@@ -144,6 +151,16 @@ class Certificates:
         except Exception as error:  # noqa: BLE001 - a defect of the checks must not end what serves
             found = PylosError(f"certificates cannot be read, by a defect of Pylos: {type(error).__name__}")
         self._put(Renewed("a file has changed", checked, found))
+
+    async def _remind(self) -> None:
+        """Tell each day which certificates, of files and in use, do not hold, or not for long.
+
+        What cannot be read is told by who reads it to use it.
+        """
+        while True:
+            await asyncio.sleep(AGAIN_SECONDS)
+            with suppress(PylosError):
+                report_warnings((await self.again(self._followed)).warnings)
 
     def _have_come(self) -> None:
         """Tell that certificates are new which come by themselves, once for all that come about now."""

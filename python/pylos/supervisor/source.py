@@ -41,7 +41,7 @@ class Checked:
     acme: dict[str, Any] = field(default_factory=dict, repr=False)
     """The certificates that come by themselves (see `config/acme.py`), secrets in plain text."""
     named: dict[str, Any] = field(default_factory=dict)
-    """Where its certificates were read, and how to read them again."""
+    """Where its certificates were read, how to read them again, and about which of them no warning is told."""
     material: list[Path] = field(default_factory=list)
     """The files of that."""
     material_contents: bytes = b""
@@ -60,7 +60,8 @@ class Checked:
         """
         document, places = self.document, self.secrets
         if self.named:
-            document = {**without_material(document), "named": self.named}
+            files = {kind: of for kind, of in self.named.items() if kind != "silence"}
+            document = {**without_material(document), "named": files}
             places = [place for place in places if place[0] not in OF_MATERIAL]
         shown = with_stand_ins(document, places, stand_in)
         return hashlib.sha256(json.dumps(shown, sort_keys=True).encode()).hexdigest()[:12]

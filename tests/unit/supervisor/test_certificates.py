@@ -15,7 +15,7 @@ from certificates import Issued, issue
 
 from pylos.config import load_text
 from pylos.errors import GatewayError, PylosError
-from pylos.supervisor import automatic
+from pylos.supervisor import automatic, certificates
 from pylos.supervisor import source as sources
 from pylos.supervisor.acme import Storage
 from pylos.supervisor.acme.records import AnswerRecord, Kind
@@ -45,6 +45,7 @@ bind = "127.0.0.1:0"
 acme = "local"
 domains = ["Shop.example.com", "*.shop.example.com"]
 """
+ENDING = {"days": 5, "since": 80}
 ELSEWHERE = (
     AUTOMATIC.replace('"local"', '"nobody"').replace(', "*.shop.example.com"', "")
     + """\
@@ -66,9 +67,9 @@ def write(file: Path, text: str, route: str = "one") -> None:
     file.write_text(text.format(folder=file.parent, route=route))
 
 
-def renewed(file: Path) -> Issued:
+def renewed(file: Path, **life: float) -> Issued:
     """Put a new certificate beside the file, as one that was renewed is."""
-    made = issue("shop.example.com")
+    made = issue("shop.example.com", **life)
     for name, text in (("shop.key", made.key_pem), ("shop.pem", made.pem)):
         (file.parent / f"{name}.new").write_text(text)
         (file.parent / f"{name}.new").replace(file.parent / name)
@@ -118,6 +119,33 @@ def test_a_renewed_certificate_brings_nothing_else_along(
     told = capsys.readouterr().err
     assert '"event": "certificates_renewed"' in told
     assert '"event": "reloaded"' not in told
+
+
+@pytest.fixture
+def days(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Make days short; gives how many warnings each of them brings."""
+    found: list[int] = []
+    monkeypatch.setattr(certificates, "AGAIN_SECONDS", 0.02)
+    monkeypatch.setattr(certificates, "report_warnings", lambda warnings: found.append(len(warnings)))
+    return found
+
+
+@pytest.mark.parametrize("silence", ["", 'silence = ["P123"]'])
+def test_what_does_not_hold_for_long_is_told_each_day(
+    tell: Tell, file: Path, days: list[int], capsys: pytest.CaptureFixture[str], silence
+) -> None:
+    """Unless that is not to be told, at the start, after a renewal or by the day."""
+    renewed(file, **ENDING)
+    write(file, FILES.replace("[route.", f"{silence}\n[route."))
+
+    async def story(running: Supervised) -> None:
+        made = renewed(file, **ENDING)
+        await until(lambda: shown(running) == made.chain)
+        await until(lambda: len(days) >= 3)
+
+    tell(file, story)
+    assert set(days) == {int(not silence)}
+    assert ("expires in 4 days" in capsys.readouterr().err) is (not silence)
 
 
 def test_a_renewal_does_not_undo_a_rollback(tell: Tell, file: Path) -> None:

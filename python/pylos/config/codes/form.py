@@ -258,8 +258,8 @@ FORM = (
         "P123",
         "a certificate that does not hold, or not for long",
         "It has expired, is not valid yet, or expires within 14 days (within a third of its life, where that is less). "
-        "Of the intermediate ones the same is told. It is looked at when the configuration is read: a gateway that "
-        "runs does not tell when the day has come.",
+        "Of the intermediate ones the same is told. It is looked at when the configuration is read, and each day "
+        "anew while a gateway runs.",
         "Renew it, and put the new one in the place of the old one: it is taken over by itself. `pylos certs` lists "
         "all of them with their days.",
         Example(shown("shop.pem", "shop.key"), made=(Made("shop", days=-2),)),
