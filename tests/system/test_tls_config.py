@@ -125,6 +125,25 @@ def test_the_name_says_which_certificate_is_shown(gateway: GatewayFactory, tmp_p
             assert serial(address, other) == {"shop": shop, "blog": blog}[sni].serial
 
 
+def test_keys_may_stand_in_the_environment_or_beside_their_certificates(
+    gateway: GatewayFactory, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    shop, blog, news = issue(NAME), issue("blog.example.com"), issue("news.example.com")
+    monkeypatch.setenv("SHOP_KEY", shop.key_pem)
+    shop.save(tmp_path, "shop")
+    blog.save(tmp_path, "blog")
+    (tmp_path / "news.pem").write_text(news.chain + news.key_pem)
+    file = tmp_path / "gateway.toml"
+    tables = '[tls.shop]\ncert = ["shop.pem", "blog.pem"]\nkey = [{ env = "SHOP_KEY" }, "blog.key"]\n'
+    tables += '[tls.news]\ncert = "news.pem"\n'
+    (tmp_path / "shop.key").unlink()
+    file.write_text(f'{PLAIN}tls = ["shop", "news"]\nsni = "shop"\n{tables}{SITE}')
+    address = gateway(file).address()
+
+    names = (NAME, "blog.example.com", "news.example.com")
+    assert [serial(address, name) for name in names] == [one.serial for one in (shop, blog, news)]
+
+
 def test_a_profile_takes_other_versions_or_not(gateway: GatewayFactory, document: Path, root: Issued):
     old = trusting(root)
     old.maximum_version = ssl.TLSVersion.TLSv1_2
