@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from lines import Lines
+
 from pylos.supervisor.acme import Certificate, Certifier, Pace, RetryDelays, Storage, Wanted
 from pylos.supervisor.acme.answers import StoredAnswers
 
@@ -26,18 +28,6 @@ def certificate_for(storage: Path, asked: str) -> tuple[str, str] | None:
     """Answer tls-alpn-01 as any machine would."""
     found = StoredAnswers(Storage(storage)).look().certificates.get(asked)
     return None if found is None else (found.chain, found.key)
-
-
-class Lines:
-    """What was told."""
-
-    def __init__(self) -> None:
-        self.told: list[tuple[str, str]] = []
-
-    def info(self, event: str, text: str, **_: object) -> None:
-        self.told.append((event, text))
-
-    warning = error = info
 
 
 @dataclass

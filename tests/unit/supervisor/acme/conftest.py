@@ -7,9 +7,14 @@ import pytest
 
 sys.path.append(str(Path(__file__).resolve().parent))
 
-from keeping import Authorities
+from keeping import Authorities, FullDisk
 
 
 @pytest.fixture
 def authorities(monkeypatch: pytest.MonkeyPatch) -> Authorities:
     return Authorities(monkeypatch)
+
+
+@pytest.fixture
+def disk(monkeypatch: pytest.MonkeyPatch) -> FullDisk:
+    return FullDisk(monkeypatch)

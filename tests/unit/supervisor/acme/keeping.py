@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 import pytest
+from lines import Lines
 
 from pylos.supervisor.acme import (
     Authority,
@@ -18,6 +19,7 @@ from pylos.supervisor.acme import (
     Pace,
     RetryDelays,
     Storage,
+    StorageError,
     Wanted,
     selfsigned,
 )
@@ -30,19 +32,6 @@ LOCAL = Authority("local", "local")
 SHOP = Wanted("shop", ("shop.test",), (FIRST, SECOND))
 PACE = Pace(RetryDelays(first=0.05, longest=0.1), look=0.2, lock_poll=0.02, storage_retry=0.05)
 PATIENCE = 20
-
-
-class Lines:
-    def __init__(self) -> None:
-        self.told: list[tuple[str, str]] = []
-
-    def info(self, event: str, text: str, **_: object) -> None:
-        self.told.append((event, text))
-
-    warning = error = info
-
-    def events(self) -> list[str]:
-        return [event for event, _ in self.told]
 
 
 class Authorities:
@@ -66,6 +55,21 @@ class Authorities:
             return Certificate.read(wanted.name, made.chain, made.key, authority.directory)
 
         monkeypatch.setattr(Issuer, "issue", issue)
+
+
+class FullDisk:
+    """Certificates cannot be stored as long as it is full. Another machine's, in `keep`, can."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.full = True
+        self.keep = Storage.keep_certificate
+
+        def keep(storage: Storage, certificate: Certificate) -> None:
+            if self.full:
+                raise StorageError("No space left on device")
+            self.keep(storage, certificate)
+
+        monkeypatch.setattr(Storage, "keep_certificate", keep)
 
 
 def refusing(retry_after: float | None = None) -> Callable[[Authority], Certificate | None]:

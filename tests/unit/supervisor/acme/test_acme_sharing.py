@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
 import pytest
-from keeping import FIRST, PACE, PATIENCE, SECOND, SHOP, Authorities, Running, made, refusing, running, stored
+from keeping import FIRST, PACE, PATIENCE, SECOND, SHOP, Authorities, FullDisk, Running, made, refusing, running, stored
 
 from pylos.supervisor.acme import (
     Authority,
@@ -18,7 +20,6 @@ from pylos.supervisor.acme import (
     Pace,
     RetryDelays,
     Storage,
-    StorageError,
     Wanted,
     files,
     selfsigned,
@@ -292,77 +293,72 @@ def test_what_another_machine_is_about_to_store_is_looked_for(tmp_path: Path, au
     assert authorities.asked == []
 
 
-def test_work_ends_with_the_lock(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    """Who was away for too long gives up what it was about."""
-    begun, ended = asyncio.Event(), []
+@dataclass
+class Asking:
+    """What was asked for, at an authority that does not answer."""
+
+    begun: asyncio.Event = field(default_factory=asyncio.Event)
+    ended: bool = False
+
+
+@pytest.fixture
+def asking(monkeypatch: pytest.MonkeyPatch) -> Asking:
+    found = Asking()
 
     async def issue(*_: object, **__: object) -> Certificate:
-        begun.set()
+        found.begun.set()
         try:
             await asyncio.sleep(PATIENCE)
         finally:
-            ended.append(True)
+            found.ended = True
         raise AssertionError("not reached")
 
     monkeypatch.setattr(Issuer, "issue", issue)
+    return found
+
+
+def until_the_lock_is_lost(folder: Path, asking: Asking, lose: Callable[[], object]) -> None:
+    """Run one with a lease of a fifth of a second; `lose` is called when it holds it, and is at work."""
 
     async def story() -> None:
-        one = Running(tmp_path, SHOP)
-        one.certifier = Certifier(Storage(tmp_path, lease=0.2), (SHOP,), one.on_new, pace=PACE, teller=one.lines)
-        task = asyncio.create_task(one.certifier.run())
-        await asyncio.wait_for(begun.wait(), PATIENCE)
-        (tmp_path / "locks" / files.label("certificate shop") / "99").write_text("")  # another machine
-        await one.until(lambda: ended)
-        await one.until(lambda: "certificate_lock" in one.lines.events())
-        task.cancel()
-
-    asyncio.run(story())
-
-
-def test_work_ends_with_the_lock_of_a_storage_that_hangs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    """Others take over when the lease has run out, whatever becomes of the call that renews it."""
-    hangs, ended = threading.Event(), []
-    monkeypatch.setattr(Held, "renew", lambda _: hangs.wait(PATIENCE))
-
-    async def issue(*_: object, **__: object) -> Certificate:
-        try:
-            await asyncio.sleep(PATIENCE)
-        finally:
-            ended.append(True)
-        raise AssertionError("not reached")
-
-    monkeypatch.setattr(Issuer, "issue", issue)
-
-    async def story() -> None:
-        one = Running(tmp_path, SHOP)
-        one.certifier = Certifier(Storage(tmp_path, lease=0.2), (SHOP,), one.on_new, pace=PACE, teller=one.lines)
+        one = Running(folder, SHOP)
+        one.certifier = Certifier(Storage(folder, lease=0.2), (SHOP,), one.on_new, pace=PACE, teller=one.lines)
         task = asyncio.create_task(one.certifier.run())
         async with asyncio.timeout(PATIENCE / 2):
-            await one.until(lambda: ended)
+            await asking.begun.wait()
+            lose()
+            await one.until(lambda: asking.ended)
         await one.until(lambda: "certificate_lock" in one.lines.events())
         task.cancel()
 
     asyncio.run(story())
+
+
+def test_work_ends_with_the_lock(tmp_path: Path, asking: Asking):
+    """Who was away for too long gives up what it was about."""
+    another_machine = tmp_path / "locks" / files.label("certificate shop") / "99"
+    until_the_lock_is_lost(tmp_path, asking, lambda: another_machine.write_text(""))
+
+
+def test_work_ends_with_the_lock_of_a_storage_that_hangs(
+    tmp_path: Path, asking: Asking, monkeypatch: pytest.MonkeyPatch
+):
+    """Others take over when the lease has run out, whatever becomes of the call that renews it."""
+    hangs = threading.Event()
+    monkeypatch.setattr(Held, "renew", lambda _: hangs.wait(PATIENCE))
+    until_the_lock_is_lost(tmp_path, asking, lambda: None)
     hangs.set()
 
 
-def test_what_could_not_be_stored_takes_no_place(tmp_path: Path, authorities: Authorities, monkeypatch):
+def test_what_could_not_be_stored_takes_no_place(tmp_path: Path, authorities: Authorities, disk: FullDisk):
     """Another machine has stored a newer one meanwhile."""
-    real, fails = Storage.keep_certificate, [True]
-
-    def keep(storage: Storage, certificate: Certificate) -> None:
-        if fails[0]:
-            raise StorageError("No space left on device")
-        real(storage, certificate)
-
-    monkeypatch.setattr(Storage, "keep_certificate", keep)
 
     async def story() -> None:
         async with running(tmp_path, SHOP) as one:
             await one.until(lambda: "No space" in (one.certifier.status()[0].error or ""))
             newer = made(SHOP.domains, 1)
-            real(Storage(tmp_path), newer)
-            fails[0] = False
+            disk.keep(Storage(tmp_path), newer)
+            disk.full = False
             await one.until(lambda: one.certifier.current("shop") == newer)
             await asyncio.sleep(PACE.look * 2)
             assert Storage(tmp_path).certificate("shop") == newer

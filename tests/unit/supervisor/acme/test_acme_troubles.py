@@ -8,12 +8,11 @@ import time
 from pathlib import Path
 
 import pytest
-from keeping import FIRST, PACE, PATIENCE, SECOND, SHOP, Authorities, Running, refusing, running
+from keeping import FIRST, PACE, PATIENCE, SECOND, SHOP, Authorities, FullDisk, Running, refusing, running
 
 from pylos.supervisor.acme import (
     AcmeError,
     Authority,
-    Certificate,
     Storage,
     StorageError,
     Wanted,
@@ -139,22 +138,14 @@ def test_leftovers_are_taken_away_day_by_day(tmp_path: Path, monkeypatch: pytest
     asyncio.run(story())
 
 
-def test_what_cannot_be_stored_is_used_and_stored_later(tmp_path: Path, authorities: Authorities, monkeypatch):
+def test_what_cannot_be_stored_is_used_and_stored_later(tmp_path: Path, authorities: Authorities, disk: FullDisk):
     """A disk that is full costs no second certificate."""
-    real, fails = Storage.keep_certificate, [True]
-
-    def keep(storage: Storage, certificate: Certificate) -> None:
-        if fails[0]:
-            raise StorageError("No space left on device")
-        real(storage, certificate)
-
-    monkeypatch.setattr(Storage, "keep_certificate", keep)
 
     async def story() -> None:
         async with running(tmp_path, SHOP) as one:
             await one.until(lambda: one.new)
             await one.until(lambda: "No space" in (one.certifier.status()[0].error or ""))
-            fails[0] = False
+            disk.full = False
             await one.until(lambda: Storage(tmp_path).certificate("shop") == one.new[0])
 
     asyncio.run(story())
