@@ -66,7 +66,8 @@ class Applier:
 
     def keeps(self, checked: Checked) -> bool:
         """Whether a configuration is the one in use. If so, what its reader says beside it (warnings) is taken over."""
-        same = self.generation > 0 and checked.document == self.checked.document
+        now = self.checked
+        same = self.generation > 0 and (checked.document, checked.sources) == (now.document, now.sources)
         if same:
             self.checked = checked
         return same

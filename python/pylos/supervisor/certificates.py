@@ -27,6 +27,8 @@ from pylos.supervisor.watch import Watcher
 if TYPE_CHECKING:
     from pylos.supervisor.acme import Certificate
 
+UNUSED_SECONDS = 30.0
+"""After so long it is tried again to use what is sound and could not be used."""
 AGAIN_SECONDS = 86400.0
 """So often it is told which ones of files do not hold for long: it may be months until the next reload."""
 GATHER_SECONDS = 0.2
@@ -53,6 +55,7 @@ class Certificates:
         self._followed = Checked({})
         self._reading: asyncio.Task[None] | None = None
         self._reminding: asyncio.Task[None] | None = None
+        self._trying: asyncio.TimerHandle | None = None
         self._announced = False
 
     @property
@@ -91,6 +94,7 @@ class Certificates:
         self._followed = checked
         if self._watch:
             await self._watcher.follow(dict.fromkeys(checked.material), checked.material_contents)
+            await self._look_for_missed(checked)
         if self._reminding is None:
             self._reminding = asyncio.create_task(self._remind(), name="tell which certificates do not hold for long")
         try:
@@ -98,6 +102,15 @@ class Certificates:
             await self._challenges.follow(self._automatic.asking)
         except PylosError as error:  # told before by `filled`; or a defect of the checks, by which nothing else ends
             log.error("certificates_failed", f"certificates do not come by themselves: {error}")
+
+    def try_again(self, renewed: Renewed) -> None:
+        """Come back to what could not be put into use, in a while: nobody else tells of it again.
+
+        Of files that are wrong who mends them does.
+        """
+        if not isinstance(renewed.found, PylosError):
+            tell = self._have_come if renewed.found is None else self._files_changed
+            self._trying = asyncio.get_running_loop().call_later(UNUSED_SECONDS, tell)
 
     def status(self) -> list[dict[str, Any]]:
         """Say how those are that come by themselves, by the name of their `tls`."""
@@ -130,13 +143,22 @@ class Certificates:
     async def close(self) -> None:
         """End all of it."""
         await self._watcher.close()
-        for task in (self._reading, self._reminding):
-            if task is not None:
-                task.cancel()
+        for waiting in (self._reading, self._reminding, self._trying):
+            if waiting is not None:
+                waiting.cancel()
         await self._challenges.stop()
         await self._automatic.close()
 
     # -- inside -------------------------------------------------------------------------------------------------------
+
+    async def _look_for_missed(self, checked: Checked) -> None:
+        """Find out about files that have changed since they were read for what is in use by now.
+
+        The watch told of that for a configuration that was still in use then, and tells it once.
+        """
+        known = checked.material_contents
+        if known and await in_thread(lambda: digest(checked.material)) != known:
+            self._files_changed()
 
     def _files_changed(self) -> None:
         if self._reading is not None:

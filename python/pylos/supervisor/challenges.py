@@ -7,7 +7,8 @@ looked for what has changed so often that the client, which waits for it, may sa
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from pylos.errors import PylosError
@@ -22,21 +23,51 @@ Order = dict[str, Any]
 NOTHING: Order = {"tokens": {}, "certificates": {}}
 
 
+STOP_SECONDS = 5.0
+"""How long it is waited for that an order is told which is on its way."""
+
+
+class Seen:
+    """What is to be answered by one storage: what it said last, where it fails or hangs."""
+
+    def __init__(self, certifier: Certifier) -> None:
+        self.order = NOTHING
+        self._certifier = certifier
+        self._looking: asyncio.Task[None] | None = None
+        self._failing: str | None = None
+
+    def look(self) -> asyncio.Task[None]:
+        """Begin to look, unless that is under way."""
+        if self._looking is None or self._looking.done():
+            self._looking = asyncio.create_task(self._look(), name="look into a storage")
+        return self._looking
+
+    async def _look(self) -> None:
+        try:
+            self.order = (await in_thread(self._certifier.answers)).as_json()
+            self._failing = None
+        except Exception as error:  # noqa: BLE001 - whatever becomes of one storage, the others are looked at
+            told = str(error) if isinstance(error, PylosError) else f"a defect of Pylos: {error!r}"
+            if self._failing != told:
+                self._failing = told
+                log.error("challenges_failed", f"authorities may get no answers: {told}")
+
+
 class Challenges:
     """Looks at what is to be answered, and passes it on to `tell` when it has changed."""
 
     def __init__(self, tell: Callable[[Order], Awaitable[None]]) -> None:
         self._tell = tell
-        self._certifiers: Sequence[Certifier] = ()
+        self._seen: dict[Certifier, Seen] = {}
         self._task: asyncio.Task[None] | None = None
-        self._failing: str | None = None
+        self._telling: asyncio.Future[None] | None = None
         self.order: Order | None = None
         """What holds now; None where no authority is asked."""
 
     async def follow(self, certifiers: Iterable[Certifier]) -> None:
         """Look at the storages of these from now on."""
-        self._certifiers = list(certifiers)
-        if self._certifiers:
+        self._seen = {one: self._seen.get(one) or Seen(one) for one in certifiers}
+        if self._seen:
             self.order = NOTHING if self.order is None else self.order
             self.start()
         elif self.order is not None:
@@ -46,7 +77,7 @@ class Challenges:
 
     def start(self) -> None:
         """Look until it is stopped."""
-        if self._task is None and self._certifiers:
+        if self._task is None and self._seen:
             self._task = asyncio.create_task(self._run(), name="look for answers to authorities")
 
     async def stop(self) -> None:
@@ -55,34 +86,33 @@ class Challenges:
         if task is not None:
             task.cancel()
             await asyncio.wait([task])
+        if self._telling is not None:  # what is on its way has to arrive whole, or nothing after it is understood
+            await asyncio.wait([self._telling], timeout=STOP_SECONDS)
 
     async def _run(self) -> None:
         from pylos.supervisor.acme.answers import LOOK  # noqa: PLC0415 - what it needs takes long to import
 
         while True:
-            try:
-                await self._pass_on(await in_thread(self._look))
-                self._failing = None
-            except PylosError as error:
-                if self._failing != str(error):
-                    self._failing = str(error)
-                    log.error("challenges_failed", f"authorities may get no answers: {error}")
+            # A storage that hangs holds up none but its own answers.
+            await asyncio.wait({one.look() for one in self._seen.values()}, timeout=LOOK / 2)
+            with suppress(PylosError):  # the gateway process has just died: the next one is told before it serves
+                await self._pass_on(self._all())
             await asyncio.sleep(LOOK)
 
     async def _pass_on(self, order: Order) -> None:
         """Tell what is new; it counts as told first, so that a process that begins meanwhile gets it too."""
         if order != self.order:
             before, self.order = self.order, order
+            self._telling = asyncio.ensure_future(self._tell(order))
             try:
-                await self._tell(order)
+                await asyncio.shield(self._telling)
             except BaseException:
                 self.order = before
                 raise
 
-    def _look(self) -> Order:
-        """Read all answers. Blocks; raises StorageError."""
+    def _all(self) -> Order:
+        """Give all answers that are known."""
         found = NOTHING
-        for certifier in self._certifiers:
-            told = certifier.answers().as_json()
-            found = {key: {**found[key], **told[key]} for key in NOTHING}
+        for seen in self._seen.values():
+            found = {key: {**found[key], **seen.order[key]} for key in NOTHING}
         return found

@@ -40,6 +40,8 @@ class Entry:
     """Where its policies in Python are."""
     named: dict[str, Any] = field(default_factory=dict)
     """Where its certificates are read."""
+    material: list[Path] = field(default_factory=list)
+    """The files of that."""
     renews: bool = False
     """Only its certificates are new."""
 
@@ -54,7 +56,7 @@ class Entry:
         """The same as something to put into use."""
         document = self.document
         beside = {"tests": document.pop("test"), "secrets": document.pop("secrets"), "acme": document.pop("acme")}
-        return Checked(document, self.name, **beside, folder=self.folder, named=self.named)
+        return Checked(document, self.name, **beside, folder=self.folder, named=self.named, material=self.material)
 
     def as_json(self, *, in_use: bool) -> dict[str, Any]:
         """Give all but the document as plain values."""
@@ -90,8 +92,8 @@ class History:
     ) -> Entry:
         """Make an entry without a look at what it changes."""
         packed = zlib.compress(json.dumps(checked.document).encode())
-        now, name, folder, named = self._now(), checked.name, checked.folder, checked.named
-        return Entry(number, now, reason, checked.digest, told, restores, name, packed, folder, named)
+        beside = (checked.folder, checked.named, checked.material)
+        return Entry(number, self._now(), reason, checked.digest, told, restores, checked.name, packed, *beside)
 
     def add(self, entry: Entry) -> None:
         """Note what is in use from now on; of renewals one after the other the last one is kept."""

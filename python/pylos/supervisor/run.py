@@ -20,7 +20,7 @@ from pylos.supervisor.apply import Applier
 from pylos.supervisor.aside import in_thread
 from pylos.supervisor.backoff import Backoff
 from pylos.supervisor.certificates import Certificates
-from pylos.supervisor.challenges import Order
+from pylos.supervisor.challenges import NOTHING, Order
 from pylos.supervisor.compare import compare
 from pylos.supervisor.events import (
     Ended,
@@ -283,11 +283,13 @@ class Supervisor(Questions):
                 return
             checked = await self.certificates.filled(checked)
             if self._applier.keeps(checked):
+                await self.certificates.follow(checked)
                 return
             await self._applier.change(checked, self._process)
         except PylosError as error:
             text = f"new certificates cannot be used ({renewed.reason}); those in use stay\n{error}"
             log.error("certificates_refused", text, reason=renewed.reason)
+            self.certificates.try_again(renewed)
             return
         self._write_estate()
         self.history.add(await in_thread(lambda: self.history.renewal(self.number, checked, renewed.reason)))
@@ -468,12 +470,11 @@ class Supervisor(Questions):
     async def _acquaint(self, process: GatewayProcess) -> GatewayProcess:
         """Tell it what it has to know before its first configuration."""
         await process.know(self.ground.keys, self._succession.rendezvous if self._succession else None)
-        if self.certificates.challenges is not None:
-            await process.answer_challenges(self.certificates.challenges)
+        await process.answer_challenges(self.certificates.challenges or NOTHING)
         return process
 
     async def _answer_challenges(self, order: Order) -> None:
-        """Tell the gateway process that serves; the next one is told before its first configuration."""
+        """Tell the gateway process that serves; the next one is told before its first configuration, and once more."""
         if self._process is not None:
             await self._process.answer_challenges(order)
 
@@ -487,6 +488,8 @@ class Supervisor(Questions):
         """Make it the one that serves."""
         self._process = process
         process.ended.add_done_callback(lambda _: self.put(Ended(process)))
+        with suppress(GatewayLostError):  # what became of them while it was made ready, it was not told
+            await process.answer_challenges(self.certificates.challenges or NOTHING)
         self._write_estate()
         async with self._process_changed:
             self._process_changed.notify_all()

@@ -52,6 +52,11 @@ class Checked:
         """The table, `acme`, the tests and where secrets are: all that two configurations are compared by."""
         return {**self.table, "acme": self.acme, "test": self.tests, "secrets": self.secrets}
 
+    @property
+    def sources(self) -> dict[str, Any]:
+        """Where its certificates were read."""
+        return {kind: of for kind, of in self.named.items() if kind != "silence"}
+
     @cached_property
     def digest(self) -> str:
         """Twelve characters that tell documents apart, whatever their text looks like.
@@ -60,8 +65,7 @@ class Checked:
         """
         document, places = self.document, self.secrets
         if self.named:
-            files = {kind: of for kind, of in self.named.items() if kind != "silence"}
-            document = {**without_material(document), "named": files}
+            document = {**without_material(document), "named": self.sources}
             places = [place for place in places if place[0] not in OF_MATERIAL]
         shown = with_stand_ins(document, places, stand_in)
         return hashlib.sha256(json.dumps(shown, sort_keys=True).encode()).hexdigest()[:12]

@@ -19,8 +19,9 @@ from pylos.supervisor import automatic, certificates
 from pylos.supervisor import source as sources
 from pylos.supervisor.acme import Storage
 from pylos.supervisor.acme.records import AnswerRecord, Kind
+from pylos.supervisor.apply import Applier
 from pylos.supervisor.events import Put, Reload, Rollback
-from pylos.supervisor.source import Source, read
+from pylos.supervisor.source import Checked, Source, read
 from pylos.testing import RawClient
 
 Supervised = Any  # of conftest.py
@@ -44,6 +45,11 @@ bind = "127.0.0.1:0"
 [tls.shop]
 acme = "local"
 domains = ["Shop.example.com", "*.shop.example.com"]
+"""
+BESIDE = """\
+[tls.own]
+acme = "local"
+domains = ["own.example.com"]
 """
 ENDING = {"days": 5, "since": 80}
 ELSEWHERE = (
@@ -197,6 +203,98 @@ def test_a_rollback_whose_files_are_gone_has_what_it_had(
 
     tell(file, story)
     assert '"event": "certificates_kept"' in capsys.readouterr().err
+
+
+# -- changes that come at a bad time ----------------------------------------------------------------------------------
+
+
+def test_a_file_that_is_back_as_it_was_is_followed_on(
+    tell: Tell, file: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    async def story(running: Supervised) -> None:
+        (file.parent / "shop.pem").rename(file.parent / "away.pem")
+        await until(lambda: "certificates_refused" in capsys.readouterr().err)
+        before = running.supervisor.checked
+        (file.parent / "away.pem").rename(file.parent / "shop.pem")
+        await until(lambda: running.supervisor.checked is not before)
+        made = renewed(file)
+        await until(lambda: shown(running) == made.chain)
+
+    tell(file, story)
+
+
+def test_those_of_files_are_followed_beside_some_that_come_by_themselves(tell: Tell, file: Path) -> None:
+    write(file, FILES + AUTOMATIC.partition("[tls")[0].partition("[listen")[0] + BESIDE)
+
+    async def story(running: Supervised) -> None:
+        for _ in range(2):
+            await until(lambda: running.supervisor.certificates.status()[0]["state"] == "valid")
+            made = renewed(file)
+            await until(lambda made=made: shown(running) == made.chain)
+
+    tell(file, story)
+    tell(file, story)
+
+
+def test_what_changes_while_something_is_put_into_use_is_not_missed(tell: Tell, file: Path) -> None:
+    """A reload has read the former certificate, and is applied over the one that has come meanwhile."""
+
+    async def story(running: Supervised) -> None:
+        stale = await asyncio.to_thread(read, file)
+        stale = replace(stale, table={**stale.table, "pylos": {**stale.table["pylos"], "drain_ms": 1}})
+        made = renewed(file)
+        await until(lambda: shown(running) == made.chain)
+        await running.taken(lambda outcome: Put("test", stale, None, outcome))
+        await until(lambda: shown(running) == made.chain)
+        assert running.supervisor.checked.table["pylos"]["drain_ms"] == 1
+
+    tell(file, story)
+
+
+def test_what_could_not_be_put_into_use_is_tried_again(
+    tell: Tell, file: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(certificates, "UNUSED_SECONDS", 0.05)
+    real, failures = Applier.change, [2]
+
+    async def change(applier: Applier, checked: Checked, *rest: object) -> None:
+        if applier.generation and failures[0]:
+            failures[0] -= 1
+            raise GatewayError("the gateway process has just died")
+        await real(applier, checked, *rest)
+
+    monkeypatch.setattr(Applier, "change", change)
+
+    async def story(running: Supervised) -> None:
+        made = renewed(file)
+        await until(lambda: shown(running) == made.chain)
+
+    tell(file, story)
+    assert capsys.readouterr().err.count('"event": "certificates_refused"') == 2
+
+
+def test_after_a_rollback_whose_files_are_gone_they_are_waited_for(tell: Tell, file: Path) -> None:
+    async def story(running: Supervised) -> None:
+        write(file, '[listen.http]\nbind = "127.0.0.1:0"\n')
+        await until(lambda: not routes(running))
+        (file.parent / "shop.pem").unlink()
+        await running.taken(rollback())
+        made = renewed(file)
+        await until(lambda: shown(running) == made.chain)
+
+    tell(file, story)
+
+
+def test_another_file_with_the_same_certificate_is_another_configuration(tell: Tell, file: Path) -> None:
+    async def story(running: Supervised) -> None:
+        before = running.supervisor.checked.digest
+        (file.parent / "copy.pem").write_bytes((file.parent / "shop.pem").read_bytes())
+        write(file, FILES.replace("shop.pem", "copy.pem"))
+        taken = await running.taken(reload())
+        assert taken.number == 2
+        assert running.supervisor.history.in_use.digest == running.supervisor.checked.digest != before
+
+    tell(file, story)
 
 
 def test_certificates_that_only_a_put_document_names_are_renewed(tell: Tell, file: Path) -> None:

@@ -90,7 +90,7 @@ class _Ready(JSONDeSerializable):
 
 
 class Client:
-    """An account at an authority. Made by `open`; for one task at a time."""
+    """An account at an authority. Made by `open`."""
 
     def __init__(self, authority: Authority, url: str, storage: Storage, threads: Threads, sleep: Sleep) -> None:
         self.authority = authority
@@ -100,6 +100,8 @@ class Client:
         self._threads = threads
         self._sleep = sleep
         self._network: Network
+        self._turn = asyncio.Lock()
+        """The line is for one at a time: its nonces, and what it knows of the last answer."""
         self._directory: DirectoryBody
 
     @classmethod
@@ -321,12 +323,13 @@ class Client:
     async def _call(
         self, what: str, name: str | None, function: Callable[..., Response], *args: object, **kw: object
     ) -> Response:
-        try:
-            return await self._threads.run(function, *args, **kw)
-        except library.ConflictError as error:
-            raise _ConflictError(Fault(f"has another {what} already", self.url, name)) from error
-        except Exception as error:
-            raise line.explained(error, self._network, self.url, what, name) from error
+        async with self._turn:
+            try:
+                return await self._threads.run(function, *args, **kw)
+            except library.ConflictError as error:
+                raise _ConflictError(Fault(f"has another {what} already", self.url, name)) from error
+            except Exception as error:
+                raise line.explained(error, self._network, self.url, what, name) from error
 
     def _read(self, kind: type[line.T], response: Response, what: str, name: str | None) -> line.T:
         try:

@@ -239,7 +239,8 @@ class Keeper:
     @property
     def _situation(self) -> Situation:
         delays = self._means.pace.backoff
-        return Situation(self.wanted, self.current, self.state, self._own, self._forgives, delays)
+        own = plan.own_believed(self._own, self._means.now(), delays)
+        return Situation(self.wanted, self.current, self.state, own, self._forgives, delays)
 
     @property
     def _hurry(self) -> bool:
@@ -415,7 +416,8 @@ class Keeper:
 
     def _tell_failure(self, now: float, first: float, following: float) -> None:
         name, error = self.wanted.name, self.state.error
-        if schedule.is_loud(now, first):
+        has_expired = self.current is not None and self.current.ends <= now
+        if schedule.is_loud(now, first) or has_expired:
             text = f"certificate {name}: {error}\n      = tried again in {following - now:.0f} s"
             self._means.teller.error("certificate_failed", text, certificate=name, next_try=following)
         elif not self._quiet_told:

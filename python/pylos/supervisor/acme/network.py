@@ -94,6 +94,13 @@ class _Adapter(HTTPAdapter):
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401, as the library has it
         super().init_poolmanager(*args, **kwargs, ssl_context=self._context)
 
+    def proxy_manager_for(self, proxy: Any, **kwargs: Any) -> Any:  # noqa: ANN401, as above
+        return super().proxy_manager_for(proxy, **kwargs, ssl_context=self._context)
+
+    def cert_verify(self, conn: Any, *_: Any) -> None:  # noqa: ANN401, as above
+        """Leave it at the context: the library would add a list of authorities of its own to it."""
+        conn.cert_reqs, conn.ca_certs, conn.ca_cert_dir = "CERT_REQUIRED", None, None
+
 
 def _context(ca: Path | None) -> ssl.SSLContext:
     """Trust what the system trusts, and one file more."""

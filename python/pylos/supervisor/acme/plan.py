@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from pylos.supervisor.acme import schedule
 from pylos.supervisor.acme.certificate import Certificate
@@ -114,6 +114,11 @@ def about(wanted: Wanted) -> str:
     directories = tuple(authority.directory for authority in wanted.authorities)
     what = repr((wanted.domains, directories, wanted.challenges, wanted.key_type))
     return hashlib.sha256(what.encode()).hexdigest()[:16]
+
+
+def own_believed(own: Own, now: float, delays: RetryDelays) -> Own:
+    """Give what has failed here without a next try that no clock which is right can have said."""
+    return replace(own, next_try=credible(now, own.next_try, max(delays.longest, schedule.HOUR)))
 
 
 def believed(state: StateRecord, now: float, delays: RetryDelays) -> StateRecord:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import time
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 from keeping import FIRST, LOCAL, PACE, SECOND, SHOP, Authorities, Running, refusing, running
 
+from pylos.config.x509 import key_text
 from pylos.supervisor.acme import (
     Authority,
     AuthorityError,
@@ -22,8 +24,10 @@ from pylos.supervisor.acme import (
     selfsigned,
 )
 from pylos.supervisor.acme.errors import ChallengeError, Fault, Problem
+from pylos.supervisor.acme.keys import new_key
 from pylos.supervisor.acme.plan import about
 from pylos.supervisor.acme.records import StateRecord
+from pylos.supervisor.acme.selfsigned import signed_by_itself
 
 
 def test_the_first_that_gives_is_asked(tmp_path: Path, authorities: Authorities):
@@ -188,6 +192,13 @@ def test_what_was_put_right_is_tried_at_once(tmp_path: Path, authorities: Author
     assert authorities.asked == ["first"] * 2
 
 
+def lasting(now: float, days: float) -> Certificate:
+    """Make one that begins now and is valid for so long."""
+    key = new_key("ecdsa")
+    chain = signed_by_itself(key, SHOP.domains, now=now, life=timedelta(days=days))
+    return Certificate.read("shop", chain, key_text(key), FIRST.directory)
+
+
 def test_after_thirty_days_it_is_tried_in_silence(tmp_path: Path, authorities: Authorities):
     authorities.does = refusing()
     now = [1.8e9]
@@ -203,7 +214,7 @@ def test_after_thirty_days_it_is_tried_in_silence(tmp_path: Path, authorities: A
             now[0] += 86400
             await one.until(lambda: len(authorities.asked) > asked + 3)
             assert {event for event, _ in one.lines.told[told:]} <= {"certificate_authority"}
-            authorities.does = lambda _: None
+            authorities.does = lambda _: lasting(now[0], days=40)
             now[0] += 86400
             await one.until(lambda: one.new)
             authorities.does = refusing()
@@ -211,6 +222,23 @@ def test_after_thirty_days_it_is_tried_in_silence(tmp_path: Path, authorities: A
             await one.until(lambda: one.lines.events().count("certificate_failed") >= 2)
             now[0] += 31 * 86400
             await one.until(lambda: one.lines.events().count("certificate_given_up") == 2)
+            told = one.lines.events().count("certificate_failed")
+            now[0] = one.new[0].ends  # now it matters, to all who come
+            await one.until(lambda: one.lines.events().count("certificate_failed") > told)
+
+    asyncio.run(story())
+
+
+def test_a_clock_that_ran_ahead_is_not_waited_for(tmp_path: Path, authorities: Authorities):
+    authorities.does = refusing()
+    now = [1.8e9 + 365 * 86400]
+
+    async def story() -> None:
+        async with running(tmp_path, SHOP, now=lambda: now[0]) as one:
+            await one.until(lambda: one.certifier.status()[0].error)
+            authorities.does = lambda _: None
+            now[0] = 1.8e9
+            await one.until(lambda: one.new)
 
     asyncio.run(story())
 
