@@ -200,8 +200,10 @@ class Acme(Table):
     """
 
     fallback: list[str] = Field(default_factory=list)
-    """Further `[acme.NAME]` that are asked in turn when this one fails: who they are and who we are there counts,
-    everything else is as it is said here.
+    """Further `[acme.NAME]` that are asked in turn when this one fails.
+
+    Of theirs `directory`, `email`, `eab`, `ca`, `profile`, `preferred_chain` and `staging` count; `challenges`, `dns`,
+    `key_type` and `storage` are those here.
 
     Default: none. Example: `fallback = ["zerossl"]`.
     """

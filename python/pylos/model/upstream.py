@@ -206,7 +206,8 @@ class Upstream(Table):
     """
 
     tls: UpstreamTls | None = None
-    """By which rules targets with `https://` are spoken to. Their certificates are verified in any case.
+    """By which rules targets with `https://` are spoken to. Their certificates are verified, unless
+    `insecure_skip_verify` says otherwise.
 
     Default: absent, what each key of it has. Example: `tls = { ca = "internal-ca.pem" }`.
     """

@@ -20,7 +20,7 @@ REFUSAL = re.compile(r'Refusal::(?:(malformed)\(|(?:client|upstream|gateway)\(\s
 DENIED = re.compile(r'Denied \{ status: (\d{3}), reason: "([a-z0-9_]+)" \}')
 PANICKED = re.compile(r"HTTP/1\.1 (\d{3}) [^\"]*?pylos-reason: ([a-z0-9_]+)")
 RUST_EVENT = re.compile(r'events::(?:info|warn|error)\(\s*(?:if \w+ \{ )?"([a-z_]+)"(?: \} else \{ "([a-z_]+)")?')
-PYTHON_EVENT = re.compile(r'(?:log|teller)\.(?:info|warning|error)\(\s*"([a-z_]+)"')
+PYTHON_EVENT = re.compile(r'(?:(?:log|teller)\.(?:info|warning|error)|\b_?tell)\(\s*"([a-z_]+)"')
 
 
 def source(path: Path) -> str:
