@@ -23,9 +23,8 @@ def serve() -> Iterator[Serve]:
 
 
 @pytest.fixture
-def file(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The file of a gateway that says hello; its runtime directory is the test's own."""
-    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path_factory.mktemp("run")))
+def file(tmp_path: Path) -> Path:
+    """The file of a gateway that says hello."""
     path = tmp_path / "pylos.toml"
     path.write_text(hello())
     return path

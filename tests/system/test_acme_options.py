@@ -29,12 +29,6 @@ PAUSE = 0.01
 WILDCARD = '["*.shop.test"]'
 
 
-@pytest.fixture(autouse=True)
-def runtime(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Commands find the gateway of this test alone."""
-    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
-
-
 @pytest.fixture
 def ground(tmp_path: Path, serve: Serve) -> Iterator[Grounds]:
     with grounds(tmp_path, serve) as make:

@@ -30,12 +30,6 @@ domains = ["shop.test", "*.shop.test"]
 """ + SITE.replace("{", "{{").replace("}", "}}")
 
 
-@pytest.fixture(autouse=True)
-def runtime(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Commands find the gateway of this test alone."""
-    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
-
-
 # -- of this machine --------------------------------------------------------------------------------------------------
 
 

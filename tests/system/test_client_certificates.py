@@ -246,10 +246,7 @@ def test_of_a_whole_chain_each_one_has_a_list(start: Start, tmp_path: Path, root
     assert counted(running, "revoked") == 1
 
 
-def test_a_list_that_is_out_of_date_keeps_all_out_and_says_so(
-    serve: Serve, tmp_path: Path, root: Issued, site: Issued, monkeypatch: pytest.MonkeyPatch
-):
-    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
+def test_a_list_that_is_out_of_date_keeps_all_out_and_says_so(serve: Serve, tmp_path: Path, root: Issued, site: Issued):
     issue(NAME, issuer=site).save(tmp_path, "partners")
     (tmp_path / "ca.pem").write_text(root.pem)
     (tmp_path / "old.crl").write_text(revocations(root, days=-1))

@@ -6,18 +6,10 @@ import os
 import signal
 import socket
 import threading
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from system.serving import Serve, configuration, servings
-
-
-@pytest.fixture
-def serve(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Iterator[Serve]:
-    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path_factory.mktemp("run")))
-    with servings() as start:
-        yield start
+from system.serving import Serve, configuration
 
 
 @pytest.fixture

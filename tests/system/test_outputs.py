@@ -114,9 +114,8 @@ def served(file: Path, stderr: int) -> Iterator[tuple[subprocess.Popen[bytes], d
             process.kill()
 
 
-def test_events_on_a_full_pipe(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tmp_path_factory):
+def test_events_on_a_full_pipe(tmp_path: Path):
     """Both processes have much to tell that nobody reads."""
-    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path_factory.mktemp("run")))
     file = tmp_path / "pylos.toml"
     with ScriptedUpstream() as app, full_pipe() as (read, write):
         down = '[upstream.down]\ntargets = ["http://127.0.0.1:1"]\nhealth = { path = "/", every = "10ms", fall = 1 }\n'

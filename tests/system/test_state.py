@@ -15,9 +15,8 @@ from system.serving import Serve, configuration
 
 
 @pytest.fixture
-def state(state_directory: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
+def state(state_directory: Path) -> Path:
     """The state directory of gateways whose file names none; it is not there yet."""
-    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path_factory.mktemp("run")))
     return state_directory
 
 

@@ -192,8 +192,7 @@ class Watched:
 
 
 @pytest.fixture
-def watched(serve: Serve, document: Path, root: Issued, monkeypatch: pytest.MonkeyPatch) -> Watched:
-    monkeypatch.setenv("XDG_RUNTIME_DIR", str(document.parent))
+def watched(serve: Serve, document: Path, root: Issued) -> Watched:
     return Watched(serve(document), document.parent, root)
 
 
@@ -244,11 +243,8 @@ def test_a_file_that_only_a_refused_document_names_is_watched_too(watched: Watch
     watched.takes(by="reloaded")
 
 
-def test_links_are_turned_as_kubernetes_does(
-    serve: Serve, tmp_path: Path, root: Issued, monkeypatch: pytest.MonkeyPatch
-):
+def test_links_are_turned_as_kubernetes_does(serve: Serve, tmp_path: Path, root: Issued):
     """File -> ..data/file, ..data -> the folder of one version, which is turned twice."""
-    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
     mounted = tmp_path / "mounted"
     mounted.mkdir()
     first = issue(NAME, issuer=root)
@@ -276,8 +272,7 @@ def version(mounted: Path, name: str, issued: Issued) -> None:
 # -- what is told -----------------------------------------------------------------------------------------------------
 
 
-def test_no_command_shows_a_key(serve: Serve, document: Path, root: Issued, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setenv("XDG_RUNTIME_DIR", str(document.parent))
+def test_no_command_shows_a_key(serve: Serve, document: Path, root: Issued):
     served, folder = serve(document), document.parent
     secret = "".join((folder / "shop.key").read_text().splitlines()[1:-1])
     renewed = issue(NAME, issuer=root)

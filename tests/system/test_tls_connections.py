@@ -113,10 +113,7 @@ def test_sessions_are_resumed_where_there_are_tickets(
     assert (first.reused, second.reused) == (False, tickets)
 
 
-def test_the_process_after_an_upgrade_takes_tickets_of_the_one_before(
-    serve: Serve, tmp_path: Path, root: Issued, monkeypatch: pytest.MonkeyPatch
-):
-    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
+def test_the_process_after_an_upgrade_takes_tickets_of_the_one_before(serve: Serve, tmp_path: Path, root: Issued):
     issue(NAME, issuer=root).save(tmp_path, "shop")
     file = tmp_path / "gateway.toml"
     file.write_text((DOCUMENT % "").replace("access_log = false", f'access_log = false\nstate = "{tmp_path}/state"'))

@@ -29,11 +29,6 @@ to = "web"
 """
 
 
-@pytest.fixture(autouse=True)
-def runtime(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
-
-
 Web = Callable[[ssl.SSLContext], EchoUpstream]
 
 

@@ -19,6 +19,7 @@ from certificates import issue
 from system.serving import Serve, Serving, configuration
 
 import pylos
+from pylos.supervisor.runtime import ALONE
 
 USER = "nobody"
 HERE = Path(pylos.__file__).parents[1]
@@ -45,6 +46,7 @@ def folder(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     made = Path(tempfile.mkdtemp(prefix="pylos-user-", dir="/tmp"))
     made.chmod(0o755)
     (made / "run").mkdir()
+    monkeypatch.delenv(ALONE)  # that one is root's
     monkeypatch.setenv("XDG_RUNTIME_DIR", str(made / "run"))
     monkeypatch.setenv("STATE_DIRECTORY", str(made / "state"))
     monkeypatch.setenv("PYTHONPATH", f"{HERE}:{PACKAGES}")

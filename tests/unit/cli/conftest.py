@@ -28,9 +28,3 @@ def file(tmp_path: Path) -> Callable[[str | bytes], str]:
         return "pylos.toml"
 
     return write
-
-
-@pytest.fixture(autouse=True)
-def runtime(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A runtime directory of the test's own: no command finds a gateway of anybody else."""
-    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path_factory.mktemp("run")))

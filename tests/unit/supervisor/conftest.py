@@ -18,14 +18,6 @@ from pylos.testing import RawClient
 FAKE_GATEWAY = Path(__file__).parent / "fake_gateway.py"
 
 
-@pytest.fixture(autouse=True)
-def runtime_folder(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Control sockets of a test's own."""
-    folder = tmp_path_factory.mktemp("run")
-    monkeypatch.setenv("XDG_RUNTIME_DIR", str(folder))
-    return folder
-
-
 @pytest.fixture
 def table() -> Callable[..., Checked]:
     """Make as much of a table as supervisor and fake gateway look at."""

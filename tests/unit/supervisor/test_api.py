@@ -13,7 +13,7 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from pylos.model.secret import SHOWN
-from pylos.supervisor import control, runtime
+from pylos.supervisor import control
 from pylos.supervisor.answers import Answers
 from pylos.supervisor.api import http1
 from pylos.supervisor.api.message import MOST_BODY, Request
@@ -61,11 +61,8 @@ Asking = Callable[[Source, Story], None]
 
 
 @pytest.fixture
-def serve(tell: Tell, runtime_folder: Path, monkeypatch: pytest.MonkeyPatch) -> Asking:
+def serve(tell: Tell) -> Asking:
     """Run a story with a supervisor that has a control socket."""
-    folder = runtime_folder / "pylos"
-    monkeypatch.setattr(runtime, "folders", lambda: iter([folder]))
-    monkeypatch.setattr(control, "folders", lambda: iter([folder]))
 
     def run(source: Source, story: Story) -> None:
         async def whole(running: Supervised) -> None:

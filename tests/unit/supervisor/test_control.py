@@ -27,8 +27,7 @@ Table = Callable[..., Checked]
 def folder(runtime_folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The only folder there is."""
     folder = runtime_folder / "pylos"
-    monkeypatch.setattr(runtime, "folders", lambda: iter([folder]))
-    monkeypatch.setattr(control, "folders", lambda: iter([folder]))
+    monkeypatch.setenv(runtime.ALONE, str(folder))
     return folder
 
 
@@ -111,7 +110,9 @@ def test_names_that_could_have_been_meant() -> None:
 
 
 def test_the_folders(runtime_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.undo()
+    monkeypatch.setenv("PYLOS_RUNTIME_DIR", "/alone")
+    assert list(runtime.folders()) == [Path("/alone")]
+    monkeypatch.delenv("PYLOS_RUNTIME_DIR")
     monkeypatch.setenv("XDG_RUNTIME_DIR", str(runtime_folder))
     monkeypatch.setattr(os, "geteuid", lambda: 0)
     assert list(runtime.folders())[:2] == [runtime_folder / "pylos", Path("/run/pylos")]
