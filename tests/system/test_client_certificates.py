@@ -322,6 +322,53 @@ def test_an_open_connection_is_looked_up_again_after_a_reload(start: Start, tmp_
     assert [(one.status, one.header("pylos-reason")) for one in answers] == [(200, None), (421, "misdirected")]
 
 
+def test_one_who_is_revoked_reaches_no_admin_page_and_no_unnamed_host(
+    gateway: GatewayFactory, tmp_path: Path, root: Issued, site: Issued
+):
+    """An open connection is looked up again whatever it asks for."""
+    good, bad = partner(root, "good"), partner(root, "bad")
+    issue(NAME, issuer=site).save(tmp_path, "partners")
+    (tmp_path / "ca.pem").write_text(root.pem)
+    (tmp_path / "root.crl").write_text(revocations(root))
+    file = tmp_path / "gateway.toml"
+    lines = 'tls = "partners"\nsni = "strict"\n'
+    text = (DOCUMENT % (', crl = "root.crl"', HELLO)).replace('tls = "partners"\n', lines)
+    file.write_text(text.replace('serve = ["metrics"]', f'serve = ["metrics"]\n{lines}'))
+    running = gateway(file)
+    with ExitStack() as open_ones:
+        contexts = [shown_by(one, tmp_path, site) for one in (good, bad)]
+        clients = [
+            open_ones.enter_context(RawClient(running.address(listener), tls=one, server_name=NAME))
+            for listener in ("https", "ops")
+            for one in contexts
+        ]
+        asked = [("/", "x.invalid")] * 2 + [("/metrics", NAME)] * 2
+        pairs = list(zip(clients, asked, strict=True))
+        assert [one.request("GET", path, host=host).status for one, (path, host) in pairs] == [200] * 4
+        (tmp_path / "root.crl").write_text(revocations(root, bad))
+        running.reload()
+
+        assert [one.request("GET", path, host=host).status for one, (path, host) in pairs] == [200, 421] * 2
+
+
+def test_targets_are_told_or_not_as_the_configuration_of_now_says(
+    start: Start, tmp_path: Path, root: Issued, site: Issued
+):
+    ours = partner(root)
+    file = tmp_path / "gateway.toml"
+    with EchoUpstream() as web:
+        more = '[upstream.web]\ntargets = ["10.0.0.1:80"]\n'
+        running = start("", 'to = "web"', more, upstreams={"web": web})
+        with RawClient(running.address("https"), tls=shown_by(ours, tmp_path, site), server_name=NAME) as client:
+            told = [list(told_to(client.request("GET", "/", host=NAME)))]
+            for forward in (", forward = true", ""):
+                file.write_text(DOCUMENT % (forward, 'to = "web"') + more)
+                running.reload()
+                told.append(list(told_to(client.request("GET", "/", host=NAME))))
+
+    assert told == [[], ["client-cert"], []]
+
+
 # -- which name -------------------------------------------------------------------------------------------------------
 
 TWO = """[pylos]

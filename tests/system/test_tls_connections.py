@@ -202,6 +202,49 @@ def test_everything_is_sent_on_to_https(gateway: GatewayFactory, tmp_path: Path,
         assert web.requests == []
 
 
+def hello_with(more: bytes) -> bytes:
+    """Give a client's first message, with something behind it in the same record."""
+    incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+    context = ssl.create_default_context()
+    with pytest.raises(ssl.SSLWantReadError):
+        context.wrap_bio(incoming, outgoing, server_hostname=NAME).do_handshake()
+    record = outgoing.read()
+    content = record[5:] + more
+    return record[:3] + len(content).to_bytes(2) + content
+
+
+@pytest.mark.parametrize("more", [b"\0", b"\x14\0\0\0", b"\x14\0\0\x20" + bytes(9), b"\x14\0\0\0" * 300])
+def test_what_follows_a_hello_in_its_record_is_refused_in_order(
+    gateway: GatewayFactory, tmp_path: Path, root: Issued, more: bytes
+):
+    """With the alert that belongs to it, counted, and without a defect."""
+    running = started(gateway, tmp_path, root, '[listen.ops]\nbind = "127.0.0.1:0"\nserve = ["metrics"]\n')
+    with raw(running) as sock:
+        sock.sendall(hello_with(more))
+        alert = sock.recv(100)
+        assert sock.recv(100) == b""
+    with RawClient(running.address("ops")) as client:
+        page = client.get("/metrics").body.decode()
+
+    assert (alert[0], alert[5]) == (21, 2)
+    assert 'pylos_tls_handshakes_total{listener="https",result="malformed",version=""} 1\n' in page
+    with spoken(running, root):
+        pass
+
+
+def test_who_answers_is_said_by_the_configuration_of_then(gateway: GatewayFactory, tmp_path: Path, root: Issued):
+    """A client connects, says nothing while the configuration changes, and says then whom it wants."""
+    running = started(gateway, tmp_path, root)
+    issue("api.example.com", issuer=root).save(tmp_path, "api")
+    file = tmp_path / "gateway.toml"
+    with raw(running) as sock:
+        text = file.read_text().replace('tls = "shop"', 'tls = ["api", "shop"]\nsni = "api"')
+        file.write_text(text + '[tls.api]\ncert = "api.pem"\nkey = "api.key"\n')
+        running.reload()
+        with trusting(root).wrap_socket(sock, server_hostname=NAME) as secure:
+            assert secure.getpeercert()
+
+
 def test_metrics_tell_versions_and_the_end_of_certificates(gateway: GatewayFactory, tmp_path: Path, root: Issued):
     running = started(gateway, tmp_path, root, '[listen.ops]\nbind = "127.0.0.1:0"\nserve = ["metrics"]\n')
     for version in (ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3, ssl.TLSVersion.TLSv1_3):

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import socket
 import ssl
+import threading
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -112,6 +114,46 @@ def test_a_session_is_resumed(gateway: GatewayFactory, client: ClientFactory, ro
         assert [ours.get().status for _ in range(3)] == [200] * 3
 
     assert resumed == [False, True, True]
+
+
+@contextmanager
+def patient_server(context: ssl.SSLContext) -> Iterator[int]:
+    """Leave connections open whose handshake has failed, so that what was said about that arrives. Gives the port."""
+
+    def serve() -> None:
+        with ExitStack() as kept:
+            while True:
+                try:
+                    sock = kept.enter_context(listener.accept()[0])
+                except OSError:  # it is over
+                    return
+                sock.settimeout(5)
+                secure = context.wrap_socket(sock, server_side=True, do_handshake_on_connect=False)
+                kept.enter_context(secure)
+                with suppress(OSError):
+                    secure.do_handshake()
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = threading.Thread(target=serve)
+        thread.start()
+        try:
+            yield listener.getsockname()[1]
+        finally:
+            listener.shutdown(socket.SHUT_RDWR)
+            thread.join()
+
+
+def test_a_target_that_wants_a_certificate_is_heard(gateway: GatewayFactory, root: Issued, tmp_path: Path):
+    """In TLS 1.3 it says so when all is agreed on, and the request under way."""
+    log = tmp_path / "access.log"
+    with patient_server(showing(issue(NAME, issuer=root), tmp_path, root)) as port:
+        file = tmp_path / "gateway.toml"
+        line = f"tls = {{ {believed(tmp_path, root)} }}\n"
+        file.write_text(f'{FRONT}[upstream.web]\ntargets = ["https://127.0.0.1:{port}"]\n{line}')
+        with RawClient(gateway(logged(file, log)).address()) as client:
+            answer = client.get("/")
+
+    assert (answer.status, answer.header("pylos-reason")) == (502, "upstream_tls_failed")
 
 
 def test_the_gateway_shows_a_certificate(

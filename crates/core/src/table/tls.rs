@@ -60,6 +60,14 @@ pub struct ListenTls {
     pub default: Option<TlsId>,
 }
 
+impl ListenTls {
+    /// Who answers for a host, in lower case; `None`: nobody does.
+    pub fn of_host(&self, host: &[u8]) -> Option<TlsId> {
+        let named = std::str::from_utf8(host).ok().and_then(|host| self.names.find(host));
+        named.or(self.default.as_ref()).copied()
+    }
+}
+
 /// Text that nothing prints.
 #[derive(PartialEq, Eq)]
 pub struct Hidden(Box<str>);

@@ -165,8 +165,11 @@ async fn read_head(x: &mut Exchange<'_>) -> Result<Arrived, Refusal> {
             // From the first byte on, whatever trickles in: the whole head has its time.
             x.client.timer.set(Slot::Client, deadline);
         } else if x.client.stream.is_within_record() {
-            let now = x.worker.clock.us() / 1000;
-            let until = *first_record.get_or_insert(now + listener.timeouts.header);
+            let now = x.worker.clock.us();
+            let until = *first_record.get_or_insert_with(|| {
+                x.record.started_us = now;
+                now / 1000 + listener.timeouts.header
+            });
             x.client.timer.set(Slot::Client, until);
         }
         match read_more(x, listener, limits.total).await? {

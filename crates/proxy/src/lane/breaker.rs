@@ -5,8 +5,10 @@ use std::cell::Cell;
 
 /// So many failures in a row.
 const MOST: u32 = 5;
-/// So long it is left alone, ms; then one request finds out whether it is well again.
+/// So long it is left alone at first, ms; then one request finds out whether it is well again.
 const REST_MS: u64 = 1000;
+/// So often that time doubles: to try one that never answers costs a lane each time.
+const DOUBLINGS: u32 = 5;
 
 /// Of one policy in one worker.
 #[derive(Debug, Default)]
@@ -58,7 +60,7 @@ impl Breaker {
         if failures < MOST {
             return false;
         }
-        self.until_ms.set(now_ms + REST_MS);
+        self.until_ms.set(now_ms + (REST_MS << (failures - MOST).min(DOUBLINGS)));
         failures == MOST
     }
 }
@@ -88,6 +90,22 @@ mod tests {
         assert!(breaker.admits(10 + REST_MS + 1).is_none());
         breaker.succeeded();
         assert!(breaker.admits(10 + REST_MS + 1).is_some());
+    }
+
+    #[test]
+    fn it_rests_longer_and_longer_until_it_is_well() {
+        let breaker = given_up();
+        let mut now = 10 + REST_MS;
+        for seconds in [2, 4, 8, 16, 32, 32] {
+            assert!(breaker.admits(now).is_some());
+            assert!(!breaker.failed(now));
+            assert!(breaker.admits(now + seconds * 1000 - 1).is_none());
+            now += seconds * 1000;
+        }
+        breaker.succeeded();
+        (1..MOST).for_each(|_| assert!(!breaker.failed(now)));
+        assert!(breaker.failed(now));
+        assert!(breaker.admits(now + REST_MS).is_some(), "and begins anew");
     }
 
     #[test]

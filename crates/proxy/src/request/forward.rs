@@ -50,6 +50,7 @@ async fn attempts(
     let mut tried = Tried::default();
     loop {
         tried.attempts += 1;
+        x.record.why = None;
         set_deadline(x, route);
         let now = x.worker.clock.ms();
         let Some(target) = state.pick(now, &tried.failed) else {
@@ -76,10 +77,10 @@ async fn attempts(
             let _active = Active::new(cells);
             exchange(x, loan, route, upstream, held).await
         };
-        match outcome {
+        match &outcome {
             Outcome::NoAnswer(none) => {
                 cells.failures.add(1);
-                if may_retry(x, state, &tried, reused, &none) {
+                if may_retry(x, state, &tried, reused, none) {
                     if !reused {
                         tried.failed.push(target);
                     }
@@ -88,7 +89,6 @@ async fn attempts(
                     x.scratch.answer.reset();
                     continue;
                 }
-                return refuse::refuse(x, &no_answer(&none.failure)).await;
             }
             outcome => {
                 let upstreams_fault = |ended: &str| ended.starts_with("upstream");
@@ -96,9 +96,9 @@ async fn attempts(
                     cells.failures.add(1);
                 }
                 cells.requests.count(x.record.status);
-                return ended(x, outcome).await;
             }
         }
+        return ended(x, outcome).await;
     }
 }
 

@@ -44,6 +44,12 @@ impl<'r> Inquiry<'r> {
         self.table.effective(self.listener, route)
     }
 
+    /// Whether targets are told the client's certificate.
+    pub(crate) fn forwards_certificates(&self) -> bool {
+        let Some(agreed) = self.agreed else { return false };
+        agreed.forwards(self.listener().tls.as_ref().and_then(|tls| tls.of_host(self.request.host())))
+    }
+
     /// Decides which of these policies act on the request as it is now, from a place of the list on: what was decided
     /// of those before it stays. Costs nothing where all always do.
     pub(crate) fn decide_acting(&mut self, route: Option<RouteId>, from: usize) {

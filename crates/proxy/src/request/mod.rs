@@ -214,6 +214,10 @@ fn refused((stage, refusal): Refused) -> Step {
 fn decided(q: &mut Inquiry<'_>) -> Result<Step, Refused> {
     identify::identify(q);
     at(Stage::Guard, guard::guard(q.request))?;
+    if let Err(refusal) = route::believed(q) {
+        // Filters and limits of the listener see it, too.
+        return at(Stage::Admit, admit::unrouted(q)).and(Err((Stage::Route, refusal)));
+    }
     if let Serve::Admin { .. } = q.listener().serve {
         return at(Stage::Admit, admit::unrouted(q)).map(|()| Step::Decided(Plan::Admin));
     }

@@ -93,6 +93,7 @@ pub(crate) fn rewrite(
 
 /// The client's own fields, as they came. Gives the known names that policies set.
 fn fields(q: &mut Inquiry<'_>, effective: &Effective) -> NameSet {
+    let forwards = q.forwards_certificates();
     let (request, out) = (&mut *q.request, &mut *q.out);
     let mut set = if effective.edits_fields {
         let edits = headers::edits(q.table, effective, &request.acting, Direction::Request);
@@ -104,7 +105,7 @@ fn fields(q: &mut Inquiry<'_>, effective: &Effective) -> NameSet {
         Some(client) if client.peer_trusted => TRUSTED,
         _ => NameSet::default(),
     };
-    if q.agreed.is_some_and(|agreed| agreed.forwards()) {
+    if forwards {
         passed = passed.without(CERTIFICATES);
     }
     let block = request.block.bytes();
@@ -155,6 +156,7 @@ pub(crate) fn set_target_host(x: &mut Exchange<'_>, authority: &str) {
 
 /// What the gateway says about the client and itself.
 fn ours(q: &mut Inquiry<'_>, set: NameSet) {
+    let forwards = !set.has(Known::ClientCert) && q.forwards_certificates();
     let (request, out) = (&*q.request, &mut *q.out);
     let block = request.block.bytes();
     let client = request.client.as_ref();
@@ -183,9 +185,8 @@ fn ours(q: &mut Inquiry<'_>, set: NameSet) {
     if !set.has(Known::XRequestId) {
         line(out, b"x-request-id", &request.id);
     }
-    let shown = q.agreed.filter(|_| !set.has(Known::ClientCert)).and_then(|agreed| agreed.shown());
-    if let Some(field) = shown.as_ref().and_then(|shown| shown.field.as_deref()) {
-        line(out, b"client-cert", field);
+    if let Some(shown) = q.agreed.filter(|_| forwards).and_then(|agreed| agreed.shown()) {
+        line(out, b"client-cert", &shown.field);
     }
     if !set.has(Known::Via) {
         out.extend_from_slice(b"via: ");

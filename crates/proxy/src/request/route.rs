@@ -13,12 +13,11 @@ pub(crate) fn route(q: &mut Inquiry<'_>) -> Result<RouteId, Refused> {
             Err(Refusal::malformed("bad_host", "There is no Host field."))
         }
         Some(port) => Err(by_https(q, port)),
-        None => find(q),
+        None => find(q).and_then(|id| directed(q).map(|()| id)),
     };
     match found {
         Ok(id) => {
             q.record.route = Some(id);
-            directed(q)?;
             Ok(id)
         }
         Err(refusal) => {
@@ -31,18 +30,24 @@ pub(crate) fn route(q: &mut Inquiry<'_>) -> Result<RouteId, Refused> {
 
 /// A connection by which other things were asked of the client than the host of the request asks for is the wrong one:
 /// the client can make another (RFC 9110, 15.5.20).
-fn directed(q: &Inquiry<'_>) -> Result<(), Refused> {
+fn directed(q: &Inquiry<'_>) -> Result<(), Refusal> {
     let (Some(agreed), Some(tls)) = (q.agreed, &q.listener().tls) else { return Ok(()) };
-    if !tls.by_host {
-        return Ok(());
-    }
-    let host = std::str::from_utf8(q.request.host()).ok().and_then(|host| tls.names.find(host));
-    if host.or(tls.default.as_ref()).is_some_and(|host| !agreed.fits(*host)) {
+    if tls.by_host && tls.of_host(q.request.host()).is_some_and(|host| !agreed.fits(host)) {
         let detail =
             "This host asks clients for other certificates than this connection has: make a new one for it.";
-        return Err((Stage::Route, Refusal::client(421, "misdirected", detail).closing()));
+        return Err(Refusal::client(421, "misdirected", detail).closing());
     }
     Ok(())
+}
+
+/// A connection stays open when the configuration changes, and the client may be believed no longer: whatever it asks
+/// for, and whichever host.
+pub(crate) fn believed(q: &Inquiry<'_>) -> Result<(), Refusal> {
+    if q.agreed.is_none_or(|agreed| agreed.holds()) {
+        return Ok(());
+    }
+    let detail = "What clients have to show has changed since this connection was made: make a new one.";
+    Err(Refusal::client(421, "misdirected", detail).closing())
 }
 
 /// Applications read some paths in another way: with `%2F` as a slash, or without `;a=b`. Where that would lead to

@@ -81,6 +81,11 @@ impl Configs {
     pub(crate) fn rules(&self, id: TlsId) -> &Arc<Rules> {
         &self.listeners[id.index()].1
     }
+
+    /// Those of this name, if they are still there.
+    pub(super) fn named(&self, name: &str) -> Option<&Arc<Rules>> {
+        self.listeners.iter().map(|(_, rules)| rules).find(|rules| rules.is_of(name))
+    }
 }
 
 fn server_config(

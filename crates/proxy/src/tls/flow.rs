@@ -19,6 +19,7 @@ const MOST_AT_ONCE: usize = 64 * 1024;
 const OVERHEAD: usize = 5 + 8 + 16 + 1;
 /// Content of a full record.
 const RECORD: usize = 1 << 14;
+
 /// What lies between the socket and the connection.
 #[derive(Default)]
 pub(super) struct Flow {
@@ -36,7 +37,7 @@ pub(super) struct Flow {
     pub(super) moved: u32,
     /// What has ended the session, until that is told: what came before it is given out first. Nothing behind it is
     /// looked at.
-    failed: Option<rustls::Error>,
+    pub(super) failed: Option<rustls::Error>,
     /// The other side has said that it sends nothing more.
     pub(super) peer_closed: bool,
     pub(super) closed: bool,
@@ -46,6 +47,8 @@ pub(super) struct Flow {
 pub(super) trait Unbuffered {
     type Data;
     fn process<'c, 'i>(&'c mut self, incoming: &'i mut [u8]) -> UnbufferedStatus<'c, 'i, Self::Data>;
+    /// Whether something is to be sent that needs no more bytes to be known.
+    fn has_to_send(&self) -> bool;
 }
 
 impl Unbuffered for UnbufferedServerConnection {
@@ -53,12 +56,18 @@ impl Unbuffered for UnbufferedServerConnection {
     fn process<'c, 'i>(&'c mut self, incoming: &'i mut [u8]) -> UnbufferedStatus<'c, 'i, Self::Data> {
         self.process_tls_records(incoming)
     }
+    fn has_to_send(&self) -> bool {
+        self.wants_write()
+    }
 }
 
 impl Unbuffered for UnbufferedClientConnection {
     type Data = ClientConnectionData;
     fn process<'c, 'i>(&'c mut self, incoming: &'i mut [u8]) -> UnbufferedStatus<'c, 'i, Self::Data> {
         self.process_tls_records(incoming)
+    }
+    fn has_to_send(&self) -> bool {
+        self.wants_write()
     }
 }
 
@@ -108,9 +117,11 @@ impl Flow {
             self.incoming.consume(discard);
             match on {
                 On::Failed(error) => {
-                    // The alert that belongs to it.
-                    while let UnbufferedStatus { state: Ok(ConnectionState::EncodeTlsData(data)), .. } =
-                        connection.process(&mut [])
+                    // The alert that belongs to it. Without one it must not be called again: what it knows of the
+                    // bytes that came is not true of none.
+                    while connection.has_to_send()
+                        && let UnbufferedStatus { state: Ok(ConnectionState::EncodeTlsData(data)), .. } =
+                            connection.process(&mut [])
                     {
                         encode(data, &mut self.outgoing);
                     }
@@ -149,6 +160,9 @@ impl Flow {
     pub(super) fn encrypt<C: Unbuffered>(
         &mut self, connection: &mut C, worker: &Worker, parts: &[IoSlice<'_>], out: &mut Vec<u8>,
     ) -> io::Result<usize> {
+        if let Some(error) = &self.failed {
+            return Err(broken(error.clone()));
+        }
         loop {
             let UnbufferedStatus { mut discard, state } = connection.process(self.incoming.bytes_mut());
             let encrypted = match state.map_err(broken)? {
@@ -179,6 +193,9 @@ impl Flow {
     }
 
     pub(super) fn close<C: Unbuffered>(&mut self, connection: &mut C) -> Result<(), rustls::Error> {
+        if let Some(error) = &self.failed {
+            return Err(error.clone());
+        }
         let UnbufferedStatus { discard, state } = connection.process(self.incoming.bytes_mut());
         if let ConnectionState::WriteTraffic(mut traffic) = state? {
             let at = self.outgoing.len();

@@ -102,11 +102,13 @@ pub(crate) async fn handshake(client: &mut Client) -> bool {
     let Some(index) = client.socket.listener() else { return false };
     let snapshot = client.worker.snapshot();
     let listener = &snapshot.table.listeners[index];
-    let Some(tls) = &listener.tls else { return false };
+    if listener.tls.is_none() {
+        return false;
+    }
     let worker = std::rc::Rc::clone(&client.worker);
     let until = worker.clock.ms() + listener.timeouts.handshake;
     client.timer.set(Slot::Whole, until);
-    let done = run(client, listener, tls, until).await;
+    let done = run(client, listener, until).await;
     client.timer.clear_all();
     match done {
         Ok(resumed) => {
@@ -126,7 +128,7 @@ pub(crate) async fn handshake(client: &mut Client) -> bool {
 }
 
 /// Whether a former session goes on.
-async fn run(client: &Client, listener: &Listener, tls: &ListenTls, until: u64) -> Result<bool, Failure> {
+async fn run(client: &Client, listener: &Listener, until: u64) -> Result<bool, Failure> {
     let Stream::Tls(stream) = &client.stream else { return Ok(false) };
     let wait = Wait { timer: &client.timer, clock: &client.worker.clock, slot: Slot::Client, ms: 0 };
     // Who has said nothing yet is not waited for when the gateway drains.
@@ -149,11 +151,13 @@ async fn run(client: &Client, listener: &Listener, tls: &ListenTls, until: u64) 
         within(wait, |cx| stream.poll_handshake(cx)).await?;
         return Err(Failure::Challenge);
     }
-    let Some(id) = choose(tls, &hello) else {
+    // It may have been waited for, and the configuration be another one by now.
+    let snapshot = client.worker.snapshot();
+    let now = client.socket.listener().map(|index| &snapshot.table.listeners[index]);
+    let Some(id) = now.and_then(|listener| choose(listener.tls.as_ref()?, &hello)) else {
         stream.say_plainly(&UNRECOGNIZED_NAME);
         return Err(Failure::UnknownName);
     };
-    let snapshot = client.worker.snapshot();
     let configs = &snapshot.tls;
     stream.begin(configs.of(id)).map_err(|error| failure(&error))?;
     within(wait, |cx| stream.poll_handshake(cx)).await?;
@@ -170,8 +174,7 @@ fn challenged(client: &Client, hello: &ClientHello) -> Option<Arc<ServerConfig>>
 
 /// Who answers: by name, else the one that is named as the default.
 fn choose(tls: &ListenTls, hello: &ClientHello) -> Option<TlsId> {
-    let named = hello.name.as_deref().and_then(|name| tls.names.find(name));
-    named.or(tls.default.as_ref()).copied()
+    tls.of_host(hello.name.as_deref().unwrap_or_default().as_bytes())
 }
 
 async fn within<T>(

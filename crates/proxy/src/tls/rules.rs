@@ -32,6 +32,10 @@ impl Rules {
         })
     }
 
+    pub(super) fn is_of(&self, name: &str) -> bool {
+        *self.name == *name
+    }
+
     pub(super) fn digest(&self) -> &[u8] {
         self.digest.as_ref().map_or(&[], |digest| digest)
     }
@@ -70,9 +74,27 @@ impl Agreed<'_> {
         true
     }
 
-    /// Whether targets are told the certificate, or that there is none.
-    pub(crate) fn forwards(&self) -> bool {
-        self.stream.rules().is_some_and(|rules| rules.forward)
+    /// Whether the client is believed by the rules that the connection came about by, as they are now.
+    pub(crate) fn holds(&self) -> bool {
+        let Some(then) = self.stream.rules() else { return true };
+        let Some(now) = self.configs.named(&then.name) else { return false };
+        if Arc::ptr_eq(&then, now) {
+            return true;
+        }
+        let admits = |clients: &Arc<Clients>| self.stream.is_admitted_by(clients);
+        let holds = then.digest == now.digest || now.clients.as_ref().is_none_or(admits);
+        if holds {
+            self.stream.agree(Arc::clone(now));
+        }
+        holds
+    }
+
+    /// Whether targets are told the certificate, or that there is none: as the host's own rules say, where it has some.
+    pub(crate) fn forwards(&self, host: Option<TlsId>) -> bool {
+        match host {
+            Some(host) => self.configs.rules(host).forward,
+            None => self.stream.rules().is_some_and(|rules| rules.forward),
+        }
     }
 
     /// What the client has shown, and is believed.

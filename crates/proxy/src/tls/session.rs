@@ -161,9 +161,9 @@ impl TlsStream {
     }
 
     pub(super) fn agree(&self, rules: Arc<Rules>) {
-        let shown =
-            self.state.borrow().side.shown().and_then(<[_]>::first).map(|own| Shown::new(own, rules.forward));
-        if let Some(shown) = shown.flatten() {
+        if self.shown.get().is_none()
+            && let Some(shown) = self.state.borrow().side.shown().and_then(<[_]>::first).and_then(Shown::new)
+        {
             let _ = self.shown.set(Rc::new(shown));
         }
         *self.agreed.borrow_mut() = Some(rules);
@@ -185,7 +185,7 @@ impl TlsStream {
     pub(crate) fn poll_readable(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let state = self.state.borrow();
         // What was said last may have come with what was read last: no socket tells of it again.
-        if !state.flow.plain.is_empty() || state.flow.peer_closed {
+        if !state.flow.plain.is_empty() || state.flow.peer_closed || state.flow.failed.is_some() {
             return Poll::Ready(Ok(()));
         }
         match &self.socket {
@@ -204,6 +204,7 @@ impl TlsStream {
         state.flow.plain.is_empty()
             && state.flow.incoming.is_empty()
             && !state.flow.peer_closed
+            && state.flow.failed.is_none()
             && match &self.socket {
                 Socket::Tcp(s) => has_nothing(s),
                 Socket::Unix(s) => has_nothing(s),
@@ -221,6 +222,10 @@ impl TlsStream {
             }
             if state.flow.peer_closed {
                 return Poll::Ready(Ok(0));
+            }
+            if let Some(error) = state.flow.failed.clone() {
+                let _ = state.flow.poll_flush(&self.socket, cx);
+                return Poll::Ready(Err(broken(error)));
             }
             match state.flow.poll_fill(&self.socket, &self.worker, cx) {
                 // A client that leaves without a word has left all the same; of an answer it may be the half.

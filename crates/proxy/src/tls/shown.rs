@@ -13,16 +13,15 @@ use x509_parser::x509::AttributeTypeAndValue;
 #[derive(Debug)]
 pub(crate) struct Shown {
     client: Client,
-    /// The value of `Client-Cert` (RFC 9440), where targets are told.
-    pub(crate) field: Option<Box<[u8]>>,
+    /// The value of `Client-Cert` (RFC 9440).
+    pub(crate) field: Box<[u8]>,
 }
 
 impl Shown {
     /// `None` for what cannot be read: nobody is told of it then.
-    pub(super) fn new(certificate: &CertificateDer<'_>, forward: bool) -> Option<Self> {
+    pub(super) fn new(certificate: &CertificateDer<'_>) -> Option<Self> {
         let (_, read) = X509Certificate::from_der(certificate).ok()?;
-        let field = forward.then(|| field(certificate));
-        Some(Shown { client: client(&read, certificate), field })
+        Some(Shown { client: client(&read, certificate), field: field(certificate) })
     }
 
     /// Who it is for.
@@ -31,17 +30,23 @@ impl Shown {
     }
 }
 
-/// The id is the subject, or where that is empty its first name: both are what the authority has written.
+/// The id is the subject, or where that is empty its first name: both are what the authority has written. One that has
+/// neither is known by its fingerprint.
 fn client(certificate: &X509Certificate<'_>, der: &[u8]) -> Client {
     let subject = written(certificate.subject());
     let names = names(certificate);
     let first = names.iter().find_map(|(kind, names)| Some(format!("{kind}:{}", names.first()?)));
-    let id = if subject.is_empty() { first.unwrap_or_default() } else { subject.clone() };
+    let sha256 = HEXLOWER.encode(digest(&SHA256, der).as_ref());
+    let id = match first {
+        _ if !subject.is_empty() => subject.clone(),
+        Some(first) => first,
+        None => format!("sha256:{sha256}"),
+    };
     let mut claims = Map::new();
     claims.insert("subject".to_owned(), subject.into());
     claims.insert("issuer".to_owned(), written(certificate.issuer()).into());
     claims.insert("serial".to_owned(), HEXLOWER.encode(unsigned(certificate.raw_serial())).into());
-    claims.insert("sha256".to_owned(), HEXLOWER.encode(digest(&SHA256, der).as_ref()).into());
+    claims.insert("sha256".to_owned(), sha256.into());
     claims.extend(names.into_iter().map(|(kind, names)| (kind.to_owned(), Value::from(names))));
     Client { id: format!("mtls:{id}").into(), named: true, plan: None, claims }
 }

@@ -68,7 +68,8 @@ impl Probes {
             }
         }
         self.running.retain(|key, (plan, task)| {
-            let kept = wanted.get(key) == Some(plan);
+            // One that has ended has done so by a defect.
+            let kept = wanted.get(key) == Some(plan) && !task.is_finished();
             if kept {
                 wanted.remove(key);
             } else {
