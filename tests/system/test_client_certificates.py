@@ -351,6 +351,33 @@ def test_one_who_is_revoked_reaches_no_admin_page_and_no_unnamed_host(
         assert [one.request("GET", path, host=host).status for one, (path, host) in pairs] == [200, 421] * 2
 
 
+def test_what_is_asked_for_first_after_a_reload_is_asked_of_open_connections_too(
+    gateway: GatewayFactory, tmp_path: Path, root: Issued, site: Issued
+):
+    issue(NAME, issuer=site).save(tmp_path, "partners")
+    (tmp_path / "ca.pem").write_text(root.pem)
+    file = tmp_path / "gateway.toml"
+    text = (DOCUMENT % ("", HELLO)).replace('serve = ["metrics"]', 'serve = ["metrics"]\ntls = "partners"')
+    file.write_text(text.replace('client = { ca = "ca.pem" }\n', ""))
+    running = gateway(file)
+    with RawClient(running.address("ops"), tls=trusting(site), server_name=NAME) as client:
+        assert client.request("GET", "/metrics", host=NAME).status == 200
+        file.write_text(text)
+        running.reload()
+        assert client.request("GET", "/metrics", host=NAME).status == 421
+
+
+def test_another_name_of_the_same_rules_parts_with_nobody(start: Start, tmp_path: Path, root: Issued, site: Issued):
+    running = start()
+    with RawClient(running.address("https"), tls=shown_by(partner(root), tmp_path, site), server_name=NAME) as client:
+        assert client.request("GET", "/", host=NAME).status == 200
+        text = DOCUMENT % ("", HELLO)
+        renamed = text.replace('tls = "partners"', 'tls = "friends"').replace("[tls.partners]", "[tls.friends]")
+        (tmp_path / "gateway.toml").write_text(renamed)
+        running.reload()
+        assert client.request("GET", "/", host=NAME).status == 200
+
+
 def test_targets_are_told_or_not_as_the_configuration_of_now_says(
     start: Start, tmp_path: Path, root: Issued, site: Issued
 ):

@@ -92,25 +92,24 @@ class Certificates:
     async def follow(self, checked: Checked) -> None:
         """See that the certificates of this one, which is in use, are renewed."""
         self._followed = checked
-        if self._watch:
-            await self._watcher.follow(dict.fromkeys(checked.material), checked.material_contents)
-            await self._look_for_missed(checked)
         if self._reminding is None:
             self._reminding = asyncio.create_task(self._remind(), name="tell which certificates do not hold for long")
         try:
+            if self._watch:
+                await self._watcher.follow(dict.fromkeys(checked.material), checked.material_contents)
+                await self._look_for_missed(checked)
             await self._automatic.follow(checked.acme, checked.folder)
             await self._challenges.follow(self._automatic.asking)
         except PylosError as error:  # told before by `filled`; or a defect of the checks, by which nothing else ends
-            log.error("certificates_failed", f"certificates do not come by themselves: {error}")
+            log.error("certificates_failed", f"certificates are not renewed: {error}")
 
     def try_again(self, renewed: Renewed) -> None:
         """Come back to what could not be put into use, in a while: nobody else tells of it again.
 
         Of files that are wrong who mends them does.
         """
-        if not isinstance(renewed.found, PylosError):
-            tell = self._have_come if renewed.found is None else self._files_changed
-            self._trying = asyncio.get_running_loop().call_later(UNUSED_SECONDS, tell)
+        if not isinstance(renewed.found, PylosError) and self._trying is None:
+            self._trying = asyncio.get_running_loop().call_later(UNUSED_SECONDS, self._try_again)
 
     def status(self) -> list[dict[str, Any]]:
         """Say how those are that come by themselves, by the name of their `tls`."""
@@ -150,6 +149,11 @@ class Certificates:
         await self._automatic.close()
 
     # -- inside -------------------------------------------------------------------------------------------------------
+
+    def _try_again(self) -> None:
+        self._trying = None
+        self._have_come()
+        self._files_changed()
 
     async def _look_for_missed(self, checked: Checked) -> None:
         """Find out about files that have changed since they were read for what is in use by now.

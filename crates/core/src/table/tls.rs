@@ -53,6 +53,8 @@ pub enum Profile {
 /// Of a listener: who answers for which name.
 #[derive(Debug)]
 pub struct ListenTls {
+    /// All of them.
+    pub ids: Vec<TlsId>,
     /// At least one of them asks clients for certificates: then a request has to come by the rules of its host.
     pub by_host: bool,
     pub names: Names<TlsId>,

@@ -35,13 +35,10 @@ impl Breaker {
     /// Whether it is asked. Of those who come after its rest only the first one asks.
     pub(crate) fn admits(&self, now_ms: u64) -> Option<Waiter<'_>> {
         let until = self.until_ms.get();
-        if now_ms < until {
+        if now_ms < until || self.trying.get() {
             return None;
         }
-        if until > 0 {
-            self.until_ms.set(now_ms + REST_MS);
-            self.trying.set(true);
-        }
+        self.trying.set(until > 0);
         Some(Waiter(self))
     }
 

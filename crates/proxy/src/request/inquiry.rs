@@ -46,8 +46,8 @@ impl<'r> Inquiry<'r> {
 
     /// Whether targets are told the client's certificate.
     pub(crate) fn forwards_certificates(&self) -> bool {
-        let Some(agreed) = self.agreed else { return false };
-        agreed.forwards(self.listener().tls.as_ref().and_then(|tls| tls.of_host(self.request.host())))
+        let (Some(agreed), Some(tls)) = (self.agreed, &self.listener().tls) else { return false };
+        tls.by_host && agreed.forwards(tls.of_host(self.request.host()))
     }
 
     /// Decides which of these policies act on the request as it is now, from a place of the list on: what was decided

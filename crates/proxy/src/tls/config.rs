@@ -37,8 +37,8 @@ impl Configs {
     ) -> Result<Configs, Vec<Problem>> {
         let provider = Arc::new(aws_lc_rs::default_provider());
         let (mut configs, mut problems) = (Vec::new(), Vec::new());
-        for tls in &table.tls {
-            match server_config(tls, keys, &provider) {
+        for (index, tls) in table.tls.iter().enumerate() {
+            match server_config(tls, TlsId::at(index), keys, &provider) {
                 Ok((config, rules)) => configs.push((Arc::new(config), Arc::new(rules))),
                 Err(problem) => problems.push(problem),
             }
@@ -82,14 +82,14 @@ impl Configs {
         &self.listeners[id.index()].1
     }
 
-    /// Those of this name, if they are still there.
-    pub(super) fn named(&self, name: &str) -> Option<&Arc<Rules>> {
-        self.listeners.iter().map(|(_, rules)| rules).find(|rules| rules.is_of(name))
+    /// Whether these are of this table, and not of one before.
+    pub(super) fn has(&self, rules: &Arc<Rules>) -> bool {
+        self.listeners.get(rules.id.index()).is_some_and(|(_, now)| Arc::ptr_eq(now, rules))
     }
 }
 
 fn server_config(
-    tls: &Tls, keys: &TicketKeys, provider: &Arc<CryptoProvider>,
+    tls: &Tls, id: TlsId, keys: &TicketKeys, provider: &Arc<CryptoProvider>,
 ) -> Result<(ServerConfig, Rules), Problem> {
     let versions: &[_] = match tls.profile {
         Profile::Intermediate => &[&TLS13, &TLS12],
@@ -98,7 +98,7 @@ fn server_config(
     let wrong =
         |what: &str, error: &dyn std::fmt::Display| problem(["tls", &tls.name, what], &error.to_string());
     let resolver = Resolver::new(tls, provider)?;
-    let rules = Rules::new(tls, provider).map_err(|error| wrong("client", &error))?;
+    let rules = Rules::new(tls, id, provider).map_err(|error| wrong("client", &error))?;
     let builder = ServerConfig::builder_with_provider(Arc::clone(provider));
     let builder = builder.with_protocol_versions(versions).map_err(|error| wrong("profile", &error))?;
     let builder = match &rules.clients {

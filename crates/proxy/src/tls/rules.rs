@@ -5,7 +5,7 @@ use super::config::Configs;
 use super::session::TlsStream;
 use super::shown::Shown;
 use aws_lc_rs::digest::{SHA256, digest};
-use pylos_core::table::{ClientAuth, Tls, TlsId};
+use pylos_core::table::{ClientAuth, ListenTls, Tls, TlsId};
 use rustls::crypto::CryptoProvider;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -13,6 +13,8 @@ use std::sync::Arc;
 /// Of one `[tls.NAME]`, as far as they are about who clients are.
 #[derive(Debug)]
 pub(crate) struct Rules {
+    /// In the table that they are of.
+    pub(super) id: TlsId,
     name: Arc<str>,
     pub(super) clients: Option<Arc<Clients>>,
     /// Of all that decides who is believed.
@@ -22,18 +24,15 @@ pub(crate) struct Rules {
 }
 
 impl Rules {
-    pub(super) fn new(tls: &Tls, provider: &Arc<CryptoProvider>) -> Result<Self, String> {
+    pub(super) fn new(tls: &Tls, id: TlsId, provider: &Arc<CryptoProvider>) -> Result<Self, String> {
         let clients = tls.client.as_ref().map(|auth| Clients::new(auth, provider)).transpose()?;
         Ok(Rules {
+            id,
             name: Arc::clone(&tls.name),
             clients: clients.map(Arc::new),
             digest: tls.client.as_ref().map(digest_of),
             forward: tls.client.as_ref().is_some_and(|auth| auth.forward),
         })
-    }
-
-    pub(super) fn is_of(&self, name: &str) -> bool {
-        *self.name == *name
     }
 
     pub(super) fn digest(&self) -> &[u8] {
@@ -74,13 +73,17 @@ impl Agreed<'_> {
         true
     }
 
-    /// Whether the client is believed by the rules that the connection came about by, as they are now.
-    pub(crate) fn holds(&self) -> bool {
-        let Some(then) = self.stream.rules() else { return true };
-        let Some(now) = self.configs.named(&then.name) else { return false };
-        if Arc::ptr_eq(&then, now) {
-            return true;
-        }
+    /// Whether the client is believed by the rules that the connection came about by, as its listener has them now.
+    /// Where they have another name by now, those count that ask for the same.
+    pub(crate) fn holds(&self, tls: &ListenTls) -> bool {
+        let Some(then) = self.stream.rules_unless(|rules| self.configs.has(rules)) else { return true };
+        let find = |is_meant: &dyn Fn(&Rules) -> bool| {
+            tls.ids.iter().map(|id| self.configs.rules(*id)).find(|rules| is_meant(rules))
+        };
+        let same_name = find(&|rules| rules.name == then.name);
+        let Some(now) = same_name.or_else(|| find(&|rules| rules.digest == then.digest)) else {
+            return false;
+        };
         let admits = |clients: &Arc<Clients>| self.stream.is_admitted_by(clients);
         let holds = then.digest == now.digest || now.clients.as_ref().is_none_or(admits);
         if holds {

@@ -151,12 +151,12 @@ impl TlsStream {
     /// Takes down by which rules the handshake came about. Whoever goes on with a former session has shown a certificate
     /// then: it is looked up anew, since it may have been revoked meanwhile.
     pub(super) fn settle(&self, rules: &Arc<Rules>) -> Result<(), HandshakeError> {
-        if let Some(clients) = &rules.clients {
-            if self.is_resumed() {
-                clients.admit(self.state.borrow().side.shown()).map_err(HandshakeError::Tls)?;
-            }
-            self.agree(Arc::clone(rules));
+        if let Some(clients) = &rules.clients
+            && self.is_resumed()
+        {
+            clients.admit(self.state.borrow().side.shown()).map_err(HandshakeError::Tls)?;
         }
+        self.agree(Arc::clone(rules));
         Ok(())
     }
 
@@ -171,6 +171,11 @@ impl TlsStream {
 
     pub(super) fn rules(&self) -> Option<Arc<Rules>> {
         self.agreed.borrow().clone()
+    }
+
+    /// The same, unless they are these; then nothing is counted that other workers count too.
+    pub(super) fn rules_unless(&self, are_these: impl FnOnce(&Arc<Rules>) -> bool) -> Option<Arc<Rules>> {
+        self.agreed.borrow().as_ref().filter(|rules| !are_these(rules)).cloned()
     }
 
     pub(super) fn is_admitted_by(&self, clients: &Clients) -> bool {

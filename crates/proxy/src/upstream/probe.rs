@@ -68,8 +68,9 @@ impl Probes {
             }
         }
         self.running.retain(|key, (plan, task)| {
-            // One that has ended has done so by a defect.
-            let kept = wanted.get(key) == Some(plan) && !task.is_finished();
+            // A check that has ended has done so by a defect.
+            let has_failed = plan.check.is_some() && task.is_finished();
+            let kept = wanted.get(key) == Some(plan) && !has_failed;
             if kept {
                 wanted.remove(key);
             } else {

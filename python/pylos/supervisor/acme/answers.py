@@ -18,8 +18,8 @@ TOKEN = re.compile(r"[A-Za-z0-9_-]{1,256}")
 KEY_AUTHORIZATION = re.compile(r"[A-Za-z0-9_-]{1,256}\.[A-Za-z0-9_-]{1,256}")
 LOOK = 0.5
 """Seconds between two looks, by which `SEEN` is reckoned."""
-SEEN = 1.2
-"""Seconds after which what was stored is known everywhere: two looks, and what they take."""
+SEEN = 2.0
+"""Seconds after which what was stored is known everywhere: two looks, and what they take of a storage that is slow."""
 
 
 @dataclass(frozen=True, slots=True)

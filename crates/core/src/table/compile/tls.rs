@@ -101,7 +101,8 @@ pub(super) fn of_listener(
         id
     });
     let by_host = listen.tls.iter().any(|tls| raw.get(tls).is_some_and(|tls| tls.client.is_some()));
-    (!listen.tls.is_empty()).then_some(ListenTls { by_host, names, default })
+    let ids = listen.tls.iter().filter_map(|tls| id_of(raw, tls)).collect();
+    (!listen.tls.is_empty()).then_some(ListenTls { ids, by_host, names, default })
 }
 
 /// Tables are in the order of their names.
