@@ -12,6 +12,10 @@ RELEASED := .venv-bench/.built
 RUST := Cargo.toml Cargo.lock $(shell find crates -name '*.rs' -o -name Cargo.toml)
 PYTHON := $(shell find python bench tests examples -name '*.py' 2>/dev/null)
 
+# System tests that measure nothing: they may run beside others.
+TOGETHER := $(patsubst %,tests/system/test_%.py,probes access_log authority bodiless conditions examples explain fields \
+	forwarded framing hop_by_hop httpoxy leaks paths refusals truncated unread_body ways_around upstream_pool rate_limit)
+
 .PHONY: help build demo test test-services lint format bench fuzz soak conformance clean
 
 help: ## list the targets
@@ -24,8 +28,8 @@ demo: $(BUILT) ## sample services and a gateway in front of them
 
 test: $(BUILT) ## all tests that need no other server
 	cargo test --locked
-	pytest -n auto tests/unit tests/golden tests/system/test_probes.py
-	pytest tests/system --ignore tests/system/test_probes.py -m "not services"
+	pytest -n auto tests/unit tests/golden $(TOGETHER) -m "not services"
+	pytest tests/system $(addprefix --ignore=,$(TOGETHER)) -m "not services"
 
 test-services: $(BUILT) ## the tests that need nginx, HAProxy, slowhttptest or Pebble
 	.ci/need nginx nginx-light

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import secrets
 import shutil
 import socket
 import ssl
@@ -184,6 +185,22 @@ async def _certificate(folder: Path) -> tuple[str, str, str]:
     return (await local.root()).chain, made.chain, made.key
 
 
+HOOK = """
+import json, sys, urllib.request
+def change(action, name, value):
+    path = "set-txt" if action == "add" else "clear-txt"
+    body = json.dumps({"host": name + ".", "value": value}).encode()
+    urllib.request.urlopen(f"http://127.0.0.1:PORT/{path}", body, 5).close()
+if __name__ == "__main__":
+    change(*sys.argv[1:])
+"""
+
+
+def external_key() -> str:
+    """Make the HMAC key of an account that was made elsewhere, in base64url."""
+    return secrets.token_urlsafe(48)
+
+
 @dataclass
 class Names:
     """challtestsrv: every name is 127.0.0.1, and TXT records are made through its API."""
@@ -213,6 +230,10 @@ class Names:
     def stop(self) -> None:
         if self.process is not None:
             self.process.stop()
+
+    def write_hook(self, file: Path) -> None:
+        """Write a program, and a module, that makes records here when it is told `add|remove NAME VALUE`."""
+        file.write_text(HOOK.replace("PORT", str(self.api)))
 
     def texts_asked(self, name: str) -> list[str]:
         """Say which TXT records of a name were asked for: their names."""

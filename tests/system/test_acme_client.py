@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 from cryptography import x509
 from system.managed import PATIENCE, certificate_for, machine, run, token
-from system.pebble import Names, Pebble, free_port, http_server, tls_server
+from system.pebble import Names, Pebble, external_key, free_port, http_server, tls_server
 
 from pylos.supervisor.acme import (
     Authority,
@@ -164,21 +164,10 @@ def test_no_challenge_works(ground: Callable[..., Ground]):
     run(story())
 
 
-HOOK = """
-import json, sys, urllib.request
-def change(action, name, value):
-    path = "set-txt" if action == "add" else "clear-txt"
-    body = json.dumps({"host": name + ".", "value": value}).encode()
-    urllib.request.urlopen(f"http://127.0.0.1:PORT/{path}", body, 5).close()
-if __name__ == "__main__":
-    change(*sys.argv[1:])
-"""
-
-
 @pytest.mark.parametrize("by", ["command", "function"])
 def test_dns_01_by_a_hook(ground: Callable[..., Ground], names: Names, tmp_path: Path, monkeypatch, by):
     there = ground()
-    (tmp_path / "records.py").write_text(HOOK.replace("PORT", str(names.api)))
+    names.write_hook(tmp_path / "records.py")
     monkeypatch.chdir(tmp_path)
     hook = DnsCommand((sys.executable, "records.py")) if by == "command" else DnsFunction("records:change")
     dns = Dns(hook, (f"127.0.0.1:{names.port}",))
@@ -208,14 +197,14 @@ def test_refused_nonces(ground: Callable[..., Ground]):
     assert there.pebble.output.count("HEAD /nonce-plz") > 2, "after each refusal another one is fetched"
 
 
-MAC = "zWNDZM6eQGHWpSRTPal5eIUYFTu7EajVIoguysqZ9wG44nMEtx3MUAsUDkMTQ12W"
+MAC = external_key()
 
 
 @pytest.mark.parametrize(
     "eab, error",
     [
         (ExternalAccount("kid-1", MAC), None),
-        (ExternalAccount("kid-1", MAC[::-1]), "unauthorized"),
+        (ExternalAccount("kid-1", external_key()), "unauthorized"),
         (None, "accounts of its own only"),
     ],
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import os
 import ssl
 import sys
 import threading
@@ -17,7 +18,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from system.asking import NAME, Ground, Grounds, grounds, pylos, shown
 from system.dns_server import Zone, name_server
-from system.pebble import free_port
+from system.pebble import external_key, free_port
 from system.serving import Serve
 
 from pylos.testing import RawClient
@@ -93,21 +94,11 @@ def test_short_certificates_are_renewed_while_clients_come(ground: Grounds, chal
 
 # -- dns-01 -----------------------------------------------------------------------------------------------------------
 
-HOOK = """
-import json, sys, urllib.request
-def change(action, name, value):
-    path = "set-txt" if action == "add" else "clear-txt"
-    body = json.dumps({"host": name + ".", "value": value}).encode()
-    urllib.request.urlopen(f"http://127.0.0.1:PORT/{path}", body, 5).close()
-if __name__ == "__main__":
-    change(*sys.argv[1:])
-"""
-
 
 @pytest.mark.parametrize("by", ["command", "call"])
 def test_a_wildcard_by_a_hook(ground: Grounds, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, by: str):
     there = started(ground())
-    (tmp_path / "records.py").write_text(HOOK.replace("PORT", str(ground.names.api)))
+    ground.names.write_hook(tmp_path / "records.py")
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     how = {"command": f"command = {json.dumps([sys.executable, str(tmp_path / 'records.py')])}"}
     how["call"] = 'call = "records:change"'
@@ -120,7 +111,7 @@ def test_a_wildcard_by_a_hook(ground: Grounds, tmp_path: Path, monkeypatch: pyte
 
 @pytest.mark.parametrize("algorithm", ["hmac-sha256", "hmac-sha512"])
 def test_a_wildcard_by_dynamic_updates(ground: Grounds, monkeypatch: pytest.MonkeyPatch, algorithm: str):
-    secret = base64.b64encode(b"a secret of both").decode()
+    secret = base64.b64encode(os.urandom(32)).decode()
     monkeypatch.setenv("TSIG", secret)
     zone = Zone(NAME, "gate", secret)
     with name_server(zone) as port:
@@ -137,17 +128,16 @@ def test_a_wildcard_by_dynamic_updates(ground: Grounds, monkeypatch: pytest.Monk
 
 # -- who is asked, and for what ---------------------------------------------------------------------------------------
 
-MAC = "zWNDZM6eQGHWpSRTPal5eIUYFTu7EajVIoguysqZ9wG44nMEtx3MUAsUDkMTQ12W"
-
 
 def test_an_account_that_was_made_elsewhere(ground: Grounds, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setenv("EAB", MAC)
-    there = started(ground(options={"externalAccountBindingRequired": True, "externalAccountMACKeys": {"kid-1": MAC}}))
+    key = external_key()
+    monkeypatch.setenv("EAB", key)
+    there = started(ground(options={"externalAccountBindingRequired": True, "externalAccountMACKeys": {"kid-1": key}}))
     serving = there.serving('email = "ops@shop.test"\neab = { key_id = "kid-1", key = { env = "EAB" } }')
 
     serving.hears("certificates_renewed")
     shown(serving, there.trusted)
-    assert MAC not in "".join(str(one) for one in serving.told)
+    assert key not in "".join(str(one) for one in serving.told)
 
 
 def test_keys_of_rsa_and_the_chain_that_is_preferred(ground: Grounds):

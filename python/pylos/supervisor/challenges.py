@@ -27,7 +27,7 @@ STOP_SECONDS = 5.0
 """How long it is waited for that an order is told which is on its way."""
 
 
-class Seen:
+class OneStorage:
     """What is to be answered by one storage: what it said last, where it fails or hangs."""
 
     def __init__(self, certifier: Certifier) -> None:
@@ -58,7 +58,7 @@ class Challenges:
 
     def __init__(self, tell: Callable[[Order], Awaitable[None]]) -> None:
         self._tell = tell
-        self._seen: dict[Certifier, Seen] = {}
+        self._storages: dict[Certifier, OneStorage] = {}
         self._task: asyncio.Task[None] | None = None
         self._telling: asyncio.Future[None] | None = None
         self.order: Order | None = None
@@ -66,8 +66,8 @@ class Challenges:
 
     async def follow(self, certifiers: Iterable[Certifier]) -> None:
         """Look at the storages of these from now on."""
-        self._seen = {one: self._seen.get(one) or Seen(one) for one in certifiers}
-        if self._seen:
+        self._storages = {one: self._storages.get(one) or OneStorage(one) for one in certifiers}
+        if self._storages:
             self.order = NOTHING if self.order is None else self.order
             self.start()
         elif self.order is not None:
@@ -77,7 +77,7 @@ class Challenges:
 
     def start(self) -> None:
         """Look until it is stopped."""
-        if self._task is None and self._seen:
+        if self._task is None and self._storages:
             self._task = asyncio.create_task(self._run(), name="look for answers to authorities")
 
     async def stop(self) -> None:
@@ -94,7 +94,7 @@ class Challenges:
 
         while True:
             # A storage that hangs holds up none but its own answers.
-            await asyncio.wait({one.look() for one in self._seen.values()}, timeout=LOOK / 2)
+            await asyncio.wait({one.look() for one in self._storages.values()}, timeout=LOOK / 2)
             with suppress(PylosError):  # the gateway process has just died: the next one is told before it serves
                 await self._pass_on(self._all())
             await asyncio.sleep(LOOK)
@@ -113,6 +113,6 @@ class Challenges:
     def _all(self) -> Order:
         """Give all answers that are known."""
         found = NOTHING
-        for seen in self._seen.values():
-            found = {key: {**found[key], **seen.order[key]} for key in NOTHING}
+        for storage in self._storages.values():
+            found = {key: {**found[key], **storage.order[key]} for key in NOTHING}
         return found

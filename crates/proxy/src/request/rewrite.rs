@@ -79,9 +79,10 @@ pub(crate) fn rewrite(
     }
     out.extend_from_slice(b" HTTP/1.1\r\n");
     let effective = q.effective(Some(route));
-    let set = fields(q, effective);
+    let forwards = q.forwards_certificates();
+    let set = fields(q, effective, forwards);
     host(q, &table.upstreams[upstream.index()].host, set);
-    ours(q, set);
+    ours(q, set, forwards);
     let out = &mut *q.out;
     if effective.edits_fields {
         headers::write(out, headers::edits(table, effective, &q.request.acting, Direction::Request));
@@ -92,8 +93,7 @@ pub(crate) fn rewrite(
 }
 
 /// The client's own fields, as they came. Gives the known names that policies set.
-fn fields(q: &mut Inquiry<'_>, effective: &Effective) -> NameSet {
-    let forwards = q.forwards_certificates();
+fn fields(q: &mut Inquiry<'_>, effective: &Effective, forwards: bool) -> NameSet {
     let (request, out) = (&mut *q.request, &mut *q.out);
     let mut set = if effective.edits_fields {
         let edits = headers::edits(q.table, effective, &request.acting, Direction::Request);
@@ -155,8 +155,7 @@ pub(crate) fn set_target_host(x: &mut Exchange<'_>, authority: &str) {
 }
 
 /// What the gateway says about the client and itself.
-fn ours(q: &mut Inquiry<'_>, set: NameSet) {
-    let forwards = !set.has(Known::ClientCert) && q.forwards_certificates();
+fn ours(q: &mut Inquiry<'_>, set: NameSet, forwards: bool) {
     let (request, out) = (&*q.request, &mut *q.out);
     let block = request.block.bytes();
     let client = request.client.as_ref();
@@ -185,7 +184,8 @@ fn ours(q: &mut Inquiry<'_>, set: NameSet) {
     if !set.has(Known::XRequestId) {
         line(out, b"x-request-id", &request.id);
     }
-    if let Some(shown) = q.agreed.filter(|_| forwards).and_then(|agreed| agreed.shown()) {
+    let told = q.agreed.filter(|_| forwards && !set.has(Known::ClientCert));
+    if let Some(shown) = told.and_then(|agreed| agreed.shown()) {
         line(out, b"client-cert", &shown.field);
     }
     if !set.has(Known::Via) {

@@ -57,26 +57,19 @@ pub(crate) struct Agreed<'s> {
 }
 
 impl Agreed<'_> {
-    /// Whether a request for a host that this one answers for may come by the connection. Where both ask for the same of
-    /// clients, it may (RFC 9110, 15.5.20). Where a reload has changed that since, it is looked up anew.
+    /// Whether a request for a host that this one answers for may come by the connection, which [holds](Self::holds).
+    /// Where both ask for the same of clients, it may (RFC 9110, 15.5.20).
     pub(crate) fn fits(&self, host: TlsId) -> bool {
-        let now = self.configs.rules(host);
-        let Some(then) = self.stream.rules() else { return now.digest.is_none() };
-        if Arc::ptr_eq(&then, now) || then.digest == now.digest {
-            return true;
-        }
-        let admits = |clients: &Arc<Clients>| self.stream.is_admitted_by(clients);
-        if then.name != now.name || !now.clients.as_ref().is_none_or(admits) {
-            return false;
-        }
-        self.stream.agree(Arc::clone(now));
-        true
+        self.stream.has_rules(|rules| rules.digest == self.configs.rules(host).digest)
     }
 
     /// Whether the client is believed by the rules that the connection came about by, as its listener has them now.
     /// Where they have another name by now, those count that ask for the same.
     pub(crate) fn holds(&self, tls: &ListenTls) -> bool {
-        let Some(then) = self.stream.rules_unless(|rules| self.configs.has(rules)) else { return true };
+        if self.stream.has_rules(|rules| self.configs.has(rules)) {
+            return true;
+        }
+        let Some(then) = self.stream.rules() else { return false };
         let find = |is_meant: &dyn Fn(&Rules) -> bool| {
             tls.ids.iter().map(|id| self.configs.rules(*id)).find(|rules| is_meant(rules))
         };
@@ -96,7 +89,7 @@ impl Agreed<'_> {
     pub(crate) fn forwards(&self, host: Option<TlsId>) -> bool {
         match host {
             Some(host) => self.configs.rules(host).forward,
-            None => self.stream.rules().is_some_and(|rules| rules.forward),
+            None => self.stream.has_rules(|rules| rules.forward),
         }
     }
 

@@ -173,9 +173,9 @@ impl TlsStream {
         self.agreed.borrow().clone()
     }
 
-    /// The same, unless they are these; then nothing is counted that other workers count too.
-    pub(super) fn rules_unless(&self, are_these: impl FnOnce(&Arc<Rules>) -> bool) -> Option<Arc<Rules>> {
-        self.agreed.borrow().as_ref().filter(|rules| !are_these(rules)).cloned()
+    /// Whether something holds of them. To take them would be to count what all workers count.
+    pub(super) fn has_rules(&self, that: impl FnOnce(&Arc<Rules>) -> bool) -> bool {
+        self.agreed.borrow().as_ref().is_some_and(that)
     }
 
     pub(super) fn is_admitted_by(&self, clients: &Clients) -> bool {
@@ -228,20 +228,18 @@ impl TlsStream {
             if state.flow.peer_closed {
                 return Poll::Ready(Ok(0));
             }
-            if let Some(error) = state.flow.failed.clone() {
-                let _ = state.flow.poll_flush(&self.socket, cx);
-                return Poll::Ready(Err(broken(error)));
-            }
-            match state.flow.poll_fill(&self.socket, &self.worker, cx) {
-                // A client that leaves without a word has left all the same; of an answer it may be the half.
-                Poll::Ready(Ok(0)) if matches!(state.side, Side::Client(_)) => {
-                    return Poll::Ready(Err(io::ErrorKind::UnexpectedEof.into()));
-                }
-                Poll::Ready(Ok(0)) => return Poll::Ready(Ok(0)),
-                Poll::Ready(filled) => drop(filled?),
-                Poll::Pending => {
-                    state.flow.settle(&self.worker);
-                    return Poll::Pending;
+            if state.flow.failed.is_none() {
+                match state.flow.poll_fill(&self.socket, &self.worker, cx) {
+                    // A client that leaves without a word has left all the same; of an answer it may be the half.
+                    Poll::Ready(Ok(0)) if matches!(state.side, Side::Client(_)) => {
+                        return Poll::Ready(Err(io::ErrorKind::UnexpectedEof.into()));
+                    }
+                    Poll::Ready(Ok(0)) => return Poll::Ready(Ok(0)),
+                    Poll::Ready(filled) => drop(filled?),
+                    Poll::Pending => {
+                        state.flow.settle(&self.worker);
+                        return Poll::Pending;
+                    }
                 }
             }
             let received = state.receive(&self.worker, Some(into));
