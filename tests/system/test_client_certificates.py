@@ -351,14 +351,16 @@ def test_one_who_is_revoked_reaches_no_admin_page_and_no_unnamed_host(
         assert [one.request("GET", path, host=host).status for one, (path, host) in pairs] == [200, 421] * 2
 
 
+@pytest.mark.parametrize("mode", ["required", "optional"])
 def test_what_is_asked_for_first_after_a_reload_is_asked_of_open_connections_too(
-    gateway: GatewayFactory, tmp_path: Path, root: Issued, site: Issued
+    gateway: GatewayFactory, tmp_path: Path, root: Issued, site: Issued, mode: str
 ):
     issue(NAME, issuer=site).save(tmp_path, "partners")
     (tmp_path / "ca.pem").write_text(root.pem)
     file = tmp_path / "gateway.toml"
-    text = (DOCUMENT % ("", HELLO)).replace('serve = ["metrics"]', 'serve = ["metrics"]\ntls = "partners"')
-    file.write_text(text.replace('client = { ca = "ca.pem" }\n', ""))
+    text = DOCUMENT % (f', mode = "{mode}"', HELLO)
+    text = text.replace('serve = ["metrics"]', 'serve = ["metrics"]\ntls = "partners"')
+    file.write_text("".join(line for line in text.splitlines(keepends=True) if not line.startswith("client = ")))
     running = gateway(file)
     with RawClient(running.address("ops"), tls=trusting(site), server_name=NAME) as client:
         assert client.request("GET", "/metrics", host=NAME).status == 200

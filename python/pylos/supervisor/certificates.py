@@ -55,6 +55,7 @@ class Certificates:
         self._followed = Checked({})
         self._reading: asyncio.Task[None] | None = None
         self._reminding: asyncio.Task[None] | None = None
+        self._missed: asyncio.Task[None] | None = None
         self._trying: asyncio.TimerHandle | None = None
         self._announced = False
 
@@ -97,7 +98,7 @@ class Certificates:
         try:
             if self._watch:
                 await self._watcher.follow(dict.fromkeys(checked.material), checked.material_contents)
-                await self._look_for_missed(checked)
+                self._look_for_missed(checked)
             await self._automatic.follow(checked.acme, checked.folder)
             await self._challenges.follow(self._automatic.asking)
         except PylosError as error:  # told before by `filled`; or a defect of the checks, by which nothing else ends
@@ -142,7 +143,7 @@ class Certificates:
     async def close(self) -> None:
         """End all of it."""
         await self._watcher.close()
-        for waiting in (self._reading, self._reminding, self._trying):
+        for waiting in (self._reading, self._reminding, self._missed, self._trying):
             if waiting is not None:
                 waiting.cancel()
         await self._challenges.stop()
@@ -151,18 +152,26 @@ class Certificates:
     # -- inside -------------------------------------------------------------------------------------------------------
 
     def _try_again(self) -> None:
+        """Begin anew: what has come by itself is put in, and files that have changed are found out about then."""
         self._trying = None
         self._have_come()
-        self._files_changed()
 
-    async def _look_for_missed(self, checked: Checked) -> None:
+    def _look_for_missed(self, checked: Checked) -> None:
         """Find out about files that have changed since they were read for what is in use by now.
 
-        The watch told of that for a configuration that was still in use then, and tells it once.
+        The watch told of that for a configuration that was still in use then, and tells it once. Nobody waits: the
+        files may be on a server that hangs.
         """
-        known = checked.material_contents
-        if known and await in_thread(lambda: digest(checked.material)) != known:
-            self._files_changed()
+
+        async def look() -> None:
+            with suppress(PylosError):
+                if await in_thread(lambda: digest(checked.material)) != checked.material_contents:
+                    self._files_changed()
+
+        if self._missed is not None:
+            self._missed.cancel()
+        if checked.material_contents:
+            self._missed = asyncio.create_task(look(), name="look for missed certificates")
 
     def _files_changed(self) -> None:
         if self._reading is not None:
@@ -185,7 +194,7 @@ class Certificates:
         """
         while True:
             await asyncio.sleep(AGAIN_SECONDS)
-            with suppress(PylosError):
+            with suppress(Exception):
                 report_warnings((await self.again(self._followed)).warnings)
 
     def _have_come(self) -> None:

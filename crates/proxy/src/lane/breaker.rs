@@ -21,12 +21,16 @@ pub(crate) struct Breaker {
 }
 
 /// Someone waits for an answer. A client that goes away before there is one has found out nothing.
-pub(crate) struct Waiter<'b>(&'b Breaker);
+pub(crate) struct Waiter<'b> {
+    breaker: &'b Breaker,
+    /// It is the one that finds out.
+    tries: bool,
+}
 
 impl Drop for Waiter<'_> {
     fn drop(&mut self) {
-        if self.0.trying.replace(false) {
-            self.0.until_ms.set(1);
+        if self.tries && self.breaker.trying.replace(false) {
+            self.breaker.until_ms.set(1);
         }
     }
 }
@@ -38,8 +42,9 @@ impl Breaker {
         if now_ms < until || self.trying.get() {
             return None;
         }
-        self.trying.set(until > 0);
-        Some(Waiter(self))
+        let tries = until > 0;
+        self.trying.set(tries);
+        Some(Waiter { breaker: self, tries })
     }
 
     pub(crate) fn succeeded(&self) {

@@ -184,8 +184,8 @@ fn ours(q: &mut Inquiry<'_>, set: NameSet, forwards: bool) {
     if !set.has(Known::XRequestId) {
         line(out, b"x-request-id", &request.id);
     }
-    let told = q.agreed.filter(|_| forwards && !set.has(Known::ClientCert));
-    if let Some(shown) = told.and_then(|agreed| agreed.shown()) {
+    let telling = q.agreed.filter(|_| forwards && !set.has(Known::ClientCert));
+    if let Some(shown) = telling.and_then(|agreed| agreed.shown()) {
         line(out, b"client-cert", &shown.field);
     }
     if !set.has(Known::Via) {

@@ -43,8 +43,8 @@ fn directed(q: &Inquiry<'_>) -> Result<(), Refusal> {
 /// A connection stays open when the configuration changes, and the client may be believed no longer: whatever it asks
 /// for, and whichever host.
 pub(crate) fn believed(q: &Inquiry<'_>) -> Result<(), Refusal> {
-    let (Some(agreed), Some(tls)) = (q.agreed, &q.listener().tls) else { return Ok(()) };
-    if agreed.holds(tls) {
+    let Some(agreed) = q.agreed else { return Ok(()) };
+    if q.listener().tls.as_ref().is_some_and(|tls| agreed.holds(tls)) {
         return Ok(());
     }
     let detail = "What clients have to show has changed since this connection was made: make a new one.";

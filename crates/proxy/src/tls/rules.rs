@@ -77,7 +77,9 @@ impl Agreed<'_> {
         let Some(now) = same_name.or_else(|| find(&|rules| rules.digest == then.digest)) else {
             return false;
         };
-        let admits = |clients: &Arc<Clients>| self.stream.is_admitted_by(clients);
+        // Who was not asked for a certificate could not show one.
+        let was_asked = then.clients.is_some() || self.stream.shown().is_some();
+        let admits = |clients: &Arc<Clients>| was_asked && self.stream.is_admitted_by(clients);
         let holds = then.digest == now.digest || now.clients.as_ref().is_none_or(admits);
         if holds {
             self.stream.agree(Arc::clone(now));
@@ -93,8 +95,8 @@ impl Agreed<'_> {
         }
     }
 
-    /// What the client has shown, and is believed.
+    /// What the client has shown, and is believed, where that is still asked for.
     pub(crate) fn shown(&self) -> Option<Rc<Shown>> {
-        self.stream.shown()
+        self.stream.shown().filter(|_| self.stream.has_rules(|rules| rules.clients.is_some()))
     }
 }

@@ -68,8 +68,9 @@ impl Probes {
             }
         }
         self.running.retain(|key, (plan, task)| {
-            // A check that has ended has done so by a defect.
-            let has_failed = plan.check.is_some() && task.is_finished();
+            // One that has something to do again and again ends by a defect alone.
+            let lasts = plan.check.is_some() || matches!(plan.address, TargetAddress::Name { .. });
+            let has_failed = lasts && task.is_finished();
             let kept = wanted.get(key) == Some(plan) && !has_failed;
             if kept {
                 wanted.remove(key);
