@@ -180,11 +180,12 @@ def unit_of(hint: Any) -> str | None:  # noqa: ANN401 - any type
     return "rate" if is_rate(hint) else next((name for name, kinds in UNITS.items() if hint in kinds), None)
 
 
-PLAIN = {str: "string", int: "integer", bool: "boolean", Any: "any value"}
+PLAIN = {str: "string", int: "integer", float: "number", bool: "boolean", Any: "any value"}
 UNITS: dict[str, tuple[Any, ...]] = {
     "duration": (units.Duration, units.DurationOrZero, units.Interval),
     "size": (units.LineSize, units.HeadSize, units.BodySize),
     "size a second": (units.Rate,),
+    "percentage": (units.Share,),
 }
 
 

@@ -63,6 +63,8 @@ class Unit:
         if unit.lower() in by_lower:
             return f"did you mean `{by_lower[unit.lower()]}`?"
         *names, last = self.scale
+        if not names:
+            return f"the unit is {last}"
         return f"units are {', '.join(names)} and {last}"
 
     def whole(self, number: str, unit: str) -> str | None:
@@ -73,7 +75,7 @@ class Unit:
         return None
 
 
-FORM = re.compile(r"([0-9]{1,400}(?:\.[0-9]{1,400})?)( *)([A-Za-z]*)")
+FORM = re.compile(r"([0-9]{1,400}(?:\.[0-9]{1,400})?)( *)([A-Za-z%]*)")
 MOST_SUGGESTED = 3
 THOUSANDS = ("KB", "MB", "GB")
 """Units that are understood and not suggested: whoever writes a bare number means those of 1024."""
@@ -85,3 +87,4 @@ SIZE = Unit(
     "64KiB",
     {"B": 1, "KB": 1000, "KiB": 1 << 10, "MB": 1000**2, "MiB": 1 << 20, "GB": 1000**3, "GiB": 1 << 30},
 )
+PERCENTAGE = Unit("percentage", "50%", {"%": 1})

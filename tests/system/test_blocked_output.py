@@ -52,7 +52,7 @@ def pipe() -> FullPipe:
 
 
 def test_blocked_standard_error_holds_up_nobody(pipe: FullPipe, upstream: UpstreamFactory):
-    """A target that is ejected is told by the worker that noticed, into a pipe that is full."""
+    """That a target fails is told by the worker that noticed, into a pipe that is full."""
     more = '[upstream.dead]\ntargets = ["http://127.0.0.1:1"]\n[route.dead]\nmatch = "/dead"\nto = "dead"\n'
     text = configuration(upstream(), pylos="access_log = false\nworkers = 2", more=more)
     gateway = Gateway.from_toml(text, stderr=pipe.writing).start()
@@ -62,7 +62,7 @@ def test_blocked_standard_error_holds_up_nobody(pipe: FullPipe, upstream: Upstre
         pipe.fill()
         first = stack.enter_context(RawClient(gateway.address(), timeout=LATE))
         with suppress(TimeoutError):
-            for _ in range(4):
+            for _ in range(6):
                 assert first.get("/dead").status in (502, 503)
         waits = [_wait(stack.enter_context(RawClient(gateway.address(), timeout=PATIENCE))) for _ in range(NEWCOMERS)]
     assert max(waits) < LATE, f"{sum(wait > LATE for wait in waits)} of {NEWCOMERS} waited"

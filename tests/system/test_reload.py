@@ -280,7 +280,7 @@ def test_an_ejected_target_stays_ejected(front: Front, upstream: UpstreamFactory
         return {one["target"]: one["state"] for one in served.status()["upstreams"]["app"]}
 
     with RawClient(served.address()) as client:
-        for _ in range(10):
+        for _ in range(40):
             assert client.get().status == 200
     assert states()[dead] == "ejected"
     served.reload_toml(configuration(target, dead, pylos="access_log = false\nworkers = 1", more=MORE))

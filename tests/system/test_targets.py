@@ -34,7 +34,8 @@ def test_name(front: Front, echo: EchoUpstream):
 
 def test_round_robin(front: Front):
     with EchoUpstream("a") as a, EchoUpstream("b") as b, EchoUpstream("c") as c:
-        gateway = front(a, b, c, pylos="access_log = false\nworkers = 1")
+        turns = 'health = false\nbalance = "round_robin"'
+        gateway = front(a, b, c, pylos="access_log = false\nworkers = 1", upstream=turns)
         with RawClient(gateway.address()) as client:
             names = [client.get().json()["upstream"] for _ in range(9)]
     assert names[:3] == names[3:6] == names[6:]

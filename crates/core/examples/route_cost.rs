@@ -96,7 +96,7 @@ fn text(count: usize, match_: fn(usize) -> String) -> String {
             "headers": {"kind": {"type": "headers", "preset": "security"}},
         },
         "upstream": {"web": {
-            "targets": [{"url": "http://10.0.0.1"}], "balance": "round_robin", "health": null, "host": "preserve",
+            "targets": [{"url": "http://10.0.0.1"}], "balance": {"algorithm": "round_robin"}, "health": null, "host": "preserve",
             "pool": {"max_idle": 1, "max_connections": 0, "idle_ms": 1, "max_age_ms": 1},
             "timeouts": {"connect": 1, "first_byte": 1, "idle": 1, "send_idle": 1},
         }},

@@ -113,7 +113,14 @@ pub(crate) fn query_value<'q>(query: &'q [u8], name: &[u8]) -> Option<&'q [u8]> 
 
 /// The value of the first `name` in a Cookie field, without the quotes around it (RFC 6265 4.2.1).
 pub(crate) fn cookie_value<'c>(cookies: &'c [u8], name: &[u8]) -> Option<&'c [u8]> {
-    pairs(cookies, b';').find(|(known, _)| known.trim_ascii() == name).map(|(_, value)| unquoted(value))
+    cookie_values(cookies, name).next()
+}
+
+/// Likewise of all that have this name: which of them counts, servers do not agree on.
+pub fn cookie_values<'c>(cookies: &'c [u8], name: &[u8]) -> impl Iterator<Item = &'c [u8]> {
+    pairs(cookies, b';')
+        .filter(move |(known, _)| known.trim_ascii() == name)
+        .map(|(_, value)| unquoted(value))
 }
 
 /// Names and values between separators; what is empty is no pair.

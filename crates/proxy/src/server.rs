@@ -460,6 +460,8 @@ impl Server {
         let limits = |policy: &str| table.policies.iter().any(|p| &*p.name == policy && p.is_limit());
         self.shared.retain_memories(python);
         self.shared.retain_limits(limits);
+        let names: HashSet<&str> = table.upstreams.iter().map(|upstream| &*upstream.name).collect();
+        self.shared.retain_balancers(|upstream| names.contains(upstream));
         self.shared.retain_targets(|upstream, target| targets.contains(&(upstream, target)));
         self.shared.registry.retain(
             |listener| table.listeners.iter().any(|l| &*l.name == listener),

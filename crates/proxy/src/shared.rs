@@ -9,9 +9,10 @@ use crate::memory::Memory;
 use crate::policy::rate_limit::Limit;
 use crate::request::alike::About;
 use crate::telemetry::registry::Registry;
+use crate::upstream::balancer::Balancer;
 use crate::upstream::target::{Health, TargetState};
 use crate::worker::Message;
-use pylos_core::table::{RateLimit, Table, TargetAddress};
+use pylos_core::table::{RateLimit, Table, TargetAddress, Upstream};
 use pylos_core::verdict::Verdict;
 use std::collections::BTreeMap;
 use std::os::fd::OwnedFd;
@@ -53,6 +54,8 @@ pub(crate) struct Shared {
     given: Vec<Given>,
     mail: RwLock<Vec<Option<UnboundedSender<Message>>>>,
     targets: Mutex<BTreeMap<(Box<str>, Box<str>), Arc<TargetState>>>,
+    /// By the names of their upstreams.
+    balancers: Mutex<BTreeMap<Box<str>, Arc<Balancer>>>,
     /// What policies in Python want to be remembered, by their names.
     memories: Mutex<BTreeMap<Box<str>, Arc<lane::Memory>>>,
     /// What limits have counted, by their names.
@@ -86,6 +89,7 @@ impl Shared {
             given: (0..MOST_WORKERS).map(|_| Given::default()).collect(),
             mail: RwLock::new(vec![None; MOST_WORKERS]),
             targets: Mutex::default(),
+            balancers: Mutex::default(),
             memories: Mutex::default(),
             limits: Mutex::default(),
             inherited: Mutex::default(),
@@ -163,8 +167,27 @@ impl Shared {
     pub(crate) fn target(&self, upstream: &str, url: &str) -> Arc<TargetState> {
         let key = (upstream.into(), url.into());
         let mut targets = self.targets.lock().unwrap_or_else(PoisonError::into_inner);
-        let unknown = || Arc::new(TargetState::new(&TargetAddress::Unix(std::path::PathBuf::new())));
+        let nowhere = TargetAddress::Unix(std::path::PathBuf::new());
+        let unknown = || Arc::new(TargetState::new(&nowhere, crate::clock::exact_ms()));
         Arc::clone(targets.entry(key).or_insert_with(unknown))
+    }
+
+    /// Who chooses among the targets of an upstream: the one that does, as long as it is told to choose so.
+    pub(crate) fn balancer(&self, upstream: &Upstream, zone: Option<&str>) -> Arc<Balancer> {
+        let mut balancers = self.balancers.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = balancers.get(&upstream.name);
+        if let Some(known) = known.filter(|known| known.is_of(upstream, zone)) {
+            return Arc::clone(known);
+        }
+        let state = |url: &str| self.target(&upstream.name, url);
+        let balancer = Arc::new(Balancer::new(upstream, zone, state, known.map(|known| &**known)));
+        balancers.insert(upstream.name.clone(), Arc::clone(&balancer));
+        balancer
+    }
+
+    /// Forgets those whose upstreams there are not any more.
+    pub(crate) fn retain_balancers(&self, named: impl Fn(&str) -> bool) {
+        self.balancers.lock().unwrap_or_else(PoisonError::into_inner).retain(|upstream, _| named(upstream));
     }
 
     /// Makes a state for each new target; gives those.
@@ -172,15 +195,15 @@ impl Shared {
         let mut targets = self.targets.lock().unwrap_or_else(PoisonError::into_inner);
         let mut inherited =
             std::mem::take(&mut *self.inherited.lock().unwrap_or_else(PoisonError::into_inner));
-        let mut new = Vec::new();
+        let (mut new, now_ms) = (Vec::new(), crate::clock::exact_ms());
         for upstream in &table.upstreams {
             for target in &upstream.targets {
                 let key = (upstream.name.clone(), target.url.clone());
                 let health = inherited.remove(&key);
                 targets.entry(key).or_insert_with(|| {
-                    let state = Arc::new(TargetState::new(&target.address));
+                    let state = Arc::new(TargetState::new(&target.address, now_ms));
                     if let Some(health) = health {
-                        state.adopt(health, upstream.health.is_some());
+                        state.adopt(health, upstream.health.is_some(), now_ms);
                     }
                     new.push((target.address.clone(), Arc::clone(&state)));
                     state

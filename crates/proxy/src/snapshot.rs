@@ -7,10 +7,9 @@ use crate::shared::Shared;
 use crate::telemetry::cells::{Count, ListenerCells, RouteCells};
 use crate::telemetry::registry::NO_ROUTE;
 use crate::tls::{Configs, Secure};
+use crate::upstream::balancer::Way;
 use crate::upstream::pool::Pool;
-use pylos_core::balance::RoundRobin;
 use pylos_core::table::{ListenerId, RouteId, Serve, Table};
-use std::cell::Cell;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
@@ -38,18 +37,13 @@ impl Drop for Snapshot {
 
 pub(crate) struct UpstreamState {
     pub(crate) targets: Vec<Target>,
-    order: RoundRobin,
-    /// Retries that may be made, in tenths: each request earns two, one costs ten (20 %).
-    retries: Cell<u32>,
+    pub(crate) way: Way,
 }
 
 pub(crate) struct Target {
     pub(crate) pool: Rc<Pool>,
     pub(crate) authority: Box<str>,
 }
-
-/// What a worker has in hand at most, and at the start: a burst of failures may be retried without traffic before.
-const MOST_RETRIES: u32 = 100 * 10;
 
 impl Snapshot {
     pub(crate) fn new(
@@ -78,9 +72,7 @@ impl Snapshot {
             };
             UpstreamState {
                 targets: upstream.targets.iter().enumerate().map(target).collect(),
-                // Each worker begins at another target.
-                order: RoundRobin::starting_at(worker.id),
-                retries: Cell::new(MOST_RETRIES),
+                way: Way::new(worker.shared.balancer(upstream, table.settings.zone.as_deref())),
             }
         });
         let upstreams = upstreams.collect();
@@ -109,19 +101,6 @@ impl Snapshot {
 }
 
 impl UpstreamState {
-    /// The next target in turn that takes traffic and has not failed this request; one that has only when no other
-    /// is left. When every one is ejected only because connections to it failed, that is
-    /// overlooked: a lone server that was restarted must not be left alone.
-    pub(crate) fn pick(&self, now_ms: u64, failed: &[usize]) -> Option<usize> {
-        let n = self.targets.len();
-        let usable = |i: usize| self.targets[i].pool.state.usable(now_ms);
-        let up = |i: usize| self.targets[i].pool.state.is_up();
-        self.order
-            .pick(n, |i| usable(i) && !failed.contains(&i))
-            .or_else(|| self.order.pick(n, |i| up(i) && !failed.contains(&i)))
-            .or_else(|| self.order.pick(n, up).filter(|_| !failed.is_empty()))
-    }
-
     /// Whether there is a target that has not failed this request.
     pub(crate) fn has_other(&self, now_ms: u64, failed: &[usize]) -> bool {
         (0..self.targets.len()).any(|i| self.targets[i].pool.state.usable(now_ms) && !failed.contains(&i))
@@ -129,14 +108,5 @@ impl UpstreamState {
 
     pub(crate) fn authority(&self, target: usize) -> &str {
         &self.targets[target].authority
-    }
-
-    pub(crate) fn earn_retry(&self) {
-        self.retries.set((self.retries.get() + 2).min(MOST_RETRIES));
-    }
-    /// Takes one retry out of the budget, if there is one.
-    pub(crate) fn spend_retry(&self) -> bool {
-        let left = self.retries.get().checked_sub(10);
-        left.inspect(|left| self.retries.set(*left)).is_some()
     }
 }

@@ -16,6 +16,7 @@ from pylos.config.problems import holds
 from pylos.errors import KeyPath
 from pylos.model import (
     AccessLog,
+    Balance,
     Chain,
     ClientCertificates,
     Document,
@@ -26,6 +27,7 @@ from pylos.model import (
     Limits,
     Listen,
     Mtls,
+    Outliers,
     Policy,
     Pylos,
     Python,
@@ -45,7 +47,7 @@ from pylos.model.base import many
 from pylos.model.domain import is_address
 from pylos.model.listen import USUAL_PORT
 from pylos.model.rate import rate_of
-from pylos.model.units import milliseconds, size_bytes
+from pylos.model.units import milliseconds, percent, size_bytes
 from pylos.model.when import Condition
 
 Table = dict[str, Any]
@@ -83,6 +85,7 @@ def lower_pylos(pylos: Pylos) -> Table:
         "access_log": {"path": log.path} if isinstance(log, AccessLog) else None,
         "use": pylos.use,
         "require": pylos.require,
+        "zone": pylos.zone,
         "drain_ms": milliseconds(pylos.drain),
         "memory": 0 if pylos.memory is None else size_bytes(pylos.memory),
         "lanes": pylos.lanes,
@@ -189,8 +192,12 @@ def lower_client(client: ClientCertificates, clients: Trusted | None) -> Table:
 def lower_upstream(upstream: Upstream, outward: Outward | None = None) -> Table:
     pool, timeouts = upstream.pool, upstream.timeouts
     return {
-        "targets": [{"url": lower_target(target)} for target in upstream.targets],
-        "balance": upstream.balance,
+        "targets": [lower_target(target) for target in upstream.targets],
+        "balance": lower_balance(upstream.balance),
+        "slow_start_ms": milliseconds(upstream.slow_start),
+        "panic_threshold": percent(upstream.panic_threshold),
+        "outliers": lower_outliers(upstream.outliers) if isinstance(upstream.outliers, Outliers) else None,
+        "max_requests": upstream.max_requests,
         "health": lower_health(upstream.health) if isinstance(upstream.health, Health) else None,
         "host": upstream.host,
         "tls": None if upstream.tls is None else lower_upstream_tls(upstream.tls, outward or Outward()),
@@ -218,20 +225,61 @@ def lower_upstream_tls(tls: UpstreamTls, outward: Outward) -> Table:
     }
 
 
-def lower_target(target: str | Target) -> str:
+def lower_target(target: str | Target) -> Table:
+    target = Target.model_validate({"url": target}) if isinstance(target, str) else target
+    return {
+        "url": lower_url(target.url),
+        "weight": target.weight,
+        "zone": target.zone,
+        "priority": target.priority,
+        "backup": target.backup,
+    }
+
+
+def lower_url(url: str) -> str:
     """Give a target its scheme: `host:port` means HTTP."""
-    url = target if isinstance(target, str) else target.url
     return url if "://" in url or url.startswith("unix:") else f"http://{url}"
 
 
+def lower_balance(balance: str | Balance) -> Table:
+    if isinstance(balance, str):
+        return {"algorithm": balance, "hash": None, "bound": None}
+    return {"algorithm": balance.algorithm, "hash": balance.hash, "bound": balance.bound}
+
+
+def lower_outliers(outliers: Outliers) -> Table:
+    return {
+        "errors": outliers.errors,
+        "share": None if outliers.share is None else percent(outliers.share),
+        "requests": outliers.requests,
+        "over_ms": milliseconds(outliers.over),
+        "eject_ms": milliseconds(outliers.eject),
+        "longest_ms": milliseconds(outliers.longest),
+        "max_ejected": percent(outliers.max_ejected),
+        "statuses": [str(status) for status in outliers.statuses],
+    }
+
+
 def lower_health(health: Health) -> Table:
+    every = milliseconds(health.every)
     return {
         "path": health.path,
-        "every_ms": milliseconds(health.every),
+        "host": health.host,
+        "headers": health.headers,
+        "statuses": None if health.statuses is None else [str(status) for status in health.statuses],
+        "body": health.body,
+        "send": health.send,
+        "expect": health.expect,
+        "every_ms": every,
+        "fast_ms": min(every, max(every // 4, FAST)) if health.fast is None else milliseconds(health.fast),
         "timeout_ms": milliseconds(health.timeout),
         "fall": health.fall,
         "rise": health.rise,
     }
+
+
+FAST = 500
+"""Milliseconds that a check which nobody has told to be faster waits at least."""
 
 
 def lower_policy(policy: Policy, traits: Traits) -> Table:

@@ -199,6 +199,8 @@ def hint_of(error: ErrorDetails) -> str | None:
 EXPECTED = {
     "bool_type": "true or false",
     "dict_type": "a table",
+    "float_parsing": "a number",
+    "float_type": "a number",
     "int_type": "a whole number",
     "list_type": "a list",
     "model_type": "a table",

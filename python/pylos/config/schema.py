@@ -170,7 +170,13 @@ class Definitions:
         return shapes[0] if len(shapes) == 1 else {"anyOf": shapes}
 
 
-PLAIN: dict[Any, Schema] = {str: {"type": "string"}, int: {"type": "integer"}, bool: {"type": "boolean"}, Any: {}}
+PLAIN: dict[Any, Schema] = {
+    str: {"type": "string"},
+    int: {"type": "integer"},
+    float: {"type": "number"},
+    bool: {"type": "boolean"},
+    Any: {},
+}
 
 
 def unit_of(hint: Any) -> str | None:  # noqa: ANN401 - any type
@@ -185,6 +191,7 @@ def unit_of(hint: Any) -> str | None:  # noqa: ANN401 - any type
 
 UNITS = (
     (quantities.DURATION, (units.Duration, units.DurationOrZero, units.Interval)),
+    (quantities.PERCENTAGE, (units.Share,)),
     (quantities.SIZE, (units.LineSize, units.HeadSize, units.BodySize, units.Rate)),
 )
 

@@ -182,12 +182,25 @@ def acme_keys(acme: Table) -> Plain:
 def upstream_keys(upstream: Table) -> Plain:
     """`[upstream.NAME]`; of a certificate what tells it from others."""
     keys = {key: value for key, value in upstream.items() if key != "tls"}
+    balance = upstream["balance"]
+    if isinstance(balance, Mapping):  # an earlier version had a name
+        keys["balance"] = balance if balance["hash"] else balance["algorithm"]
+    if "panic_threshold" in upstream:
+        keys["panic_threshold"] = percent(upstream["panic_threshold"])
+    if "outliers" in upstream:
+        keys["outliers"] = outliers_keys(upstream["outliers"]) if upstream["outliers"] else False
     if tls := upstream.get("tls"):  # an earlier version had none
         shown = None if tls["certificate"] is None else apart(tls["certificate"]["chain"])
         believed = None if tls["ca"] is None else apart(tls["ca"])
         skip = {} if tls["verify"] else {"insecure_skip_verify": True}
         keys["tls"] = {"ca": believed, "server_name": tls["server_name"], "cert": shown, **skip}
     return dict(flat(keys))
+
+
+def outliers_keys(outliers: Table) -> Plain:
+    """Give `outliers`, with its shares as percentages."""
+    shares = {key: percent(outliers[key]) for key in ("share", "max_ejected") if outliers[key] is not None}
+    return {**outliers, **shares}
 
 
 def apart(text: str) -> list[str]:
@@ -322,8 +335,19 @@ SIZES = {"body_rate", "max_body"}
 def entry_of(entry: object) -> str:
     """Write an entry of a list: a target that is only a URL is its URL."""
     if isinstance(entry, Mapping):
-        return target(str(entry["url"])) if entry.keys() == {"url"} else json.dumps(entry)
+        more = {key: value for key, value in entry.items() if key != "url" and TARGET.get(key) != value}
+        url = target(str(entry["url"]))
+        return json.dumps({"url": url, **more}) if more else url
     return str(entry)
+
+
+TARGET = {"weight": 1, "zone": None, "priority": 0, "backup": False}
+"""What a target is whose URL alone is said."""
+
+
+def percent(number: int) -> str:
+    """Write a share as a file does."""
+    return f"{number}%"
 
 
 def target(url: str) -> str:

@@ -19,12 +19,13 @@ if TYPE_CHECKING:
     from pylos.model.secret import Secret
     from pylos.model.test import Expect, Given, Identity, Test
     from pylos.model.tls import ClientCertificates, Tls
-    from pylos.model.upstream import Health, Pool, Target, Upstream, UpstreamTimeouts, UpstreamTls
+    from pylos.model.upstream import Balance, Health, Outliers, Pool, Target, Upstream, UpstreamTimeouts, UpstreamTls
     from pylos.model.when import When
 
 __all__ = [
     "AccessLog",
     "Acme",
+    "Balance",
     "Chain",
     "ClientCertificates",
     "Dns",
@@ -42,6 +43,7 @@ __all__ = [
     "Listen",
     "ListenTimeouts",
     "Mtls",
+    "Outliers",
     "Policy",
     "Pool",
     "Pylos",

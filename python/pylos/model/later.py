@@ -64,20 +64,14 @@ KEYS: dict[Place, Keys] = {
             {
                 "breaker",
                 "discover",
-                "max_requests",
-                "outliers",
-                "panic",
                 "proxy_protocol",
                 "queue",
-                "slow_start",
                 "sticky",
-                "zone",
             }
         ),
         {"discover": ("targets",)},
     ),
-    ("upstream", "targets", "*"): Keys(frozenset({"backup", "weight", "zone"})),
-    ("upstream", "health"): Keys(frozenset({"grpc", "tcp"}), {"grpc": ("path",), "tcp": ("path",)}),
+    ("upstream", "health"): Keys(frozenset({"grpc"})),
     ("policy:filter",): Keys(frozenset({"on_error"})),
     ("policy:headers",): Keys(frozenset({"on_error"})),
     ("policy:rate_limit",): Keys(frozenset({"cost", "delay", "on_error", "on_store_down", "per", "store"})),
@@ -117,12 +111,10 @@ def scheme(*names: str) -> Callable[[object], bool]:
 
 
 SCHEMES = scheme("h2", "h2s", "tcp", "udp")
-BALANCE = one_of("p2c", "least_requests", "peak_ewma", "random", "first", "ring_hash", "maglev")
 
 VALUES: dict[Place, Callable[[object], bool]] = {
     ("pylos", "access_log", "format"): one_of("common", "combined", "template"),
     ("listen", "protocols", "*"): one_of("h2", "h3", "tcp", "udp"),
-    ("upstream", "balance"): lambda value: is_table(value) or BALANCE(value),
     ("upstream", "targets", "*"): SCHEMES,
     ("upstream", "targets", "*", "url"): SCHEMES,
     ("policy:filter", "allow_ip"): is_table,

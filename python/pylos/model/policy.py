@@ -157,8 +157,8 @@ class RateLimit(Acting):
     """What requests are counted by: those that are alike in all of it are counted together.
 
     `client.id`, `client.ip`, `client.plan`, `client.claims.NAME`, `request.method`, `request.scheme`, `request.host`,
-    `request.path`, `request.query`, `request.route`, `request.headers.NAME`; and `policy.NAME`, the key that a policy
-    in Python gives. Addresses of IPv6 count by their /64. Default: `"client.id"`.
+    `request.path`, `request.query`, `request.route`, `request.headers.NAME`, `request.cookies.NAME`; and
+    `policy.NAME`, the key that a policy in Python gives. Addresses of IPv6 count by their /64. Default: `"client.id"`.
     Example: `key = ["client.id", "request.route"]`.
     """
 

@@ -81,6 +81,12 @@ class Pylos(Table):
     `X-Forwarded-For` that is not in this list. Default: nobody. Example: `trusted_proxies = ["10.0.0.0/8", "::1"]`.
     """
 
+    zone: Annotated[str, Field(min_length=1)] | None = None
+    """Where this gateway is: targets that say the same `zone` come first.
+
+    Default: absent, all are alike. Example: `zone = "b"`.
+    """
+
     access_log: Annotated[
         Annotated[AccessLog, Tag(branch("table"))] | Annotated[Literal[False], Tag(branch("off"))],
         one_of_shapes("must be a table or false", table=dict, off=lambda value: value is False),

@@ -6,10 +6,10 @@ from collections.abc import Callable
 from functools import lru_cache
 from typing import Annotated
 
-from pydantic import BeforeValidator
+from pydantic import BeforeValidator, Field, Tag
 
-from pylos.model.base import wrong
-from pylos.quantities import DURATION, SIZE, QuantityError, Unit
+from pylos.model.base import branch, one_of_shapes, wrong
+from pylos.quantities import DURATION, PERCENTAGE, SIZE, QuantityError, Unit
 
 
 def between(unit: Unit, at_least: str, at_most: str) -> BeforeValidator:
@@ -36,6 +36,7 @@ def between(unit: Unit, at_least: str, at_most: str) -> BeforeValidator:
 
 milliseconds: Callable[[str], int] = lru_cache(DURATION.parse)
 size_bytes: Callable[[str], int] = lru_cache(SIZE.parse)
+percent: Callable[[str], int] = lru_cache(PERCENTAGE.parse)
 
 Duration = Annotated[str, between(DURATION, "1ms", "8760h")]
 """A time that cannot be nothing: "250ms", "3s", "5m", "1h"."""
@@ -63,3 +64,16 @@ ProcessMemory = Annotated[str, between(SIZE, "64MiB", "1024GiB")]
 
 BodySize = Annotated[str, between(SIZE, "0B", "1000000GiB")]
 """Bytes of a body: "10MiB"."""
+
+Share = Annotated[str, between(PERCENTAGE, "0%", "100%")]
+"""A part of a whole: "50%"."""
+
+Status = Annotated[
+    Annotated[int, Field(ge=100, le=599), Tag(branch("status"))] | Annotated[str, Tag(branch("range"))],
+    one_of_shapes(
+        "must be a status or a range of them",
+        status=lambda value: isinstance(value, int) and not isinstance(value, bool),
+        range=str,
+    ),
+]
+"""A status, or a range of them: 503, "500-599"."""

@@ -8,9 +8,12 @@ from pydantic import Field, Tag, model_validator
 
 from pylos.model.base import Table, branch, defaults_of, one_of_shapes, wrong
 from pylos.model.tls import File, Files, Key
-from pylos.model.units import Duration, Interval
+from pylos.model.units import Duration, DurationOrZero, Interval, Share, Status
 
 Times = Annotated[int, Field(ge=1, le=1000)]
+Weight = Annotated[int, Field(ge=0, le=1_000_000)]
+Name = Annotated[str, Field(min_length=1)]
+Statuses = Annotated[list[Status], Field(min_length=1)]
 Count = Annotated[int, Field(ge=0, le=1_000_000_000)]
 
 
@@ -23,20 +26,176 @@ class Target(Table):
     Required. Example: `{ url = "http://10.0.0.1:8000" }`.
     """
 
+    weight: Weight = 1
+    """Its share of the requests, compared with those of the others; 0: it gets nothing new.
+
+    Default: 1. Example: `weight = 3`.
+    """
+
+    zone: Name | None = None
+    """Where it stands. Those in the `zone` of `[pylos]` come first.
+
+    Default: absent. Example: `zone = "b"`.
+    """
+
+    priority: Annotated[int, Field(ge=0, le=100)] = 0
+    """The smaller one comes first. When fewer than seven tenths of those that come first are usable, the next ones take
+    over a part of their requests.
+
+    Default: 0. Example: `priority = 1`.
+    """
+
+    backup: bool = False
+    """It gets requests only while no other one is usable.
+
+    Default: false. Example: `backup = true`.
+    """
+
+
+Algorithm = Literal["p2c", "least_requests", "peak_ewma", "round_robin", "random", "first", "ring_hash", "maglev"]
+
+
+def gateway_errors() -> list[int | str]:
+    """Give what a server says that has none to ask itself."""
+    return ["502-504"]
+
+
+class Balance(Table):
+    """Sends what is alike to the same target."""
+
+    hash: Annotated[str, Field(min_length=1)] = "client.ip"
+    """What of a request decides: `client.ip`, `client.id`, `client.claims.NAME`, `request.path`, `request.query`,
+    `request.host`, `request.headers.NAME`, `request.cookies.NAME`.
+
+    A request that has nothing of it goes to any target. Default: `"client.ip"`. Example: `hash = "client.id"`.
+    """
+
+    algorithm: Literal["ring_hash", "maglev"] = "maglev"
+    """`"maglev"` (a table, with even shares) or `"ring_hash"` (a ring, where no other keys move when a target leaves).
+
+    Default: `"maglev"`. Example: `algorithm = "ring_hash"`.
+    """
+
+    bound: Annotated[float, Field(ge=1, le=1000)] | None = None
+    """No target has more than so many times the mean of requests under way: what is too much goes to the next one.
+
+    Default: absent, no bound. Example: `bound = 1.25`.
+    """
+
+
+class Outliers(Table):
+    """When a target is left alone for what its answers are like.
+
+    Connections that fail, and requests that get no answer, are failures always.
+    """
+
+    errors: Times = 5
+    """Failures in a row.
+
+    Default: 5. Example: `errors = 3`.
+    """
+
+    share: Share | None = None
+    """The share of failures, of `requests` at least, within `over`.
+
+    Default: absent, it does not count. Example: `share = "50%"`.
+    """
+
+    requests: Annotated[int, Field(ge=1, le=1_000_000)] = 20
+    """Requests from which on `share` says something.
+
+    Default: 20. Example: `requests = 100`.
+    """
+
+    over: Duration = "10s"
+    """The time in which they are counted.
+
+    Default: `"10s"`. Example: `over = "1m"`.
+    """
+
+    eject: Duration = "30s"
+    """How long a target is left alone; the second time in a row twice as long, and so on. A health check that finds it
+    well ends that at once.
+
+    Default: `"30s"`. Example: `eject = "10s"`.
+    """
+
+    longest: Duration = "5m"
+    """The longest time that it is left alone.
+
+    Default: `"5m"`. Example: `longest = "1m"`.
+    """
+
+    max_ejected: Share = "50%"
+    """The part of the targets that may be left alone at once: at least one of several, and never the only one.
+
+    Default: `"50%"`. Example: `max_ejected = "10%"`.
+    """
+
+    statuses: Statuses = Field(default_factory=gateway_errors)
+    """Answers that are failures, too.
+
+    Default: `["502-504"]`. Example: `statuses = ["500-599"]`.
+    """
+
 
 class Health(Table):
-    """An active check: GET, no redirect followed, every answer but 2xx is a failure."""
+    """An active check. With `path`: GET, no redirect followed. Without: whether a connection can be made."""
 
-    path: str
+    path: str | None = None
     """What is asked for.
 
-    Required. Example: `path = "/healthz"`.
+    Default: absent, the connection itself is the check. Example: `path = "/healthz"`.
+    """
+
+    host: Annotated[str, Field(min_length=1)] | None = None
+    """The Host that is asked with. Only with `path`.
+
+    Default: absent, as `host` of the upstream says; where that is the client's, the target's own.
+    Example: `host = "shop.internal"`.
+    """
+
+    headers: dict[str, str] = Field(default_factory=dict)
+    """Further fields of the request. Only with `path`.
+
+    Default: none. Example: `headers = { x-probe = "pylos" }`.
+    """
+
+    statuses: Statuses | None = None
+    """The answers that are healthy. Only with `path`.
+
+    Default: absent, `["200-299"]`. Example: `statuses = ["200-299", "401"]`.
+    """
+
+    body: Annotated[str, Field(min_length=1)] | None = None
+    """What the first 64 KiB of the answer's body have to have in them: a text, or `re:` and a regular expression. Only
+    with `path`.
+
+    Default: absent, nothing. Example: `body = "all systems go"`.
+    """
+
+    send: str | None = None
+    """What is sent over the connection. Only without `path`.
+
+    Default: absent, nothing. Example: `send = "PING\\r\\n"`.
+    """
+
+    expect: str | None = None
+    """What has to come back, at the front. Only without `path`.
+
+    Default: absent, nothing. Example: `expect = "+PONG"`.
     """
 
     every: Interval = "5s"
-    """The time from one check of a target to the next.
+    """The time from one check of a target to the next, and up to a tenth less.
 
     Default: `"5s"`. Example: `every = "2s"`.
+    """
+
+    fast: Interval | None = None
+    """Likewise while the results speak against what is held true: so a target is out, and back, sooner.
+
+    Default: absent, a quarter of `every`, but half a second at least. Example: `fast = "200ms"`.
     """
 
     timeout: Duration = "2s"
@@ -56,6 +215,20 @@ class Health(Table):
 
     Default: 2. Example: `rise = 1`.
     """
+
+    @model_validator(mode="after")
+    def fit(self) -> Health:
+        """Refuse keys of the other kind of check."""
+        if self.path is None:
+            others: tuple[str, ...] = ("host", "headers", "statuses", "body")
+            beside, hint = "without", "add `path`"
+        else:
+            others = ("send", "expect")
+            beside, hint = "beside", "`body` looks for a text in the answer"
+        for key in others:
+            if key in self.model_fields_set:
+                raise wrong("P108", f"does nothing {beside} `path`", hint=hint, keys=[key, "path"])
+        return self
 
 
 class Pool(Table):
@@ -176,14 +349,49 @@ class Upstream(Table):
     ]
     """The servers: `"http://host:port"`, `"https://host:port"`, `"host:port"`, `"unix:/path"`, or a table with `url`.
 
-    A name is looked up again every 10 s. Required.
-    Example: `targets = ["http://10.0.0.1:8000", "unix:/run/app.sock"]`.
+    In a table there are also its `weight`, `zone`, `priority`, and whether it is a `backup`. A name is looked up again
+    every 10 s. Required. Example: `targets = ["http://10.0.0.1:8000", "unix:/run/app.sock"]`.
     """
 
-    balance: Literal["round_robin"] = "round_robin"
-    """Which target is next: `"round_robin"`, one after the other.
+    balance: Annotated[
+        Annotated[Algorithm, Tag(branch("algorithm"))] | Annotated[Balance, Tag(branch("table"))],
+        one_of_shapes("must be a string or a table", algorithm=str, table=dict),
+    ] = "p2c"
+    """Which target is next, of those that are usable.
 
-    Default: `"round_robin"`. Example: `balance = "round_robin"`.
+    `"p2c"`: of two by chance the one with fewer requests under way; `"least_requests"`: the one with the fewest;
+    `"peak_ewma"`: of two the one whose answers cost less time; `"round_robin"`: one after the other; `"random"`;
+    `"first"`: the first of the list, the others stand by; `"ring_hash"` and `"maglev"`: the same one for what is
+    alike, by the client's address or, in a table, by what `hash` says. All workers count together, and all but `first`
+    look at weights. Default: `"p2c"`. Example: `balance = "least_requests"`.
+    """
+
+    slow_start: DurationOrZero = "0s"
+    """How long a target that is new, or back, takes until it has its whole share, from a tenth of it on.
+
+    Default: `"0s"`, it has it at once. Example: `slow_start = "30s"`.
+    """
+
+    panic_threshold: Share = "0%"
+    """Where fewer of the targets are usable, all are used, whether they are well or not: few would sink under what all
+    had to do. `"0%"` is never.
+
+    Default: `"0%"`. Example: `panic_threshold = "50%"`.
+    """
+
+    outliers: Annotated[
+        Annotated[Outliers, Tag(branch("table"))] | Annotated[Literal[False], Tag(branch("off"))],
+        one_of_shapes("must be a table or false", table=dict, off=lambda value: value is False),
+    ] = Field(default_factory=defaults_of(Outliers))
+    """When a target is left alone for a while for what its answers are like, or `false` for never.
+
+    Default: that of each key. Example: `outliers = { errors = 3, eject = "10s" }`.
+    """
+
+    max_requests: Count = 0
+    """Requests that a target has at once, of all workers; 0 is no bound.
+
+    Where all have as many, a request is answered with 503. Default: 0. Example: `max_requests = 200`.
     """
 
     health: (

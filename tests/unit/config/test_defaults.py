@@ -109,7 +109,7 @@ def test_a_mistake_in_a_default_is_told_once_at_the_default(default, code, colum
 
 
 def test_a_mistake_in_a_default_is_told_when_nothing_has_it():
-    assert told('[defaults.upstream]\nhealth = { every = "2s" }\n') == [("P105", 2, 1)]
+    assert told('[defaults.upstream]\nhealth = { every = "2" }\n') == [("P109", 2, 20)]
 
 
 @pytest.mark.parametrize(

@@ -54,7 +54,11 @@ MATRIX: dict[str, dict[str, tuple[str, str]]] = {
     },
     "upstream": {
         "targets": ('["http://127.0.0.1:5", "http://127.0.0.1:6"]', '["unix:/run/a.sock"]'),
-        "balance": ('"round_robin"', '"round_robin"'),
+        "balance": ('"round_robin"', '{ hash = "client.id" }'),
+        "slow_start": ('"30s"', '"10s"'),
+        "panic_threshold": ('"50%"', '"0%"'),
+        "outliers": ('{ errors = 3, share = "10%" }', "false"),
+        "max_requests": ("200", "0"),
         "health": ('{ path = "/a", fall = 9 }', '{ path = "/b" }'),
         "host": ('"target"', '"a.example"'),
         "tls": ('{ server_name = "a" }', '{ server_name = "b" }'),

@@ -55,12 +55,12 @@ type = "jwt"  # here
 type = "any_of"  # here
 use = ["jwt", "nothing"]
 [upstream.web]
-targets = ["http://10.0.1.11:8000", { url = "http://10.0.1.12:8000", weight = 3 }]  # here
-balance = "least_requests"  # here
-slow_start = "30s"  # here
+targets = ["http://10.0.1.11:8000", { url = "http://10.0.1.12:8000", weight = 3 }]
+balance = "least_requests"
+sticky = { cookie = "web" }  # here
 [upstream.orders]
 discover = { dns = "orders.internal:8000", as = "http" }  # here
-balance = { hash = "client.id", algorithm = "maglev" }  # here
+balance = { hash = "client.id", algorithm = "maglev" }
 [upstream.soap]
 targets = ["https://billing.internal:8443"]
 [upstream.grpc]
@@ -68,7 +68,7 @@ targets = [{ url = "h2://10.0.5.1:50051" }]  # here
 health = { grpc = "inventory.Stock", every = "2s" }  # here
 [upstream.db]
 targets = ["tcp://10.0.4.1:5432"]  # here
-health = { tcp = true }  # here
+health = {}
 [route.db]
 match = "tls://db.example.com"  # here
 to = "db"

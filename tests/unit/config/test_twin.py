@@ -205,7 +205,10 @@ def test_a_plain_proxy():
     table = proxy_to(["localhost:8000", "localhost:8001"], "0.0.0.0:8080", Place("command line")).table
 
     assert table["listen"]["http"]["bind"] == ["0.0.0.0:8080"]
-    assert table["upstream"]["web"]["targets"] == [{"url": "http://localhost:8000"}, {"url": "http://localhost:8001"}]
+    assert [one["url"] for one in table["upstream"]["web"]["targets"]] == [
+        "http://localhost:8000",
+        "http://localhost:8001",
+    ]
     assert table["route"]["all"]["match"] == ["/{rest:path}"]
 
 

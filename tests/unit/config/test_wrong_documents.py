@@ -37,7 +37,7 @@ TABLE = [
         x.toml:2:1: error P102: [pylos] colour: unknown key
             2 | colour = 1
               | ^^^^^^
-              = keys are version, workers, trusted_proxies, access_log, use, require, drain, memory, lanes, lane_memory, state, secret, user and silence
+              = keys are version, workers, trusted_proxies, zone, access_log, use, require, drain, memory, lanes, lane_memory, state, secret, user and silence
         """,  # noqa: E501 - a line of the output
     ),
     Wrong(
@@ -160,11 +160,11 @@ TABLE = [
         "a word that is not allowed",
         '[upstream.b]\ntargets = ["localhost:1"]\nbalance = "round-robin"',
         """
-        x.toml:3:11: error P104: [upstream.b] balance: must be "round_robin"
+        x.toml:3:11: error P104: [upstream.b] balance: must be "p2c", "least_requests", "peak_ewma", "round_robin", "random", "first", "ring_hash" or "maglev"
             3 | balance = "round-robin"
               |           ^^^^^^^^^^^^^
               = did you mean `round_robin`?
-        """,
+        """,  # noqa: E501 - a line of the output
     ),
     Wrong(
         "one of a few numbers",

@@ -1,87 +1,58 @@
-//! One after the other.
+//! One after the other, as often as the weights say and well mixed (smooth weighted round robin, as in nginx): 5, 1, 1
+//! is not `a a a a a b c`, but `a a b a c a a`.
 
-use std::cell::Cell;
+use super::Targets;
+use super::weighted::among;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
-/// Belongs to one worker. The turn of a target that is out is shared out evenly among the others, so that its
-/// neighbour does not get two turns.
+/// The longest order that is written down. Weights that need a longer one are rounded to shares of it.
+const LONGEST: u64 = 8192;
+
+/// The order is written down once for a list of weights; the turn is shared by all workers.
 #[derive(Debug, Default)]
 pub struct RoundRobin {
-    next: Cell<usize>,
-    stand_in: Cell<usize>,
+    order: Box<[u32]>,
 }
 
 impl RoundRobin {
-    /// Workers that begin at different places do not all send their first requests to the same target.
-    pub fn starting_at(next: usize) -> Self {
-        RoundRobin { next: Cell::new(next), stand_in: Cell::new(next) }
+    /// For targets of these weights, in their order. Where all are 0 nothing is ever chosen.
+    pub fn new(weights: &[u32]) -> Self {
+        let mut shares: Vec<u64> = weights.iter().map(|&weight| u64::from(weight)).collect();
+        let divisor = shares.iter().copied().fold(0, greatest_common_divisor).max(1);
+        shares.iter_mut().for_each(|share| *share /= divisor);
+        let total: u64 = shares.iter().sum();
+        if total > LONGEST {
+            let rounded = |share: u64| (share * LONGEST).div_ceil(total);
+            shares.iter_mut().for_each(|share| *share = rounded(*share));
+        }
+        RoundRobin { order: smooth(&shares).into() }
     }
 
-    /// One of `0..n` for which `usable` holds.
-    pub fn pick(&self, n: usize, usable: impl Fn(usize) -> bool) -> Option<usize> {
-        if n == 0 {
-            return None;
-        }
-        // The list may have become shorter since the last call.
-        let turn = self.next.get() % n;
-        self.next.set((turn + 1) % n);
-        if usable(turn) {
-            return Some(turn);
-        }
-        let count = (0..n).filter(|&index| usable(index)).count();
-        let stand_in = self.stand_in.get().checked_rem(count)?;
-        self.stand_in.set((stand_in + 1) % count);
-        (0..n).filter(|&index| usable(index)).nth(stand_in)
+    /// The one whose turn it is; in the place of one that is not usable one of the others by chance, in proportion to
+    /// their weights: so its turns are shared out, and its neighbour does not get two.
+    pub fn pick(&self, targets: &impl Targets, turn: &AtomicUsize, random: u64) -> Option<usize> {
+        let turn = turn.fetch_add(1, Relaxed).checked_rem(self.order.len())?;
+        let target = self.order[turn] as usize;
+        if targets.is_usable(target) { Some(target) } else { among(targets, |_| true, random) }
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
+/// Each round all get what they are due; who is due most has the turn and pays for it.
+fn smooth(shares: &[u64]) -> Vec<u32> {
+    let total: i64 = shares.iter().sum::<u64>() as i64;
+    let mut due = vec![0i64; shares.len()];
+    (0..total)
+        .map(|_| {
+            due.iter_mut().zip(shares).for_each(|(due, &share)| *due += share as i64);
+            // Of several that are due as much, the first.
+            let most = due.iter().copied().max().unwrap_or_default();
+            let target = due.iter().position(|&due| due == most).unwrap_or_default();
+            due[target] -= total;
+            target as u32
+        })
+        .collect()
+}
 
-    #[test]
-    fn takes_turns() {
-        let balance = RoundRobin::default();
-        let picks: Vec<_> = (0..7).map(|_| balance.pick(3, |_| true)).collect();
-        assert_eq!(picks, [0, 1, 2, 0, 1, 2, 0].map(Some));
-    }
-
-    #[test]
-    fn starts_where_told() {
-        assert_eq!(RoundRobin::starting_at(4).pick(3, |_| true), Some(1));
-    }
-
-    #[test]
-    fn nobody_is_left() {
-        assert_eq!(RoundRobin::default().pick(0, |_| true), None);
-        assert_eq!(RoundRobin::default().pick(3, |_| false), None);
-    }
-
-    #[test]
-    fn survives_a_shorter_list() {
-        let balance = RoundRobin::starting_at(9);
-        assert_eq!(balance.pick(10, |_| true), Some(9));
-        assert_eq!(balance.pick(2, |index| index == 1), Some(1));
-    }
-
-    proptest! {
-        /// Every usable target gets its share, to within one turn of each kind.
-        #[test]
-        fn shares_are_even(n in 1usize..9, out: u8, rounds in 1usize..20) {
-            let usable = |index: usize| out >> index & 1 == 0;
-            let live = (0..n).filter(|&index| usable(index)).count();
-            let balance = RoundRobin::default();
-            let mut counts = vec![0usize; n];
-            for _ in 0..rounds * n {
-                match balance.pick(n, usable) {
-                    Some(index) => counts[index] += 1,
-                    None => prop_assert_eq!(live, 0),
-                }
-            }
-            for (index, &count) in counts.iter().enumerate() {
-                let fair = if usable(index) { rounds + rounds * (n - live) / live } else { 0 };
-                prop_assert!(count.abs_diff(fair) <= 1, "{:?}", counts);
-            }
-        }
-    }
+fn greatest_common_divisor(a: u64, b: u64) -> u64 {
+    if b == 0 { a } else { greatest_common_divisor(b, a % b) }
 }

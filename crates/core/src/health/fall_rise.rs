@@ -27,6 +27,11 @@ impl FallRise {
         self.up
     }
 
+    /// Whether the last results speak against what is held true.
+    pub fn is_changing(&self) -> bool {
+        self.streak > 0
+    }
+
     pub fn observe(&mut self, ok: bool) -> Option<Change> {
         if ok == self.up {
             self.streak = 0;

@@ -8,6 +8,7 @@ mod problem;
 mod settings;
 mod tls;
 mod upstream;
+mod balance;
 mod policy;
 mod acting;
 mod route;
@@ -15,6 +16,7 @@ mod effective;
 mod compile;
 
 pub use acting::{Acting, Part};
+pub use balance::{Balance, Outliers, Share, Statuses};
 pub use compile::compile;
 pub(crate) use compile::fields::{is_own as is_own_field, no_value as no_field_value};
 pub use effective::Effective;
@@ -32,7 +34,7 @@ pub use raw::{
 pub use route::{Action, Redirect, Response, Route};
 pub use settings::{AccessLog, Bind, BindAddress, Listener, Serve, Settings, Token};
 pub use tls::{Certificate, ClientAuth, Hidden, ListenTls, Profile, Tls};
-pub use upstream::{HealthCheck, HostMode, Target, TargetAddress, Upstream, UpstreamTls};
+pub use upstream::{Ask, BodyCheck, HealthCheck, HostMode, Target, TargetAddress, Upstream, UpstreamTls};
 
 /// The whole configuration, compiled. Objects refer to each other by id: a place in these lists.
 #[derive(Debug)]

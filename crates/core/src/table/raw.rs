@@ -41,6 +41,9 @@ pub struct RawPylos {
     /// Policies that every route must have.
     #[serde(default)]
     pub require: Vec<String>,
+    /// Where this gateway is: targets there come first.
+    #[serde(default)]
+    pub zone: Option<String>,
     /// How long a drain waits for requests in flight, ms.
     pub drain_ms: u64,
     /// What the gateway process may have in memory, bytes; 0: what its container may have.
@@ -191,8 +194,19 @@ impl std::fmt::Debug for RawCertificate {
 #[serde(deny_unknown_fields)]
 pub struct RawUpstream {
     pub targets: Vec<RawTarget>,
-    /// `round_robin`.
-    pub balance: String,
+    pub balance: RawBalance,
+    /// What a target that is new or back takes until it has its whole share, ms; 0: it has it at once.
+    #[serde(default)]
+    pub slow_start_ms: u64,
+    /// Where fewer percent of the targets are usable, all are used; 0: never.
+    #[serde(default)]
+    pub panic_threshold: u32,
+    /// When a target is left alone for what its answers are like; absent: never.
+    #[serde(default)]
+    pub outliers: Option<RawOutliers>,
+    /// Requests that a target has at once, of all workers; 0 = no bound.
+    #[serde(default)]
+    pub max_requests: u32,
     pub health: Option<RawHealth>,
     /// Which Host the targets see: `preserve` (the client's), `target` (the target's own) or a literal name.
     pub host: String,
@@ -224,14 +238,81 @@ pub struct RawUpstreamTls {
 pub struct RawTarget {
     /// `http://host[:port]`, `https://[::1]:port` or `unix:/path`.
     pub url: String,
+    /// Its share, compared with those of the others; 0: it gets nothing new.
+    #[serde(default = "one")]
+    pub weight: u32,
+    #[serde(default)]
+    pub zone: Option<String>,
+    /// 0 comes first.
+    #[serde(default)]
+    pub priority: u32,
+    /// Comes in when all others are out.
+    #[serde(default)]
+    pub backup: bool,
 }
 
-/// Active health check: GET `path`, never following a redirect; only 2xx counts as healthy.
+fn one() -> u32 {
+    1
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RawBalance {
+    /// `p2c`, `least_requests`, `peak_ewma`, `round_robin`, `random`, `first`, `ring_hash` or `maglev`.
+    pub algorithm: String,
+    /// Of a hash: what of a request decides, `client.ip`.
+    #[serde(default)]
+    pub hash: Option<String>,
+    /// Of a hash: no target has more than so many times the mean.
+    #[serde(default)]
+    pub bound: Option<f64>,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RawOutliers {
+    /// Failures in a row.
+    pub errors: u32,
+    /// Percent of failures, of so many requests at least in the last `over_ms`.
+    #[serde(default)]
+    pub share: Option<u32>,
+    pub requests: u32,
+    pub over_ms: u64,
+    /// The first ejection; the next in a row is so much longer, up to the longest.
+    pub eject_ms: u64,
+    pub longest_ms: u64,
+    /// Percent of the targets that may be out at once.
+    pub max_ejected: u32,
+    /// `503`, `500-599`: which answers are failures.
+    pub statuses: Vec<String>,
+}
+
+/// Active health check: of `path`, never following a redirect; without a path of the connection itself.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RawHealth {
-    pub path: String,
+    #[serde(default)]
+    pub path: Option<String>,
+    /// Host of the request; absent: the one that the target sees otherwise.
+    #[serde(default)]
+    pub host: Option<String>,
+    #[serde(default)]
+    pub headers: BTreeMap<String, String>,
+    /// `200`, `200-299`: which answers are healthy; absent: 2xx.
+    #[serde(default)]
+    pub statuses: Option<Vec<String>>,
+    /// What the body has to have in it, or `re:` and an expression.
+    #[serde(default)]
+    pub body: Option<String>,
+    /// What is sent over a bare connection, and what has to come back.
+    #[serde(default)]
+    pub send: Option<String>,
+    #[serde(default)]
+    pub expect: Option<String>,
     pub every_ms: u64,
+    /// While the verdict changes; absent: `every_ms`.
+    #[serde(default)]
+    pub fast_ms: Option<u64>,
     pub timeout_ms: u64,
     pub fall: u32,
     pub rise: u32,

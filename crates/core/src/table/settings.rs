@@ -12,6 +12,8 @@ pub struct Settings {
     pub workers: usize,
     pub trusted: TrustedProxies,
     pub access_log: Option<AccessLog>,
+    /// Where this gateway is.
+    pub zone: Option<Box<str>>,
     pub drain_ms: u64,
     /// What the process may have in memory, bytes; 0: what its container may have.
     pub memory: u64,

@@ -1,6 +1,7 @@
 //! Upstreams and their targets.
 
-use super::{Certificate, Pool, Table, UpstreamId, UpstreamTimeouts};
+use super::{Balance, Certificate, FieldLine, Outliers, Pool, Statuses, Table, UpstreamId, UpstreamTimeouts};
+use regex::bytes::Regex;
 use std::cmp::Ordering;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -11,6 +12,15 @@ pub struct Upstream {
     /// At least one; no two with the same `url`.
     pub targets: Vec<Target>,
     pub host: HostMode,
+    pub balance: Balance,
+    /// 0: a target that is new or back has its whole share at once.
+    pub slow_start_ms: u64,
+    /// Where a smaller part of the targets is usable, all are used; 0: never.
+    pub panic_threshold: f64,
+    /// `None`: no target is left alone for its answers.
+    pub outliers: Option<Outliers>,
+    /// Requests that a target has at once, of all workers; 0 = no bound.
+    pub max_requests: u32,
     pub health: Option<HealthCheck>,
     pub pool: Pool,
     pub timeouts: UpstreamTimeouts,
@@ -67,6 +77,13 @@ pub struct Target {
     pub tls: bool,
     /// `host[:port]` as a Host field tells it, without the port of its scheme; `localhost` for Unix sockets.
     pub authority: Box<str>,
+    /// Its share, compared with those of the others; 0: it gets nothing new.
+    pub weight: u32,
+    pub zone: Option<Box<str>>,
+    /// 0 comes first.
+    pub priority: u32,
+    /// Comes in when all others are out.
+    pub backup: bool,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -90,13 +107,44 @@ pub enum HostMode {
     Literal(Box<str>),
 }
 
-/// GET `path` every so often; 2xx is healthy, all else is not.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// What targets are asked every so often.
+#[derive(Debug, Clone, PartialEq)]
 pub struct HealthCheck {
-    /// A path, maybe with a query, ready to be sent.
-    pub path: Box<str>,
+    pub ask: Ask,
     pub every_ms: u64,
+    /// From one check to the next while the verdict is changing; not longer than `every_ms`.
+    pub fast_ms: u64,
     pub timeout_ms: u64,
     pub fall: u32,
     pub rise: u32,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub enum Ask {
+    /// GET; a redirect is not followed.
+    Http {
+        /// A path, maybe with a query, ready to be sent.
+        path: Box<str>,
+        /// `None`: the Host that the target sees otherwise.
+        host: Option<Box<str>>,
+        fields: Vec<FieldLine>,
+        /// The healthy ones.
+        statuses: Statuses,
+        body: Option<BodyCheck>,
+    },
+    /// A bare connection, over which something may be sent and has to come back.
+    Tcp { send: Box<[u8]>, expect: Box<[u8]> },
+}
+
+/// What a body has to have in it.
+#[derive(Debug, Clone)]
+pub struct BodyCheck {
+    pub spelled: Box<str>,
+    pub regex: Regex,
+}
+
+impl PartialEq for BodyCheck {
+    fn eq(&self, other: &Self) -> bool {
+        self.spelled == other.spelled
+    }
 }

@@ -16,6 +16,8 @@ pub enum By {
     Route,
     /// The name as it was written: letter case and `_` for `-` make no difference.
     Header(Box<[u8]>),
+    /// Letter case counts.
+    Cookie(Box<[u8]>),
     ClientId,
     ClientIp,
     ClientPlan,
@@ -51,6 +53,8 @@ impl By {
             other => {
                 return if let Some(name) = other.strip_prefix("request.headers.") {
                     header(name)
+                } else if let Some(name) = other.strip_prefix("request.cookies.") {
+                    cookie(name)
                 } else if let Some(name) = other.strip_prefix("client.claims.") {
                     claim(name)
                 } else {
@@ -72,6 +76,14 @@ fn header(name: &str) -> Result<By, String> {
     }
 }
 
+/// The name of a cookie is a token (RFC 6265, 4.1.1).
+fn cookie(name: &str) -> Result<By, String> {
+    match name.len() {
+        1..=LONGEST if is_token(name.as_bytes()) => Ok(By::Cookie(name.as_bytes().into())),
+        _ => Err(format!("{name:?} is no name of a cookie")),
+    }
+}
+
 fn claim(name: &str) -> Result<By, String> {
     match name.len() {
         1..=LONGEST => Ok(By::Claim(name.into())),
@@ -88,6 +100,7 @@ mod tests {
         for sound in [
             "request.query",
             "request.headers.X_Tenant",
+            "request.cookies.sid",
             "client.claims.org.id",
             "client.claims.https://a.example/r",
         ] {
@@ -98,6 +111,8 @@ mod tests {
             "scheme",
             "request.body",
             "request.headers.",
+            "request.cookies.",
+            "request.cookies.a=b",
             "request.headers.x tenant",
             "request.headers.host",
             "request.headers.Connection",

@@ -13,7 +13,6 @@ use crate::clock;
 use crate::policy::rate_limit::{Handed, Limit};
 use crate::shared::Shared;
 use crate::upstream::target::Health;
-use pylos_core::health::Ejection;
 use serde::{Deserialize, Serialize};
 use std::fs::File;
 use std::io::{self, BufReader, BufWriter, Read, Write};
@@ -37,9 +36,7 @@ struct State {
 struct TargetHealth {
     upstream: Box<str>,
     target: Box<str>,
-    up: bool,
-    ejected_until_ms: u64,
-    ejection: Ejection,
+    health: Health,
 }
 
 /// Writes all of it; gives the counters as they were written.
@@ -51,9 +48,11 @@ pub(crate) fn leave(shared: &Shared, memory: File) -> io::Result<Counters> {
         handed.push(limit.handed(policy, own.len()));
         cells.push(own);
     }
-    let targets = shared.states().into_iter().map(|((upstream, target), state)| {
-        let Health { up, ejected_until_ms, ejection } = state.health();
-        TargetHealth { upstream, target, up, ejected_until_ms, ejection }
+    let now_ms = clock::exact_ms();
+    let targets = shared.states().into_iter().map(|((upstream, target), state)| TargetHealth {
+        upstream,
+        target,
+        health: state.health(now_ms),
     });
     let state = State {
         origin_us: clock::origin_us(),
@@ -89,10 +88,7 @@ pub(crate) fn take(shared: &Shared, memory: File) -> io::Result<()> {
         shared.adopt_limit(&limit.policy, Limit::of(limit, &cells, shift_us.saturating_mul(1000)));
     }
     for known in state.targets {
-        let until_ms = known.ejected_until_ms.saturating_add_signed(shift_us / 1000);
-        let ejection = known.ejection.moved(shift_us / 1000);
-        let health = Health { up: known.up, ejected_until_ms: until_ms, ejection };
-        shared.inherit(&known.upstream, &known.target, health);
+        shared.inherit(&known.upstream, &known.target, known.health.moved(shift_us / 1000));
     }
     state.counters.add_to(shared);
     Ok(())

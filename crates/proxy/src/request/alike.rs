@@ -1,10 +1,11 @@
 //! In what are requests alike? Of each the text of what is asked for: for decisions that are remembered, and for limits.
 
 use super::incoming::Request;
-use pylos_core::facts::{Facts, nameless};
+use pylos_core::facts::{Facts, cookie_values, nameless};
 use pylos_core::message::head::same_for_cgi;
 use pylos_core::verdict::By;
 use serde_json::{Map, Value};
+use siphasher::sip::SipHasher13;
 use std::net::IpAddr;
 
 /// A request on its route.
@@ -35,6 +36,15 @@ pub(crate) fn write(by: &By, about: About<'_>, out: &mut Vec<u8>) {
             });
             text(out, None);
         }
+        By::Cookie(name) => {
+            request.any_field(&mut |known, value| {
+                if known.eq_ignore_ascii_case(b"cookie") {
+                    cookie_values(value, name).for_each(|value| text(out, Some(value)));
+                }
+                false
+            });
+            text(out, None);
+        }
         By::ClientId => match client {
             Some(client) => text(out, Some(client.id.as_bytes())),
             None => text(out, Some(nameless(request.client_ip()).as_bytes())),
@@ -50,6 +60,15 @@ pub(crate) fn write(by: &By, about: About<'_>, out: &mut Vec<u8>) {
             None => claim(out, &Map::new(), name),
         },
     }
+}
+
+/// A number for what is asked for, the same in all workers and gateways; `None`: the request has nothing of it.
+pub(crate) fn key(by: &By, about: About<'_>) -> Option<u64> {
+    let mut out = Vec::with_capacity(64);
+    write(by, about, &mut out);
+    // What is not there has a length that nothing has, and nothing else.
+    let is_there = out.iter().any(|&byte| byte != 0xff);
+    is_there.then(|| SipHasher13::new_with_keys(0, 0).hash(&out))
 }
 
 /// All that a name with dots can mean: a claim of that very name, and one inside of others.
@@ -149,6 +168,15 @@ mod tests {
             "x-tenant: a\r\nx-tenant: b\r\n",
         ];
         assert_apart("request.headers.x-tenant", &fields.map(get));
+        let cookies = [
+            "",
+            "cookie: sid=\r\n",
+            "cookie: sid=a\r\n",
+            "cookie: sid=b; other=a\r\n",
+            "cookie: sid=a; sid=b\r\n",
+            "cookie: sid=a\r\ncookie: sid=c\r\n",
+        ];
+        assert_apart("request.cookies.sid", &cookies.map(get));
         assert_ne!(told(&["request.route"], &get(""), "a"), told(&["request.route"], &get(""), "b"));
     }
 
@@ -190,5 +218,22 @@ mod tests {
         let other = read("GET /a HTTP/1.1\r\nhost: a\r\nsecond: 1\r\nx-tenant: 1\r\n\r\n");
         let by = ["request.path", "request.headers.X-TENANT"];
         assert_eq!(told(&by, &one, "a"), told(&by, &other, "b"));
+        let by = ["request.cookies.sid"];
+        let other = get("cookie: a=1; sid=\"x\"; b=2\r\n");
+        assert_eq!(told(&by, &get("cookie: sid=x\r\n"), "a"), told(&by, &other, "b"));
+    }
+
+    #[test]
+    fn what_is_not_there_has_no_key() {
+        let key = |what: &str, request: &Request| {
+            key(&By::read(what).expect(what), About { request, route: "site" })
+        };
+        for what in ["request.headers.x-user", "request.cookies.sid", "request.query", "client.claims.org"] {
+            assert_eq!(key(what, &get("x-other: 1\r\ncookie: other=1\r\n")), None, "{what}");
+        }
+        let user = |name: &str| key("request.headers.x-user", &get(&format!("x-user: {name}\r\n")));
+        assert!(user("").is_some());
+        assert_eq!(user("a"), user("a"));
+        assert_ne!(user("a"), user("b"));
     }
 }

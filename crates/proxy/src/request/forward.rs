@@ -1,18 +1,19 @@
 //! Which server answers, after how many attempts? Picks a target, gets a connection, exchanges; and decides what
 //! may be tried again.
 
+use super::alike::{self, About};
+use super::observe::{self, Seen};
 use super::{End, Exchange, refuse, rewrite};
 use crate::error::Refusal;
 use crate::snapshot::UpstreamState;
 use crate::stream::{Broken, Wait};
-use crate::telemetry::cells::TargetCells;
-use crate::telemetry::events;
 use crate::timer::Slot;
 use crate::tls::HandshakeError;
 use crate::upstream::answer_h1::AnswerFailure;
+use crate::upstream::balancer::{Picked, Wanted};
 use crate::upstream::connect::{NoConnection, connect};
 use crate::upstream::exchange_h1::{NoAnswer, Outcome, exchange};
-use crate::upstream::pool::Loan;
+use crate::upstream::pool::{Active, Loan};
 use pylos_core::http1::Length;
 use pylos_core::table::{Action, RouteId, UpstreamId};
 use smallvec::SmallVec;
@@ -37,7 +38,7 @@ pub(crate) async fn forward(x: &mut Exchange<'_>, route: RouteId) -> End {
     let Action::Forward { upstream, .. } = settings.action else { return End::Close };
     let upstream = x.scratch.request.given.upstream.unwrap_or(upstream);
     let state = &snapshot.upstreams[upstream.index()];
-    state.earn_retry();
+    state.way.balancer.earn_retry();
     let held = hold_body(x);
     let end = attempts(x, route, upstream, state, held).await;
     x.client.timer.clear_all();
@@ -47,18 +48,23 @@ pub(crate) async fn forward(x: &mut Exchange<'_>, route: RouteId) -> End {
 async fn attempts(
     x: &mut Exchange<'_>, route: RouteId, upstream: UpstreamId, state: &UpstreamState, held: bool,
 ) -> End {
-    let mut tried = Tried::default();
+    let (mut tried, key) = (Tried::default(), key(x, route, upstream));
     loop {
         tried.attempts += 1;
         x.record.why = None;
         set_deadline(x, route);
         let now = x.worker.clock.ms();
-        let Some(target) = state.pick(now, &tried.failed) else {
-            return refuse::refuse(x, &NO_HEALTHY).await;
+        let wanted = Wanted { now_ms: now, failed: &tried.failed, key };
+        let settings = &x.snapshot.table.upstreams[upstream.index()];
+        let target = match state.way.pick(&wanted, settings, || x.worker.random()) {
+            Picked::Target(target) => target,
+            Picked::Full => return refuse::refuse(x, &FULL).await,
+            Picked::Nobody => return refuse::refuse(x, &NO_HEALTHY).await,
         };
+        let active = Active::entered(&state.targets[target].pool);
         x.record.upstream = Some((upstream, target));
         let loan = match connection(x, upstream, state, target, tried.fresh).await {
-            Ok(loan) => loan,
+            Ok(loan) => loan.with(active),
             Err(refusal) => {
                 tried.failed.push(target);
                 let late = x.client.timer.expired(Slot::Whole, x.worker.clock.ms());
@@ -72,31 +78,20 @@ async fn attempts(
         };
         let reused = loan.reused;
         rewrite::set_target_host(x, state.authority(target));
-        let cells = &state.targets[target].pool.cells;
-        let outcome = {
-            let _active = Active::new(cells);
-            exchange(x, loan, route, upstream, held).await
-        };
-        match &outcome {
-            Outcome::NoAnswer(none) => {
-                cells.failures.add(1);
-                if may_retry(x, state, &tried, reused, none) {
-                    if !reused {
-                        tried.failed.push(target);
-                    }
-                    tried.fresh |= reused;
-                    count_retry(x, state, target);
-                    x.scratch.answer.reset();
-                    continue;
-                }
+        let began_us = x.worker.clock.us();
+        x.record.first_byte_us = None;
+        let outcome = exchange(x, loan, route, upstream, held).await;
+        observe::observe(x, state, (upstream, target), &outcome, Seen { began_us, reused });
+        if let Outcome::NoAnswer(none) = &outcome
+            && may_retry(x, state, &tried, reused, none)
+        {
+            if !reused {
+                tried.failed.push(target);
             }
-            outcome => {
-                let upstreams_fault = |ended: &str| ended.starts_with("upstream");
-                if matches!(outcome, Outcome::Cut(ended) | Outcome::Reset(ended) if upstreams_fault(ended)) {
-                    cells.failures.add(1);
-                }
-                cells.requests.count(x.record.status);
-            }
+            tried.fresh |= reused;
+            count_retry(x, state, target);
+            x.scratch.answer.reset();
+            continue;
         }
         return ended(x, outcome).await;
     }
@@ -107,22 +102,6 @@ fn set_deadline(x: &Exchange<'_>, route: RouteId) {
     let timeouts = &x.snapshot.table.routes[route.index()].timeouts;
     let least = [timeouts.response, timeouts.total].into_iter().filter(|ms| *ms > 0).min();
     x.client.timer.set(Slot::Whole, least.map_or(0, |ms| x.record.started_us / 1000 + ms));
-}
-
-/// A request in flight at a target, however it ends.
-struct Active<'a>(&'a TargetCells);
-
-impl<'a> Active<'a> {
-    fn new(cells: &'a TargetCells) -> Self {
-        cells.active.add(1);
-        Active(cells)
-    }
-}
-
-impl Drop for Active<'_> {
-    fn drop(&mut self) {
-        self.0.active.sub(1);
-    }
 }
 
 /// What remains to be done when an exchange is over.
@@ -194,10 +173,7 @@ async fn connection(
     x.record.connect_us = Some(x.worker.clock.us().saturating_sub(began));
     let now = x.worker.clock.ms();
     match made {
-        Ok(stream) => {
-            pool.state.connected(now);
-            Ok(reservation.lend(stream, now))
-        }
+        Ok(stream) => Ok(reservation.lend(stream, now)),
         // The request's own time is over, or the gateway's own means: nothing of it is the target's fault.
         Err(failure) if !failure.is_targets() => Err(no_connection(&failure)),
         Err(failure) => {
@@ -205,13 +181,7 @@ async fn connection(
             if matches!(failure, NoConnection::Tls(_)) {
                 x.record.why = Some(failure.to_string().into());
             }
-            if let Some(ms) = pool.state.connect_failed(now) {
-                let (name, url) = (&settings.name, &settings.targets[target].url);
-                let why = failure.to_string();
-                let facts =
-                    [("upstream", &**name), ("target", &**url), ("for_ms", &ms.to_string()), ("why", &why)];
-                events::warn("target_ejected", &facts);
-            }
+            state.way.balancer.failed(target, settings, &failure.to_string(), now);
             Err(no_connection(&failure))
         }
     }
@@ -221,23 +191,38 @@ async fn connection(
 /// not so often that failing targets get more work for failing.
 fn may_retry(x: &Exchange<'_>, state: &UpstreamState, tried: &Tried, reused: bool, none: &NoAnswer) -> bool {
     let lost = match &none.failure {
-        AnswerFailure::Silent | AnswerFailure::Broken(Broken::Failed(_)) => true,
         // On a kept connection this may be a surplus of the answer before, and nothing of this request's.
         AnswerFailure::Malformed => reused,
-        AnswerFailure::Broken(Broken::Timeout(_)) | AnswerFailure::Truncated => false,
+        failure => is_lost(failure),
     };
     let safe = none.unsent || (none.repeatable && x.scratch.request.is_idempotent());
     // A dead kept connection is an everyday thing and not the target's failure: it needs no budget.
     lost && safe
         && !x.record.continued
         && tried.attempts < MAX_ATTEMPTS
-        && ((reused && !tried.fresh) || state.spend_retry())
+        && ((reused && !tried.fresh) || state.way.balancer.spend_retry())
+}
+
+/// Where the upstream's targets are chosen by a hash: what stands for the request. One that has nothing of what decides
+/// is one of its own.
+fn key(x: &Exchange<'_>, route: RouteId, upstream: UpstreamId) -> u64 {
+    let Some(by) = &x.snapshot.table.upstreams[upstream.index()].balance.hash else { return 0 };
+    let about = About { request: &x.scratch.request, route: &x.snapshot.table.routes[route.index()].name };
+    alike::key(by, about).unwrap_or_else(|| x.worker.random())
 }
 
 fn count_retry(x: &mut Exchange<'_>, state: &UpstreamState, target: usize) {
     x.record.retries += 1;
     state.targets[target].pool.cells.retries.add(1);
 }
+
+/// The connection ended before a byte of an answer.
+pub(super) fn is_lost(failure: &AnswerFailure) -> bool {
+    matches!(failure, AnswerFailure::Silent | AnswerFailure::Broken(Broken::Failed(_)))
+}
+
+const FULL: Refusal =
+    Refusal::gateway(503, "upstream_busy", "All servers of the service have as much to do as they may.");
 
 const NO_HEALTHY: Refusal =
     Refusal::upstream(503, "no_healthy_upstream", "No server of the service takes requests at the moment.");
@@ -269,7 +254,7 @@ fn why_not_trusted(failure: &AnswerFailure) -> Option<String> {
     Some(HandshakeError::Tls(error.clone()).to_string())
 }
 
-fn no_answer(failure: &AnswerFailure) -> Refusal {
+pub(super) fn no_answer(failure: &AnswerFailure) -> Refusal {
     match failure {
         AnswerFailure::Broken(Broken::Timeout(_)) => {
             Refusal::upstream(504, "upstream_timeout", "The service did not answer in time.")

@@ -15,6 +15,7 @@ pub(crate) mod question;
 pub(crate) mod consult;
 pub(crate) mod rewrite;
 pub(crate) mod forward;
+mod observe;
 pub(crate) mod review;
 pub(crate) mod respond;
 pub(crate) mod refuse;

@@ -43,6 +43,25 @@ pub(crate) struct Loan {
     /// It has carried a request before: the target may have closed it in the meantime.
     pub(crate) reused: bool,
     pool: Rc<Pool>,
+    active: Option<Active>,
+}
+
+/// A request that a target has, however it ends.
+pub(crate) struct Active(Rc<Pool>);
+
+impl Active {
+    /// For one that the target's state counts already.
+    pub(crate) fn entered(pool: &Rc<Pool>) -> Self {
+        pool.cells.active.add(1);
+        Active(Rc::clone(pool))
+    }
+}
+
+impl Drop for Active {
+    fn drop(&mut self) {
+        self.0.cells.active.sub(1);
+        self.0.state.leave();
+    }
 }
 
 impl Pool {
@@ -76,7 +95,13 @@ impl Pool {
                 continue;
             }
             let Idle { stream, born_ms, .. } = idle;
-            return Some(Loan { stream: Some(stream), born_ms, reused: true, pool: Rc::clone(self) });
+            return Some(Loan {
+                stream: Some(stream),
+                born_ms,
+                reused: true,
+                pool: Rc::clone(self),
+                active: None,
+            });
         }
     }
 
@@ -146,7 +171,7 @@ impl Reservation {
     /// Lends out the connection that was made.
     pub(crate) fn lend(mut self, stream: Stream, now_ms: u64) -> Loan {
         let pool = self.0.take().expect("a reservation is used once");
-        Loan { stream: Some(stream), born_ms: now_ms, reused: false, pool }
+        Loan { stream: Some(stream), born_ms: now_ms, reused: false, pool, active: None }
     }
 }
 
@@ -159,6 +184,13 @@ impl Drop for Reservation {
 impl Loan {
     pub(crate) fn stream(&mut self) -> &mut Stream {
         self.stream.as_mut().expect("a loan has its stream until it is given back")
+    }
+
+    /// For as long as the request lasts, which may become a tunnel.
+    #[must_use]
+    pub(crate) fn with(mut self, active: Active) -> Self {
+        self.active = Some(active);
+        self
     }
 
     pub(crate) fn pool(&self) -> Rc<Pool> {

@@ -1,23 +1,17 @@
 //! Asks targets after their health, from the side worker alone: one prober a machine, whatever the number of
 //! workers. And asks the resolver after their names.
 
-use super::connect::connect;
+use super::asking::ask;
 use super::resolve::{self, Named};
 use super::target::TargetState;
-use crate::buffer::Buffers;
-use crate::clock::{self, Clock};
-use crate::stream::Wait;
+use crate::clock;
 use crate::telemetry::events;
-use crate::timer::{Slot, Timers};
 use crate::tls::{Configs, Secure};
 use crate::worker::Worker;
 use pylos_core::health::{Change, FallRise};
-use pylos_core::http1::{HeadParser, StatusLine};
-use pylos_core::message::head::Fields;
-use pylos_core::table::{HealthCheck, HostMode, Table, TargetAddress};
+use pylos_core::table::{Ask, HealthCheck, HostMode, Table, TargetAddress};
 use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
-use std::io::IoSlice;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -25,13 +19,14 @@ use tokio::task::JoinHandle;
 
 /// All that makes a probe what it is: while this stays the same over a reload, the probe goes on.
 #[derive(Clone, PartialEq)]
-struct Plan {
+pub(super) struct Plan {
     upstream: Box<str>,
     url: Box<str>,
-    address: TargetAddress,
-    host: Box<str>,
+    pub(super) address: TargetAddress,
+    /// What is asked with.
+    pub(super) host: Box<str>,
     check: Option<HealthCheck>,
-    secure: Option<Secure>,
+    pub(super) secure: Option<Secure>,
 }
 
 #[derive(Default)]
@@ -51,10 +46,14 @@ impl Probes {
         let mut wanted = HashMap::new();
         for (index, upstream) in table.upstreams.iter().enumerate() {
             for (place, target) in upstream.targets.iter().enumerate() {
-                let host = match &upstream.host {
-                    HostMode::Literal(name) => name.clone(),
+                let asked = match upstream.health.as_ref().map(|check| &check.ask) {
+                    Some(Ask::Http { host, .. }) => host.as_ref(),
+                    _ => None,
+                };
+                let host = match (asked, &upstream.host) {
+                    (Some(host), _) | (None, HostMode::Literal(host)) => host.clone(),
                     // The client's name is not known here; the target's own serves.
-                    HostMode::Preserve | HostMode::Target => target.authority.clone(),
+                    (None, HostMode::Preserve | HostMode::Target) => target.authority.clone(),
                 };
                 let plan = Plan {
                     upstream: upstream.name.clone(),
@@ -122,14 +121,16 @@ async fn keep_checked(
             verdicts.observe(false);
         }
     }
-    // Not all at once: the first one somewhere within an interval, the others 10 % around it.
+    // Not all at once: the first one somewhere within an interval, the others up to a tenth before their time.
     clock::sleep_until(began + us(share(check.every_ms, 0.0, 0.2))).await;
     loop {
         let began = clock::exact_us();
-        let result = probe(plan, check, state, worker).await;
+        let result = ask(plan, check, state, worker).await;
         if result.is_ok() && state.is_up() {
             // An answer is better evidence than connections that failed a while ago.
-            state.connected(clock::exact_ms());
+            if state.forgive(clock::exact_ms()) {
+                events::info("target_returned", &[("upstream", &*plan.upstream), ("target", &*plan.url)]);
+            }
         }
         if let Some(change) = verdicts.observe(result.is_ok()) {
             let up = change == Change::Up;
@@ -138,7 +139,8 @@ async fn keep_checked(
             let facts = [("upstream", &*plan.upstream), ("target", &*plan.url), ("why", &*why)];
             events::warn(if up { "target_up" } else { "target_down" }, &facts);
         }
-        clock::sleep_until(began + us(share(check.every_ms, 0.9, 1.1))).await;
+        let every_ms = if verdicts.is_changing() { check.fast_ms } else { check.every_ms };
+        clock::sleep_until(began + us(share(every_ms, 0.9, 1.0))).await;
     }
 }
 
@@ -150,55 +152,4 @@ fn us(duration: Duration) -> u64 {
 fn share(ms: u64, from: f64, to: f64) -> Duration {
     let random = RandomState::new().hash_one(clock::exact_us()) as f64 / u64::MAX as f64;
     Duration::from_secs_f64(ms as f64 / 1000.0 * (from + (to - from) * random))
-}
-
-/// One probe: GET on a connection of its own, 2xx within the time is healthy; a redirect is not followed.
-async fn probe(
-    plan: &Plan, check: &HealthCheck, state: &TargetState, worker: &Rc<Worker>,
-) -> Result<(), String> {
-    let most = Duration::from_millis(check.timeout_ms);
-    let asked = tokio::time::timeout(most, ask(plan, check, state, worker)).await;
-    match asked {
-        Ok(Ok(status)) if (200..300).contains(&status) => Ok(()),
-        Ok(Ok(status)) => Err(format!("status {status}")),
-        Ok(Err(error)) => Err(error),
-        Err(_) => Err(format!("no answer within {} ms", check.timeout_ms)),
-    }
-}
-
-async fn ask(
-    plan: &Plan, check: &HealthCheck, state: &TargetState, worker: &Rc<Worker>,
-) -> Result<u16, String> {
-    // Deadlines are kept by the caller; these are only here because every wait has a form.
-    let (timers, clock, buffers) = (Timers::default(), Clock::new(), Buffers::default());
-    let timer = timers.add();
-    let wait = Wait { timer: &timer, clock: &clock, slot: Slot::Answer, ms: 0 };
-    let mut stream =
-        connect(&plan.address, plan.secure.as_ref(), state, worker, wait).await.map_err(|e| e.to_string())?;
-    let request = format!(
-        "GET {} HTTP/1.1\r\nhost: {}\r\nuser-agent: pylos-health\r\naccept: */*\r\nconnection: close\r\n\r\n",
-        check.path, plan.host
-    );
-    let (mut from, mut to) = stream.split();
-    to.write_all(&mut [IoSlice::new(request.as_bytes())], wait, &mut 0).await.map_err(|_| "write failed")?;
-    let mut buffer = buffers.small();
-    let (mut parser, mut fields) = (HeadParser::<StatusLine>::new(), Fields::default());
-    loop {
-        if buffer.room().is_empty() {
-            return Err("the head is too large".into());
-        }
-        if from.read(&mut buffer, wait).await.map_err(|_| "read failed")? == 0 {
-            return Err("closed without an answer".into());
-        }
-        let head = parser.feed(buffer.bytes(), &mut fields, &super::answer_h1::LIMITS);
-        match head.map_err(|_| "the answer is malformed")? {
-            Some(head) if head.line.status >= 200 => return Ok(head.line.status),
-            Some(head) => {
-                buffer.consume(head.len);
-                fields.clear();
-                parser = HeadParser::new();
-            }
-            None => {}
-        }
-    }
 }

@@ -1,9 +1,11 @@
-//! What is known about a target, shared by all workers and kept over reloads: addresses, health, ejection.
+//! What is known about a target, shared by all workers and kept over reloads: addresses, health, ejection, load.
 
-use pylos_core::health::Ejection;
-use pylos_core::table::TargetAddress;
+use pylos_core::balance::{PeakEwma, part_of_share};
+use pylos_core::health::{Ejection, seen, too_many};
+use pylos_core::table::{Outliers, TargetAddress};
+use serde::{Deserialize, Serialize};
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
 
 pub(crate) struct TargetState {
@@ -12,21 +14,51 @@ pub(crate) struct TargetState {
     /// Not chosen before this time, ms since the origin.
     ejected_until: AtomicU64,
     ejection: Mutex<Ejection>,
+    /// Failures in a row.
+    streak: AtomicU32,
+    /// Its latest answers, as [`seen`] counts them.
+    seen: AtomicU64,
+    /// Since when it is there, or back, ms since the origin.
+    since: AtomicU64,
+    load: Load,
     /// What the name resolved to last; for other targets the one address.
     addresses: Mutex<Arc<[SocketAddr]>>,
     /// Which of them answered last.
     preferred: AtomicUsize,
 }
 
-/// What one process leaves to the next.
+/// What every request changes: alone on its cache line.
+#[repr(align(128))]
+#[derive(Default)]
+struct Load {
+    active: AtomicU32,
+    /// A packed [`PeakEwma`].
+    latency: AtomicU64,
+}
+
+/// What one process leaves to the next. Times are ms since the origin.
+#[derive(Serialize, Deserialize)]
 pub(crate) struct Health {
     pub(crate) up: bool,
-    pub(crate) ejected_until_ms: u64,
     pub(crate) ejection: Ejection,
+    pub(crate) ejected_until_ms: u64,
+    pub(crate) since_ms: u64,
+    /// ns, 0 = not known.
+    pub(crate) latency_ns: u64,
+}
+
+impl Health {
+    /// The same on a clock that shows so many ms more.
+    #[must_use]
+    pub(crate) fn moved(self, ms: i64) -> Self {
+        let moved = |at: u64| at.saturating_add_signed(ms);
+        let (ejected_until_ms, since_ms) = (moved(self.ejected_until_ms), moved(self.since_ms));
+        Health { ejection: self.ejection.moved(ms), ejected_until_ms, since_ms, ..self }
+    }
 }
 
 impl TargetState {
-    pub(crate) fn new(address: &TargetAddress) -> Self {
+    pub(crate) fn new(address: &TargetAddress, now_ms: u64) -> Self {
         let known: Arc<[SocketAddr]> = match address {
             TargetAddress::Ip(address) => Arc::new([*address]),
             TargetAddress::Name { .. } | TargetAddress::Unix(_) => Arc::new([]),
@@ -35,6 +67,10 @@ impl TargetState {
             up: AtomicBool::new(true),
             ejected_until: AtomicU64::new(0),
             ejection: Mutex::default(),
+            streak: AtomicU32::new(0),
+            seen: AtomicU64::new(0),
+            since: AtomicU64::new(now_ms),
+            load: Load::default(),
             addresses: Mutex::new(known),
             preferred: AtomicUsize::new(0),
         }
@@ -42,27 +78,41 @@ impl TargetState {
 
     /// Whether the target may be chosen.
     pub(crate) fn usable(&self, now_ms: u64) -> bool {
-        self.up.load(Relaxed) && now_ms >= self.ejected_until.load(Relaxed)
+        self.is_up() && !self.is_ejected(now_ms)
     }
     pub(crate) fn is_up(&self) -> bool {
         self.up.load(Relaxed)
     }
-    /// The active check's word. A target found healthy is not ejected any longer.
+    pub(crate) fn is_ejected(&self, now_ms: u64) -> bool {
+        now_ms < self.ejected_until.load(Relaxed)
+    }
+    /// The active check's word, where it is another one than before.
     pub(crate) fn set_up(&self, up: bool, now_ms: u64) {
-        self.up.store(up, Relaxed);
         if up {
-            self.connected(now_ms);
+            self.forgive(now_ms);
+            self.since.store(now_ms, Relaxed);
         }
+        self.up.store(up, Relaxed);
     }
 
-    pub(crate) fn health(&self) -> Health {
-        let ejection = self.ejection.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        Health { up: self.is_up(), ejected_until_ms: self.ejected_until.load(Relaxed), ejection }
+    pub(crate) fn health(&self, now_ms: u64) -> Health {
+        Health {
+            up: self.is_up(),
+            ejection: self.ejection.lock().unwrap_or_else(PoisonError::into_inner).clone(),
+            ejected_until_ms: self.ejected_until.load(Relaxed),
+            since_ms: self.since.load(Relaxed),
+            latency_ns: self.latency_ns(now_ms),
+        }
     }
     /// Goes on from what another process knew. Where nobody asks after the target, it is up: who would say so else?
-    pub(crate) fn adopt(&self, health: Health, is_checked: bool) {
+    pub(crate) fn adopt(&self, health: Health, is_checked: bool, now_ms: u64) {
         self.up.store(health.up || !is_checked, Relaxed);
         self.ejected_until.store(health.ejected_until_ms, Relaxed);
+        self.since.store(health.since_ms, Relaxed);
+        if health.latency_ns > 0 {
+            let known = PeakEwma::default().observed(health.latency_ns, now_ms);
+            self.load.latency.store(known.packed(), Relaxed);
+        }
         *self.ejection.lock().unwrap_or_else(PoisonError::into_inner) = health.ejection;
     }
 
@@ -74,16 +124,93 @@ impl TargetState {
         }
     }
 
-    /// A connection could not be made; gives the time of ejection in ms when that was one too many.
-    pub(crate) fn connect_failed(&self, now_ms: u64) -> Option<u64> {
+    /// The part of its share that it has after a slow start of so many ms.
+    pub(crate) fn part(&self, slow_start_ms: u64, now_ms: u64) -> f64 {
+        let back = self.ejected_until.load(Relaxed).min(now_ms).max(self.since.load(Relaxed));
+        part_of_share(now_ms.saturating_sub(back), slow_start_ms)
+    }
+
+    /// A request or a connection failed by the target's fault. Gives why it is to be left alone, if it is, and whether
+    /// that is the first of its failures that says so.
+    #[must_use]
+    pub(crate) fn failed(&self, now_ms: u64, outliers: &Outliers) -> Option<(String, bool)> {
+        let streak = self.streak.fetch_add(1, Relaxed).saturating_add(1);
+        let word = outliers.share.map(|share| (self.count(&share, now_ms, true), share));
+        if streak >= outliers.errors {
+            return Some((format!("{streak} failures in a row"), streak == outliers.errors));
+        }
+        let (word, share) = word?;
+        too_many(word, &share)
+            .then(|| (format!("{:.0} % of its answers were failures", share.most * 100.0), false))
+    }
+
+    /// An answer came, and it was none of the failures.
+    pub(crate) fn succeeded(&self, now_ms: u64, outliers: &Outliers) {
+        if self.streak.load(Relaxed) > 0 {
+            self.streak.store(0, Relaxed);
+        }
+        if let Some(share) = &outliers.share {
+            self.count(share, now_ms, false);
+        }
+    }
+
+    fn count(&self, share: &pylos_core::table::Share, now_ms: u64, failed: bool) -> u64 {
+        let counted = |word| Some(seen(word, share, now_ms, failed));
+        let before = self.seen.fetch_update(Relaxed, Relaxed, counted).unwrap_or_else(|word| word);
+        seen(before, share, now_ms, failed)
+    }
+
+    /// Leaves it alone for a while; gives for how many ms. `None`: it is left alone already.
+    pub(crate) fn eject(&self, now_ms: u64, outliers: &Outliers) -> Option<u64> {
         let mut ejection = self.ejection.lock().unwrap_or_else(PoisonError::into_inner);
-        let until = ejection.failed(now_ms)?;
+        let until = ejection.eject(now_ms, outliers.eject_ms, outliers.longest_ms)?;
+        // When it is back, one more failure is enough.
+        self.streak.store(outliers.errors.saturating_sub(1), Relaxed);
+        self.seen.store(0, Relaxed);
         self.ejected_until.store(until, Relaxed);
         Some(until - now_ms)
     }
-    pub(crate) fn connected(&self, now_ms: u64) {
-        self.ejection.lock().unwrap_or_else(PoisonError::into_inner).succeeded(now_ms);
+
+    /// The active check has found it well. Whether that ended an ejection.
+    pub(crate) fn forgive(&self, now_ms: u64) -> bool {
+        self.streak.store(0, Relaxed);
+        self.seen.store(0, Relaxed);
+        if self.ejected_until.load(Relaxed) == 0 {
+            return false;
+        }
+        let ended = self.ejection.lock().unwrap_or_else(PoisonError::into_inner).forgive(now_ms);
+        if ended {
+            self.since.store(now_ms, Relaxed);
+        }
         self.ejected_until.store(0, Relaxed);
+        ended
+    }
+
+    /// Requests that it has now, of all workers.
+    pub(crate) fn active(&self) -> u32 {
+        self.load.active.load(Relaxed)
+    }
+    /// One more, if it has fewer than `most` (0: any number).
+    pub(crate) fn enter(&self, most: u32) -> bool {
+        let before = self.load.active.fetch_add(1, Relaxed);
+        let fits = most == 0 || before < most;
+        if !fits {
+            self.leave();
+        }
+        fits
+    }
+    pub(crate) fn leave(&self) {
+        self.load.active.fetch_sub(1, Relaxed);
+    }
+
+    /// How long its answers take by now, ns; 0 where that is not known.
+    pub(crate) fn latency_ns(&self, now_ms: u64) -> u64 {
+        PeakEwma::unpacked(self.load.latency.load(Relaxed), now_ms).now(now_ms)
+    }
+    pub(crate) fn answered(&self, took_us: u64, now_ms: u64) {
+        let known = PeakEwma::unpacked(self.load.latency.load(Relaxed), now_ms);
+        // Of two at the same time one is lost: the next one makes up for it.
+        self.load.latency.store(known.observed(took_us * 1000, now_ms).packed(), Relaxed);
     }
 
     /// The addresses to try, the one that answered last first.

@@ -4,6 +4,8 @@ mod settings;
 mod listen;
 mod tls;
 mod upstream;
+mod balance;
+mod health;
 pub(crate) mod fields;
 mod policy;
 mod limit;

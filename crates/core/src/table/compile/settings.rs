@@ -20,6 +20,7 @@ pub(super) fn compile(raw: &RawPylos, problems: &mut Problems) -> Settings {
         workers: raw.workers,
         trusted: trusted(raw, problems),
         access_log,
+        zone: raw.zone.as_deref().map(Into::into),
         drain_ms: raw.drain_ms,
         memory: raw.memory,
     }

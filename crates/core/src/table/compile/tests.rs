@@ -19,7 +19,7 @@ fn whole(mut table: Value) -> Value {
         "timeouts": {"header": 10000, "idle": 75000, "body_idle": 30000, "send_idle": 30000, "client_fin": 10000},
     });
     let upstream = json!({
-        "targets": [{"url": "http://10.0.0.1:8000"}], "balance": "round_robin", "health": null, "host": "preserve",
+        "targets": [{"url": "http://10.0.0.1:8000"}], "balance": {"algorithm": "round_robin"}, "health": null, "host": "preserve",
         "pool": {"max_idle": 4096, "max_connections": 0, "idle_ms": 60000, "max_age_ms": 3600000},
         "timeouts": {"connect": 5000, "first_byte": 60000, "idle": 60000, "send_idle": 30000},
     });

@@ -1,16 +1,17 @@
 //! `[upstream.NAME]`.
 
 use super::listen::is_socket_path;
-use super::values;
+use super::{balance, health, values};
 use crate::message::host;
-use crate::message::path::{Normal, normalise};
 use crate::route::pattern::Unreadable;
-use crate::table::raw::{RawHealth, RawPool, RawUpstream, RawUpstreamTimeouts, RawUpstreamTls};
-use crate::table::{
-    Code, HealthCheck, HostMode, Problems, Target, TargetAddress, Upstream, UpstreamTls, place,
-};
+use crate::table::raw::{RawPool, RawUpstream, RawUpstreamTimeouts, RawUpstreamTls};
+use crate::table::{Code, HostMode, Problems, Target, TargetAddress, Upstream, UpstreamTls, place};
 use std::collections::{BTreeMap, HashMap};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::path::PathBuf;
+
+/// The largest weight: sums of them stay small.
+const MOST_WEIGHT: u32 = 1_000_000;
 
 pub(super) fn compile(raw: &BTreeMap<String, RawUpstream>, problems: &mut Problems) -> Vec<Upstream> {
     let mut upstreams: Vec<Upstream> =
@@ -32,10 +33,8 @@ fn relate(upstreams: &mut [Upstream]) {
 }
 
 fn one(name: &str, raw: &RawUpstream, problems: &mut Problems) -> Upstream {
-    if raw.balance != "round_robin" {
-        let message = format!("`{}` is no way to balance", raw.balance);
-        problems.report(Code::BadValue, place!["upstream", name, "balance"], message).hint("`round_robin`");
-    }
+    values::wait_or_off(raw.slow_start_ms, place!["upstream", name, "slow_start"], problems);
+    values::range(raw.panic_threshold, 0..=100, "%", place!["upstream", name, "panic_threshold"], problems);
     check_pool(name, &raw.pool, problems);
     check_timeouts(name, &raw.timeouts, problems);
     let targets = targets(name, raw, problems);
@@ -46,7 +45,12 @@ fn one(name: &str, raw: &RawUpstream, problems: &mut Problems) -> Upstream {
         shared: Vec::new(),
         targets,
         host,
-        health: raw.health.as_ref().map(|health| health_check(name, health, problems)),
+        balance: balance::balance(name, &raw.balance, problems),
+        slow_start_ms: raw.slow_start_ms,
+        panic_threshold: f64::from(raw.panic_threshold) / 100.0,
+        outliers: raw.outliers.as_ref().map(|outliers| balance::outliers(name, outliers, problems)),
+        max_requests: raw.max_requests,
+        health: raw.health.as_ref().map(|raw| health::check(name, raw, problems)),
         pool: raw.pool.clone(),
         timeouts: raw.timeouts.clone(),
         tls: tls(raw.tls.as_ref()),
@@ -66,6 +70,7 @@ fn targets(name: &str, raw: &RawUpstream, problems: &mut Problems) -> Vec<Target
     if raw.targets.is_empty() {
         problems.report(Code::BadTarget, place!["upstream", name, "targets"], "an upstream needs a target");
     }
+    let path_of = |index: usize, key: &str| place!["upstream", name, "targets", index, key];
     let mut targets: Vec<Target> = Vec::with_capacity(raw.targets.len());
     for (index, target) in raw.targets.iter().enumerate() {
         let path = place!["upstream", name, "targets", index];
@@ -73,11 +78,31 @@ fn targets(name: &str, raw: &RawUpstream, problems: &mut Problems) -> Vec<Target
             Ok(target) if targets.iter().any(|known| known.url == target.url) => {
                 problems.report(Code::BadTarget, path, format!("`{}` stands twice", target.url));
             }
-            Ok(target) => targets.push(target),
+            Ok(known) => {
+                values::range(target.weight, 0..=MOST_WEIGHT, "", path_of(index, "weight"), problems);
+                values::range(target.priority, 0..=100, "", path_of(index, "priority"), problems);
+                let zone = target.zone.as_deref().map(Into::into);
+                let (weight, priority, backup) = (target.weight, target.priority, target.backup);
+                targets.push(Target { weight, zone, priority, backup, ..known });
+            }
             Err(Unreadable { message, hint }) => problems.report(Code::BadTarget, path, message).hint = hint,
         }
     }
     targets
+}
+
+/// What a URL does not say.
+fn unplaced() -> Target {
+    Target {
+        url: "".into(),
+        address: TargetAddress::Unix(PathBuf::new()),
+        tls: false,
+        authority: "".into(),
+        weight: 1,
+        zone: None,
+        priority: 0,
+        backup: false,
+    }
 }
 
 fn parse_target(url: &str) -> Result<Target, Unreadable> {
@@ -90,6 +115,7 @@ fn parse_target(url: &str) -> Result<Target, Unreadable> {
             address: TargetAddress::Unix(file.into()),
             tls: false,
             authority: "localhost".into(),
+            ..unplaced()
         });
     }
     let Some((scheme, rest)) = url.split_once("://") else {
@@ -136,7 +162,8 @@ fn http_target(url: &str, authority: &str, tls: bool) -> Result<Target, Unreadab
         }
     };
     let authority = if port == usual { name } else { format!("{name}:{port}") };
-    Ok(Target { url: format!("{scheme}://{authority}").into(), address, tls, authority: authority.into() })
+    let url = format!("{scheme}://{authority}").into();
+    Ok(Target { url, address, tls, authority: authority.into(), ..unplaced() })
 }
 
 fn literal_address(name: &str) -> Option<IpAddr> {
@@ -179,34 +206,6 @@ fn hidden(targets: &[Target], host: &HostMode) -> Vec<(Box<str>, u16)> {
         }
     }
     hidden
-}
-
-fn health_check(name: &str, raw: &RawHealth, problems: &mut Problems) -> HealthCheck {
-    let path = |key: &str| place!["upstream", name, "health", key];
-    if !is_sendable(&raw.path) {
-        let message = format!("`{}` is not the path of a request", raw.path);
-        problems
-            .report(Code::BadValue, path("path"), message)
-            .hint("it begins with `/`; blanks are written `%20`");
-    }
-    values::range(raw.every_ms, 10..=values::LONGEST_MS, "ms", path("every"), problems);
-    values::wait(raw.timeout_ms, path("timeout"), problems);
-    values::range(raw.fall, 1..=1000, "", path("fall"), problems);
-    values::range(raw.rise, 1..=1000, "", path("rise"), problems);
-    HealthCheck {
-        path: raw.path.as_str().into(),
-        every_ms: raw.every_ms,
-        timeout_ms: raw.timeout_ms,
-        fall: raw.fall,
-        rise: raw.rise,
-    }
-}
-
-/// A path in normal form, maybe with a query.
-fn is_sendable(target: &str) -> bool {
-    let (path, query) = target.split_once('?').unwrap_or((target, ""));
-    normalise(path.as_bytes(), &mut Vec::new()) == Ok(Normal::AsIs)
-        && query.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'#')
 }
 
 fn check_pool(name: &str, pool: &RawPool, problems: &mut Problems) {

@@ -2,6 +2,7 @@
 
 use super::*;
 
+mod balance;
 mod protection;
 
 /// Table, code, place, and a part of the message or the hint.
@@ -283,10 +284,6 @@ fn fields() -> Vec<Case> {
 fn values() -> Vec<Case> {
     let bad = |table: Value, place: &'static str, words: &'static str| (table, Code::BadValue, place, words);
     let limits = |limits: Value| listen(json!({"limits": limits}));
-    let health = |mut health: Value| {
-        merge(&mut health, &json!({"path": "/", "every_ms": 1000, "timeout_ms": 1000, "fall": 3, "rise": 2}));
-        upstream(json!({"health": health}))
-    };
     vec![
         bad(json!({"version": 2}), "pylos.version", "not known"),
         bad(json!({"pylos": {"workers": 1025}}), "pylos.workers", "0 to 1024"),
@@ -315,19 +312,10 @@ fn values() -> Vec<Case> {
             "listen.l.admin_token",
             "nothing here asks",
         ),
-        bad(upstream(json!({"balance": "x"})), "upstream.u.balance", "round_robin"),
         bad(upstream(json!({"host": "a b"})), "upstream.u.host", "preserve"),
         bad(upstream(json!({"pool": {"idle_ms": 0}})), "upstream.u.pool.idle", "1 to"),
         bad(upstream(json!({"pool": {"max_age_ms": 0}})), "upstream.u.pool.max_age", "1 to"),
         bad(upstream(json!({"timeouts": {"connect": 0}})), "upstream.u.timeouts.connect", "1 to"),
-        bad(health(json!({"path": "x"})), "upstream.u.health.path", "begins with `/`"),
-        bad(health(json!({"path": "/a b"})), "upstream.u.health.path", "%20"),
-        bad(health(json!({"path": "/a?b c"})), "upstream.u.health.path", "%20"),
-        bad(health(json!({"path": "/a\r\nX: y"})), "upstream.u.health.path", "not the path"),
-        bad(health(json!({"every_ms": 0})), "upstream.u.health.every", "10 to"),
-        bad(health(json!({"timeout_ms": 0})), "upstream.u.health.timeout", "1 to"),
-        bad(health(json!({"fall": 0})), "upstream.u.health.fall", "1 to"),
-        bad(health(json!({"rise": 0})), "upstream.u.health.rise", "1 to"),
         bad(policy(json!({"type": "headers", "preset": "x"})), "policy.p.preset", "`security`"),
         bad(
             policy(json!({"type": "filter", "allow_methods": ["GET", "get"]})),
@@ -434,6 +422,7 @@ fn cases() -> Vec<Case> {
         servers(),
         fields(),
         values(),
+        balance::cases(),
         conditions(),
         rewrites(),
         protection::acting(),
