@@ -14,7 +14,8 @@ PYTHON := $(shell find python bench tests examples -name '*.py' 2>/dev/null)
 
 # System tests that measure nothing: they may run beside others.
 TOGETHER := $(patsubst %,tests/system/test_%.py,probes access_log authority bodiless conditions examples explain fields \
-	forwarded framing hop_by_hop httpoxy leaks paths refusals truncated unread_body ways_around upstream_pool rate_limit)
+	forwarded framing hop_by_hop httpoxy leaks paths refusals truncated unread_body ways_around upstream_pool rate_limit targets \
+	balancing outliers tls_config reviews remembered policy_bodies)
 
 .PHONY: help build demo test test-services lint format bench fuzz soak conformance clean
 

@@ -249,13 +249,15 @@ impl Worker {
         let lanes = if self.is_side() { Vec::new() } else { lanes };
         let snapshot = Snapshot::new(Arc::clone(&table), self, &lanes, tls, |upstream, target, secure| {
             let key = (upstream.into(), target.into());
+            let state = self.shared.target(upstream, target);
             let make = || {
                 let cells = self.shared.registry.target(self.id, upstream, target);
-                Rc::new(Pool::new(self.shared.target(upstream, target), cells, secure.cloned()))
+                Rc::new(Pool::new(Arc::clone(&state), cells, secure.cloned()))
             };
             let mut pools = self.pools.borrow_mut();
             let pool = pools.entry(key).or_insert_with(make);
-            if !pool.is_secured_by(secure) {
+            // Who chooses targets counts by the state that there is now.
+            if !pool.is_secured_by(secure) || !Arc::ptr_eq(&pool.state, &state) {
                 pool.close();
                 *pool = make();
             }
