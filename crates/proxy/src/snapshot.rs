@@ -101,11 +101,6 @@ impl Snapshot {
 }
 
 impl UpstreamState {
-    /// Whether there is a target that has not failed this request.
-    pub(crate) fn has_other(&self, now_ms: u64, failed: &[usize]) -> bool {
-        (0..self.targets.len()).any(|i| self.targets[i].pool.state.usable(now_ms) && !failed.contains(&i))
-    }
-
     pub(crate) fn authority(&self, target: usize) -> &str {
         &self.targets[target].authority
     }

@@ -127,7 +127,7 @@ class Outliers(Table):
     """
 
     max_ejected: Share = "50%"
-    """The part of the targets that may be left alone at once: at least one of several, and never the only one.
+    """The part of the targets that may be left alone at once: at least one of several, and never the last one.
 
     Default: `"50%"`. Example: `max_ejected = "10%"`.
     """

@@ -54,7 +54,7 @@ impl Groups {
     pub fn pick<R: FnMut() -> u64>(
         &self, targets: &impl Targets, chance: &mut Chance<'_, R>,
     ) -> Option<usize> {
-        let group = match &*self.groups {
+        let first = match &*self.groups {
             [only] => only,
             groups => {
                 // What has one key goes to one group while the groups are as well as they are.
@@ -63,8 +63,12 @@ impl Groups {
                 drawn(groups, targets, random)?
             }
         };
-        let among = Among { targets, members: &group.members };
-        group.picker.pick(&among, chance).map(|member| group.members[member] as usize)
+        // Another worker may have taken the last place of a group since it was drawn.
+        let others = self.groups.iter().filter(|group| !std::ptr::eq(*group, first));
+        std::iter::once(first).chain(others).find_map(|group| {
+            let among = Among { targets, members: &group.members };
+            group.picker.pick(&among, chance).map(|member| group.members[member] as usize)
+        })
     }
 }
 

@@ -1,6 +1,6 @@
 //! The one that has the fewest requests under way, for its weight.
 
-use super::weighted::among;
+use super::weighted::Drawn;
 use super::{Cost, Targets};
 
 /// The requests that a target has, for its weight: what `p2c` and `least_requests` compare. Where nobody has any, all
@@ -17,8 +17,16 @@ impl Cost for Requests {
 /// The usable one with the fewest. Of several alike one is taken by chance, in proportion to their weights: that keeps
 /// workers, and gateways, from all running to the first.
 pub fn least_requests(targets: &impl Targets, random: u64) -> Option<usize> {
-    let cost = |target| Requests.cost(targets, target);
-    let usable = (0..targets.count()).filter(|&target| targets.is_usable(target));
-    let least = usable.map(cost).min_by(f64::total_cmp)?;
-    among(targets, |target| cost(target) <= least, random)
+    let (mut least, mut drawn) = (f64::INFINITY, Drawn::new(random));
+    for target in (0..targets.count()).filter(|&target| targets.is_usable(target)) {
+        // Once: other workers count at the same time.
+        let cost = Requests.cost(targets, target);
+        if cost < least {
+            (least, drawn) = (cost, Drawn::new(random));
+        }
+        if cost <= least {
+            drawn.add(target, targets.weight(target));
+        }
+    }
+    drawn.target
 }

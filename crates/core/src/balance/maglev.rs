@@ -26,6 +26,9 @@ impl Maglev {
         let mut places = vec![u32::MAX; PLACES];
         let mut credits = vec![0u64; order.len()];
         let mut free = PLACES;
+        // Everyone has a turn at once, however light: who is in has a place.
+        let first = u64::from(most);
+        credits.iter_mut().for_each(|credit| *credit = first);
         while free > 0 {
             for (who, walk) in walks.iter_mut().enumerate() {
                 // One of half the weight has a turn every other round.
@@ -49,9 +52,14 @@ impl Maglev {
             return None;
         }
         let way = || Walk::new(key).take(PLACES).map(|place| self.places[place] as usize);
-        way()
-            .find(|&target| targets.is_usable(target) && wanted(target))
-            .or_else(|| way().find(|&target| targets.is_usable(target)))
+        let fits = |target: &usize| targets.is_usable(*target) && wanted(*target);
+        let owner = way().next()?;
+        if fits(&owner) {
+            return Some(owner);
+        }
+        // Only then it is worth while to go along.
+        super::first(targets)?;
+        way().find(fits).or_else(|| way().find(|&target| targets.is_usable(target)))
     }
 }
 

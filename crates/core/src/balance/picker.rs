@@ -99,7 +99,8 @@ impl Picker {
     pub fn pick<R: FnMut() -> u64>(
         &self, targets: &impl Targets, chance: &mut Chance<'_, R>,
     ) -> Option<usize> {
-        if !targets.has_newcomers() {
+        // Who stands by has no share that could grow.
+        if matches!(self.way, Way::First) || !targets.has_newcomers() {
             return self.whole(targets, chance);
         }
         if let Way::RingHash(_) | Way::Maglev(_) = self.way {

@@ -5,8 +5,8 @@ use super::{Targets, mixed};
 
 /// Points for each unit of weight, where the ring has room for as many.
 const POINTS: u64 = 512;
-/// The largest ring.
-const MOST: u64 = 1 << 18;
+/// The largest ring: up to 2,048 units of weight have all their points.
+const MOST: u64 = 1 << 20;
 
 /// Made once for a list of targets.
 #[derive(Debug, Default)]
@@ -19,13 +19,14 @@ impl RingHash {
     /// Each target is known by a number that is its own whatever stands beside it (a hash of its URL), with its weight.
     pub fn new(targets: &[(u64, u32)]) -> Self {
         let total: u64 = targets.iter().map(|&(_, weight)| u64::from(weight)).sum();
-        // Halved until there is room: what a target has depends on the others in steps alone, and no more than that
-        // moves when one comes or goes.
-        let unit = std::iter::successors(Some(POINTS), |unit| (*unit > 1).then_some(unit / 2));
-        let unit = unit.into_iter().find(|unit| total.saturating_mul(*unit) <= MOST).unwrap_or(1);
+        let points = |weight: u32| match u64::from(weight) * POINTS {
+            0 => 0,
+            all if total * POINTS <= MOST => all,
+            // Fewer for each: then what one target has depends on the others, and some keys of theirs move with it.
+            _ => (u64::from(weight) * MOST / total).max(1),
+        };
         let points = targets.iter().enumerate().flat_map(|(target, &(id, weight))| {
-            let points = (u64::from(weight) * unit).min(MOST);
-            (0..points).map(move |number| (mixed(id ^ mixed(number)), target as u32))
+            (0..points(weight)).map(move |number| (mixed(id ^ mixed(number)), target as u32))
         });
         let mut points: Vec<_> = points.collect();
         points.sort_unstable();
@@ -38,9 +39,13 @@ impl RingHash {
         let start = self.points.partition_point(|&(point, _)| point < key);
         let (before, behind) = self.points.split_at(start);
         let way = || behind.iter().chain(before).map(|&(_, target)| target as usize);
-        // All may be passed before it is known that there is none.
-        way()
-            .find(|&target| targets.is_usable(target) && wanted(target))
-            .or_else(|| way().find(|&target| targets.is_usable(target)))
+        let fits = |target: &usize| targets.is_usable(*target) && wanted(*target);
+        let owner = way().next()?;
+        if fits(&owner) {
+            return Some(owner);
+        }
+        // Only then it is worth while to go along.
+        super::first(targets)?;
+        way().find(fits).or_else(|| way().find(|&target| targets.is_usable(target)))
     }
 }

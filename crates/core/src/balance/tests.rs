@@ -159,6 +159,65 @@ fn first_takes_the_first_that_is_there() {
     assert_eq!(picks(&them.picker(Algorithm::First), &mut them, 10, 5), [0, 10, 0]);
 }
 
+/// Every look at what is under way shows more than the one before: others choose at the same time.
+struct Restless {
+    them: Them,
+    looks: std::cell::Cell<u32>,
+}
+
+impl Targets for Restless {
+    fn count(&self) -> usize {
+        self.them.count()
+    }
+    fn is_usable(&self, target: usize) -> bool {
+        // Now and then one is full for a moment.
+        !self.active(target).is_multiple_of(7)
+    }
+    fn weight(&self, target: usize) -> u32 {
+        self.them.weight(target)
+    }
+    fn active(&self, _: usize) -> u32 {
+        self.looks.set(self.looks.get() + 1);
+        self.looks.get()
+    }
+    fn latency_ns(&self, target: usize) -> u64 {
+        self.them.latency_ns(target)
+    }
+}
+
+#[test]
+fn what_others_do_meanwhile_makes_nobody_disappear() {
+    for algorithm in WEIGHTED {
+        let them = Them::alike(5);
+        let (picker, turn, mut random) = (them.picker(algorithm), AtomicUsize::new(0), Random(1));
+        let restless = Restless { them, looks: std::cell::Cell::new(0) };
+        for _ in 0..10_000 {
+            let mut chance = Chance { turn: &turn, key: 0, random: || random.next() };
+            assert!(picker.pick(&restless, &mut chance).is_some(), "{algorithm:?}");
+        }
+    }
+}
+
+#[test]
+fn who_stands_by_is_no_newcomer() {
+    let mut them = Them::alike(3);
+    them.parts[1] = 0.5;
+    assert_eq!(picks(&them.picker(Algorithm::First), &mut them, 100, 5), [100, 0, 0]);
+}
+
+#[test]
+fn very_different_weights_are_shares_too() {
+    for algorithm in [Algorithm::RingHash, Algorithm::Maglev] {
+        let mut them = Them::of(&[1_000_000, 500_000, 1]);
+        let picker = them.picker(algorithm);
+        let mut counts = [0; 3];
+        owners(&picker, &them, 100_000).into_iter().for_each(|owner| counts[owner] += 1);
+        assert_shares(&counts[..2], &[2, 1], 0.02, &format!("{algorithm:?}"));
+        them.usable[..2].fill(false);
+        assert_eq!(picks(&picker, &mut them, 10, 1), [0, 0, 10], "{algorithm:?}: the light one is there");
+    }
+}
+
 #[test]
 fn what_one_out_of_turn_would_have_had_is_shared_out() {
     for algorithm in WEIGHTED {

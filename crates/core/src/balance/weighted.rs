@@ -70,15 +70,33 @@ impl Weighted {
     }
 }
 
-/// One of the usable targets of which `is_meant` holds, in proportion to their weights. Looks at all of them.
+/// One of the usable targets of which `is_meant` holds, in proportion to their weights. Looks at each of them once: what
+/// another thread changes meanwhile makes none of them disappear.
 pub(super) fn among(targets: &impl Targets, is_meant: impl Fn(usize) -> bool, random: u64) -> Option<usize> {
-    let meant = || (0..targets.count()).filter(|&target| targets.is_usable(target) && is_meant(target));
-    let total: u64 = meant().map(|target| u64::from(targets.weight(target))).sum();
-    let mut left = ((u128::from(random) * u128::from(total)) >> 64) as u64;
-    meant().find(|&target| {
-        let weight = u64::from(targets.weight(target));
-        let is_here = left < weight;
-        left = left.wrapping_sub(weight);
-        is_here
-    })
+    let mut drawn = Drawn::new(random);
+    let meant = (0..targets.count()).filter(|&target| targets.is_usable(target) && is_meant(target));
+    meant.for_each(|target| drawn.add(target, targets.weight(target)));
+    drawn.target
+}
+
+/// One of several that come one after the other, in proportion to their weights.
+pub(super) struct Drawn {
+    pub(super) target: Option<usize>,
+    total: u64,
+    random: u64,
+}
+
+impl Drawn {
+    pub(super) fn new(random: u64) -> Self {
+        Drawn { target: None, total: 0, random }
+    }
+
+    /// It takes the place of the one before with the probability that its weight has among all so far.
+    pub(super) fn add(&mut self, target: usize, weight: u32) {
+        self.total += u64::from(weight);
+        self.random = super::mixed(self.random);
+        if self.target.is_none() || scaled(self.random, self.total as usize) < weight as usize {
+            self.target = Some(target);
+        }
+    }
 }

@@ -273,7 +273,7 @@ pub struct RawBalance {
 pub struct RawOutliers {
     /// Failures in a row.
     pub errors: u32,
-    /// Percent of failures, of so many requests at least in the last `over_ms`.
+    /// Percent of failures, of so many requests at least, in spans of `over_ms`.
     #[serde(default)]
     pub share: Option<u32>,
     pub requests: u32,

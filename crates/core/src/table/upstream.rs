@@ -143,6 +143,12 @@ pub struct BodyCheck {
     pub regex: Regex,
 }
 
+impl BodyCheck {
+    pub fn is_expression(&self) -> bool {
+        self.spelled.starts_with("re:")
+    }
+}
+
 impl PartialEq for BodyCheck {
     fn eq(&self, other: &Self) -> bool {
         self.spelled == other.spelled

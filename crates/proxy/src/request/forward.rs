@@ -66,10 +66,13 @@ async fn attempts(
         let loan = match connection(x, upstream, state, target, tried.fresh).await {
             Ok(loan) => loan.with(active),
             Err(refusal) => {
+                drop(active);
                 tried.failed.push(target);
                 let late = x.client.timer.expired(Slot::Whole, x.worker.clock.ms());
+                let settings = &x.snapshot.table.upstreams[upstream.index()];
+                let has_other = state.way.has_other(now, &tried.failed, settings);
                 // Nothing was sent: any other target may take it.
-                if !late && tried.attempts < MAX_ATTEMPTS && state.has_other(now, &tried.failed) {
+                if !late && tried.attempts < MAX_ATTEMPTS && has_other {
                     count_retry(x, state, target);
                     continue;
                 }
@@ -178,6 +181,7 @@ async fn connection(
         Err(failure) if !failure.is_targets() => Err(no_connection(&failure)),
         Err(failure) => {
             pool.cells.connect_failures.add(1);
+            observe::slow_down(x, state, upstream, target);
             if matches!(failure, NoConnection::Tls(_)) {
                 x.record.why = Some(failure.to_string().into());
             }

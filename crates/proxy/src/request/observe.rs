@@ -16,8 +16,11 @@ pub(super) fn observe(
     count(x, &state.targets[target].pool.cells, outcome);
     let settings = &x.snapshot.table.upstreams[upstream.index()];
     let (balancer, clock) = (&state.way.balancer, &x.worker.clock);
-    let failed = |why: &str| balancer.failed(target, settings, why, clock.ms());
-    match outcome {
+    let failed = |why: &str| {
+        balancer.failed(target, settings, why, clock.ms());
+        true
+    };
+    let bad = match outcome {
         // A dead kept connection is an everyday thing.
         Outcome::NoAnswer(none) if seen.reused && is_lost(&none.failure) => return,
         Outcome::NoAnswer(none) => failed(&no_answer(&none.failure).reason),
@@ -25,18 +28,32 @@ pub(super) fn observe(
         Outcome::Cut(_) | Outcome::Reset(_) | Outcome::Refused(_) => return,
         Outcome::Answered { .. } | Outcome::Denied(_) | Outcome::Switched(_) => {
             let status = x.scratch.answer.status;
-            let bad = settings.outliers.as_ref().is_some_and(|outliers| outliers.statuses.has(status));
-            if bad {
-                failed(&format!("status {status}"));
+            if settings.outliers.as_ref().is_some_and(|outliers| outliers.statuses.has(status)) {
+                failed(&format!("status {status}"))
             } else {
                 balancer.succeeded(target, settings, clock.ms());
+                false
             }
         }
-    }
-    if settings.balance.algorithm == Algorithm::PeakEwma {
+    };
+    // A body that the client takes its time to send says nothing about the target.
+    if settings.balance.algorithm == Algorithm::PeakEwma && x.record.streamed.is_none() {
         let first_us = x.record.first_byte_us.map(|us| x.record.started_us + us);
         let took_us = first_us.unwrap_or_else(|| clock.us()).saturating_sub(seen.began_us);
-        state.targets[target].pool.state.answered(took_us, clock.ms());
+        state.targets[target]
+            .pool
+            .state
+            .answered(if bad { took_us.max(FAILED_US) } else { took_us }, clock.ms());
+    }
+}
+
+/// What a failure counts for at least where targets are compared by their time: one that fails at once is not quick.
+const FAILED_US: u64 = 1_000_000;
+
+/// A connection could not be made.
+pub(super) fn slow_down(x: &Exchange<'_>, state: &UpstreamState, upstream: UpstreamId, target: usize) {
+    if x.snapshot.table.upstreams[upstream.index()].balance.algorithm == Algorithm::PeakEwma {
+        state.targets[target].pool.state.answered(FAILED_US, x.worker.clock.ms());
     }
 }
 

@@ -121,10 +121,12 @@ async fn find(
     let (mut body, mut chunks, mut over) = (Vec::new(), ChunkedDecoder::default(), false);
     loop {
         over |= take(length, &mut buffer, &mut chunks, &mut body)?;
-        if wanted.regex.is_match(&body) {
+        let is_all = over || body.len() >= LONGEST;
+        // What an expression says of the end of a body holds at its end alone.
+        if (is_all || !wanted.is_expression()) && wanted.regex.is_match(&body) {
             return Ok(());
         }
-        if over || body.len() >= LONGEST {
+        if is_all {
             return Err(format!("the body does not have {:?} in it", wanted.spelled));
         }
         // What has come is taken out as far as it is understood: only a chunk's line may be left.

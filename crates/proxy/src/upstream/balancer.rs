@@ -78,26 +78,37 @@ impl Balancer {
     pub(crate) fn failed(&self, target: usize, upstream: &Upstream, why: &str, now_ms: u64) {
         let Some(outliers) = &upstream.outliers else { return };
         let state = &self.states[target];
-        let Some((reason, is_first)) = state.failed(now_ms, outliers) else { return };
+        let Some(fault) = state.failed(now_ms, outliers) else { return };
+        let for_ms = self.eject(target, outliers, now_ms);
+        // Where too many would be out it is told once that this one is not well either.
+        if for_ms.is_none() && (!fault.is_first() || state.is_ejected(now_ms)) {
+            return;
+        }
         let (name, url) = (&*upstream.name, &*self.targets[target].url);
-        let reason = format!("{reason}, the last one: {why}");
-        let facts = [("upstream", name), ("target", url), ("why", &*reason)];
-        match self.eject(target, outliers, now_ms) {
-            Some(for_ms) => {
-                let for_ms = for_ms.to_string();
-                events::warn("target_ejected", &[facts.as_slice(), &[("for_ms", &*for_ms)]].concat());
-            }
-            // Too many would be out: it is told once that this one is not well either.
-            None if is_first && !state.is_ejected(now_ms) => events::warn("target_failing", &facts),
-            None => {}
+        let why = format!("{fault}, the last one: {why}");
+        let facts = [("upstream", name), ("target", url), ("why", &*why)];
+        match for_ms.map(|ms| ms.to_string()) {
+            Some(ms) => events::warn("target_ejected", &[facts.as_slice(), &[("for_ms", &*ms)]].concat()),
+            None => events::warn("target_failing", &facts),
         }
     }
 
+    /// Leaves it alone, if others are there for it and not too many are out.
     fn eject(&self, target: usize, outliers: &Outliers, now_ms: u64) -> Option<u64> {
+        let fits = || {
+            let out = self.states.iter().filter(|state| state.is_ejected(now_ms)).count();
+            let others = (0..self.states.len()).filter(|&other| other != target);
+            out < outliers.most_of(self.states.len())
+                && others
+                    .into_iter()
+                    .any(|other| self.targets[other].weight > 0 && self.states[other].usable(now_ms))
+        };
+        // Mostly it does not, for a lone target above all: then nobody waits for anybody.
+        if !fits() {
+            return None;
+        }
         let _one_at_a_time = self.ejecting.lock().unwrap_or_else(PoisonError::into_inner);
-        let out = self.states.iter().filter(|state| state.is_ejected(now_ms)).count();
-        let fits = out < outliers.most_of(self.states.len());
-        fits.then(|| self.states[target].eject(now_ms, outliers)).flatten()
+        fits().then(|| self.states[target].eject(now_ms, outliers)).flatten()
     }
 
     pub(crate) fn succeeded(&self, target: usize, upstream: &Upstream, now_ms: u64) {
@@ -159,7 +170,12 @@ impl Way {
                 return Picked::Target(target);
             }
         }
-        if (0..view.states.len()).any(|target| view.is_well(target)) {
+        // Others choose at the same time: who has room is asked once more before that is said of all.
+        let well = || (0..view.states.len()).filter(|&target| view.is_well(target));
+        if let Some(target) = well().find(|&target| view.states[target].enter(upstream.max_requests)) {
+            return Picked::Target(target);
+        }
+        if well().next().is_some() {
             return Picked::Full;
         }
         if wanted.failed.is_empty() {
@@ -168,14 +184,24 @@ impl Way {
         self.pick_from(groups, &Wanted { failed: &[], ..*wanted }, upstream, random)
     }
 
+    /// Whether there is a target that has not failed this request.
+    pub(crate) fn has_other(&self, now_ms: u64, failed: &[usize], upstream: &Upstream) -> bool {
+        let wanted = Wanted { now_ms, failed, key: 0 };
+        let any = self.panics(&wanted, upstream);
+        let view = View { states: &self.balancer.states, upstream, wanted: &wanted, any };
+        (0..view.states.len()).any(|target| view.is_well(target))
+    }
+
     /// Whether so few targets are usable that they would sink, too.
     fn panics(&self, wanted: &Wanted<'_>, upstream: &Upstream) -> bool {
         if upstream.panic_threshold == 0.0 {
             return false;
         }
-        let states = &self.balancer.states;
-        let usable = states.iter().filter(|state| state.usable(wanted.now_ms)).count();
-        (usable as f64) < upstream.panic_threshold * states.len() as f64
+        let states = self.balancer.states.iter().zip(&upstream.targets);
+        let asked = states.filter(|(_, target)| target.weight > 0).map(|(state, _)| state);
+        let (all, usable) = asked
+            .fold((0, 0), |(all, usable), state| (all + 1, usable + u32::from(state.usable(wanted.now_ms))));
+        f64::from(usable) < upstream.panic_threshold * f64::from(all)
     }
 }
 

@@ -2,8 +2,9 @@
 
 use pylos_core::balance::{PeakEwma, part_of_share};
 use pylos_core::health::{Ejection, seen, too_many};
-use pylos_core::table::{Outliers, TargetAddress};
+use pylos_core::table::{Outliers, Share, TargetAddress};
 use serde::{Deserialize, Serialize};
+use std::fmt;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -14,10 +15,6 @@ pub(crate) struct TargetState {
     /// Not chosen before this time, ms since the origin.
     ejected_until: AtomicU64,
     ejection: Mutex<Ejection>,
-    /// Failures in a row.
-    streak: AtomicU32,
-    /// Its latest answers, as [`seen`] counts them.
-    seen: AtomicU64,
     /// Since when it is there, or back, ms since the origin.
     since: AtomicU64,
     load: Load,
@@ -32,6 +29,10 @@ pub(crate) struct TargetState {
 #[derive(Default)]
 struct Load {
     active: AtomicU32,
+    /// Failures in a row.
+    streak: AtomicU32,
+    /// Its latest answers, as [`seen`] counts them.
+    seen: AtomicU64,
     /// A packed [`PeakEwma`].
     latency: AtomicU64,
 }
@@ -45,6 +46,29 @@ pub(crate) struct Health {
     pub(crate) since_ms: u64,
     /// ns, 0 = not known.
     pub(crate) latency_ns: u64,
+}
+
+/// Why a target is to be left alone. `is_first`: it was not before this failure.
+#[derive(Clone, Copy)]
+pub(crate) enum Fault {
+    InARow { failures: u32, is_first: bool },
+    Share { percent: u32, is_first: bool },
+}
+
+impl Fault {
+    pub(crate) fn is_first(self) -> bool {
+        let (Fault::InARow { is_first, .. } | Fault::Share { is_first, .. }) = self;
+        is_first
+    }
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Fault::InARow { failures, .. } => write!(f, "{failures} failures in a row"),
+            Fault::Share { percent, .. } => write!(f, "{percent} % of its answers were failures"),
+        }
+    }
 }
 
 impl Health {
@@ -67,8 +91,6 @@ impl TargetState {
             up: AtomicBool::new(true),
             ejected_until: AtomicU64::new(0),
             ejection: Mutex::default(),
-            streak: AtomicU32::new(0),
-            seen: AtomicU64::new(0),
             since: AtomicU64::new(now_ms),
             load: Load::default(),
             addresses: Mutex::new(known),
@@ -130,34 +152,35 @@ impl TargetState {
         part_of_share(now_ms.saturating_sub(back), slow_start_ms)
     }
 
-    /// A request or a connection failed by the target's fault. Gives why it is to be left alone, if it is, and whether
-    /// that is the first of its failures that says so.
+    /// A request or a connection failed by the target's fault. Gives why it is to be left alone, if it is.
     #[must_use]
-    pub(crate) fn failed(&self, now_ms: u64, outliers: &Outliers) -> Option<(String, bool)> {
-        let streak = self.streak.fetch_add(1, Relaxed).saturating_add(1);
-        let word = outliers.share.map(|share| (self.count(&share, now_ms, true), share));
+    pub(crate) fn failed(&self, now_ms: u64, outliers: &Outliers) -> Option<Fault> {
+        let streak = self.load.streak.fetch_add(1, Relaxed).saturating_add(1);
+        let counted = outliers.share.map(|share| (self.count(&share, now_ms, true), share));
         if streak >= outliers.errors {
-            return Some((format!("{streak} failures in a row"), streak == outliers.errors));
+            return Some(Fault::InARow { failures: streak, is_first: streak == outliers.errors });
         }
-        let (word, share) = word?;
-        too_many(word, &share)
-            .then(|| (format!("{:.0} % of its answers were failures", share.most * 100.0), false))
+        let ((before, after), share) = counted?;
+        let fault =
+            Fault::Share { percent: (share.most * 100.0) as u32, is_first: !too_many(before, &share) };
+        too_many(after, &share).then_some(fault)
     }
 
     /// An answer came, and it was none of the failures.
     pub(crate) fn succeeded(&self, now_ms: u64, outliers: &Outliers) {
-        if self.streak.load(Relaxed) > 0 {
-            self.streak.store(0, Relaxed);
+        if self.load.streak.load(Relaxed) > 0 {
+            self.load.streak.store(0, Relaxed);
         }
         if let Some(share) = &outliers.share {
             self.count(share, now_ms, false);
         }
     }
 
-    fn count(&self, share: &pylos_core::table::Share, now_ms: u64, failed: bool) -> u64 {
+    /// What was counted before, and what is now.
+    fn count(&self, share: &Share, now_ms: u64, failed: bool) -> (u64, u64) {
         let counted = |word| Some(seen(word, share, now_ms, failed));
-        let before = self.seen.fetch_update(Relaxed, Relaxed, counted).unwrap_or_else(|word| word);
-        seen(before, share, now_ms, failed)
+        let before = self.load.seen.fetch_update(Relaxed, Relaxed, counted).unwrap_or_else(|word| word);
+        (before, seen(before, share, now_ms, failed))
     }
 
     /// Leaves it alone for a while; gives for how many ms. `None`: it is left alone already.
@@ -165,23 +188,25 @@ impl TargetState {
         let mut ejection = self.ejection.lock().unwrap_or_else(PoisonError::into_inner);
         let until = ejection.eject(now_ms, outliers.eject_ms, outliers.longest_ms)?;
         // When it is back, one more failure is enough.
-        self.streak.store(outliers.errors.saturating_sub(1), Relaxed);
-        self.seen.store(0, Relaxed);
+        self.load.streak.store(outliers.errors.saturating_sub(1), Relaxed);
+        self.load.seen.store(0, Relaxed);
         self.ejected_until.store(until, Relaxed);
         Some(until - now_ms)
     }
 
-    /// The active check has found it well. Whether that ended an ejection.
+    /// The active check has found it well. Whether that ended an ejection; what was seen of answers stays what it is
+    /// where there was none.
     pub(crate) fn forgive(&self, now_ms: u64) -> bool {
-        self.streak.store(0, Relaxed);
-        self.seen.store(0, Relaxed);
-        if self.ejected_until.load(Relaxed) == 0 {
+        let until = self.ejected_until.load(Relaxed);
+        if until == 0 {
             return false;
         }
-        let ended = self.ejection.lock().unwrap_or_else(PoisonError::into_inner).forgive(now_ms);
-        if ended {
-            self.since.store(now_ms, Relaxed);
-        }
+        let mut ejection = self.ejection.lock().unwrap_or_else(PoisonError::into_inner);
+        let ended = ejection.forgive(now_ms);
+        // It has been back since then, or is now.
+        self.since.fetch_max(until.min(now_ms), Relaxed);
+        self.load.streak.store(0, Relaxed);
+        self.load.seen.store(0, Relaxed);
         self.ejected_until.store(0, Relaxed);
         ended
     }
@@ -192,12 +217,12 @@ impl TargetState {
     }
     /// One more, if it has fewer than `most` (0: any number).
     pub(crate) fn enter(&self, most: u32) -> bool {
-        let before = self.load.active.fetch_add(1, Relaxed);
-        let fits = most == 0 || before < most;
-        if !fits {
-            self.leave();
+        if most == 0 {
+            self.load.active.fetch_add(1, Relaxed);
+            return true;
         }
-        fits
+        let more = |active: u32| (active < most).then_some(active + 1);
+        self.load.active.fetch_update(Relaxed, Relaxed, more).is_ok()
     }
     pub(crate) fn leave(&self) {
         self.load.active.fetch_sub(1, Relaxed);

@@ -8,6 +8,9 @@ use crate::route::regular_expression;
 use crate::table::raw::RawHealth;
 use crate::table::{Ask, BodyCheck, Code, HealthCheck, PathPart, Problems, Statuses, place};
 
+/// Bytes of what is sent over a bare connection, and of what has to come back.
+const LONGEST: usize = 4096;
+
 pub(super) fn check(name: &str, raw: &RawHealth, problems: &mut Problems) -> HealthCheck {
     let path = |key: &str| place!["upstream", name, "health", key];
     values::range(raw.every_ms, 10..=values::LONGEST_MS, "ms", path("every"), problems);
@@ -76,6 +79,15 @@ fn tcp(name: &str, raw: &RawHealth, problems: &mut Problems) -> Ask {
         problems
             .report(Code::Conflict, place!["upstream", name, "health", key], message)
             .hint("add `path`, or say with `send` and `expect` what goes over the bare connection");
+    }
+    for (key, text) in [("send", &raw.send), ("expect", &raw.expect)] {
+        values::range(
+            text.as_ref().map_or(0, String::len),
+            0..=LONGEST,
+            "bytes",
+            place!["upstream", name, "health", key],
+            problems,
+        );
     }
     let bytes = |text: &Option<String>| text.as_deref().unwrap_or_default().as_bytes().into();
     Ask::Tcp { send: bytes(&raw.send), expect: bytes(&raw.expect) }

@@ -88,6 +88,11 @@ pub(super) fn cases() -> Vec<Case> {
         bad(health(json!({"body": "re:("})), "upstream.u.health.body", "no regular expression"),
         clash(health(json!({"expect": "x"})), "upstream.u.health.expect", "without `path`"),
         clash(health(json!({"send": "x"})), "upstream.u.health.send", "without `path`"),
+        bad(
+            health(json!({"path": null, "expect": "x".repeat(4097)})),
+            "upstream.u.health.expect",
+            "0 to 4096",
+        ),
         clash(health(json!({"path": null, "body": "x"})), "upstream.u.health.body", "there is no `path`"),
         clash(
             health(json!({"path": null, "statuses": ["200"]})),
