@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
@@ -23,6 +24,8 @@ class Server(ScriptedUpstream):
         super().__init__(serve=self._answer)
         self.name = name
         self.status = 200
+        self.delay = 0.0
+        """Seconds that it takes for each answer."""
         self.health: bytes | None = None
         """What checks get; None: as everybody."""
         self.checks: list[Request] = []
@@ -40,6 +43,7 @@ class Server(ScriptedUpstream):
             self.seen[request.target] += 1
             if request.target.endswith("/hold"):
                 connection.wait(self.go_on)
+            time.sleep(self.delay)
             connection.send(reply(self.name.encode(), status=self.status))
 
 
@@ -74,14 +78,16 @@ class Balanced:
             clients.append(RawClient(self.gateway.address()))
             clients[-1].send(f"GET {path} HTTP/1.1\r\nHost: a.example\r\n{more}\r\n".encode())
             until(lambda: by_whom().total() == number)  # noqa: B023 - waited for in this turn
-        yield by_whom()
-        for server in self.servers.values():
-            server.go_on.set()
-        for client in clients:
-            client.read_response()
-            client.close()
-        for server in self.servers.values():
-            server.go_on.clear()
+        try:
+            yield by_whom()
+        finally:
+            for server in self.servers.values():
+                server.go_on.set()
+            for client in clients:
+                client.read_response()
+                client.close()
+            for server in self.servers.values():
+                server.go_on.clear()
 
     def states(self, upstream: str) -> dict[str, str]:
         """Give the state of each server, by its name."""

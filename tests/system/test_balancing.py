@@ -73,9 +73,16 @@ def test_all_have_a_part(it: Balanced, upstream: str):
     assert min(shares.values()) > 10
 
 
-@pytest.mark.parametrize("upstream", ["p2c", "fewest", "quick"])
+def test_the_quicker_one_is_asked_and_the_others_do_not_look_at_that(it: Balanced):
+    it.servers["a"].delay = 0.1
+    it.asked("quick", 10)  # how long both take is known
+    assert counts(it, "quick", 20)["b"] >= 18
+    assert set(it.asked("p2c", 12)) == {"a", "b"}
+    it.servers["a"].delay = 0.0
+
+
+@pytest.mark.parametrize("upstream", ["p2c", "fewest"])
 def test_who_has_something_to_do_is_left_alone(it: Balanced, upstream: str):
-    it.asked(upstream, 10)  # how long both take is known
     with it.held(upstream) as busy:
         assert {*it.asked(upstream, 20)} == {"a", "b"} - {*busy}
 
