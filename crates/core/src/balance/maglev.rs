@@ -1,6 +1,6 @@
 //! Consistent hashing by a table (Maglev, Eisenbud et al. 2016): shares are even, and a look-up is one step.
 
-use super::{Targets, mixed};
+use super::{Targets, along, mixed};
 
 /// Places of the table, a prime.
 const PLACES: usize = 65_537;
@@ -52,14 +52,7 @@ impl Maglev {
             return None;
         }
         let way = || Walk::new(key).take(PLACES).map(|place| self.places[place] as usize);
-        let fits = |target: &usize| targets.is_usable(*target) && wanted(*target);
-        let owner = way().next()?;
-        if fits(&owner) {
-            return Some(owner);
-        }
-        // Only then it is worth while to go along.
-        super::first(targets)?;
-        way().find(fits).or_else(|| way().find(|&target| targets.is_usable(target)))
+        along(targets, way, wanted)
     }
 }
 

@@ -114,6 +114,20 @@ pub fn first(targets: &impl Targets) -> Option<usize> {
     (0..targets.count()).find(|&target| targets.is_usable(target))
 }
 
+/// The first one on the way of a key that is usable and `wanted`; where none is wanted, the first usable one.
+fn along<W: Iterator<Item = usize>>(
+    targets: &impl Targets, way: impl Fn() -> W, wanted: impl Fn(usize) -> bool,
+) -> Option<usize> {
+    let fits = |target: &usize| targets.is_usable(*target) && wanted(*target);
+    let owner = way().next()?;
+    if fits(&owner) {
+        return Some(owner);
+    }
+    // A way is long: it is worth while only if somebody stands on it.
+    first(targets)?;
+    way().find(fits).or_else(|| way().find(|&target| targets.is_usable(target)))
+}
+
 /// A number from 0 up to but not including `below`, by chance: `random` has 64 random bits.
 fn scaled(random: u64, below: usize) -> usize {
     ((u128::from(random) * below as u128) >> 64) as usize

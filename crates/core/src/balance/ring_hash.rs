@@ -1,7 +1,7 @@
 //! Consistent hashing (Karger et al. 1997): targets have many points on a ring, a key belongs to the next one. When a
 //! target goes, its keys go to its neighbours and all others stay.
 
-use super::{Targets, mixed};
+use super::{Targets, along, mixed};
 
 /// Points for each unit of weight, where the ring has room for as many.
 const POINTS: u64 = 512;
@@ -39,13 +39,6 @@ impl RingHash {
         let start = self.points.partition_point(|&(point, _)| point < key);
         let (before, behind) = self.points.split_at(start);
         let way = || behind.iter().chain(before).map(|&(_, target)| target as usize);
-        let fits = |target: &usize| targets.is_usable(*target) && wanted(*target);
-        let owner = way().next()?;
-        if fits(&owner) {
-            return Some(owner);
-        }
-        // Only then it is worth while to go along.
-        super::first(targets)?;
-        way().find(fits).or_else(|| way().find(|&target| targets.is_usable(target)))
+        along(targets, way, wanted)
     }
 }
